@@ -1,0 +1,111 @@
+import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+
+/**
+ * The data plane as protocol adapters see it: gRPC handlers translate to these calls and know nothing of shards, Raft or disk.
+ * Every method rejects with `SaturnError`. Nothing resolves before what it tells is durable.
+ */
+export interface Messaging {
+  /** True when every shard this broker should lead is led and served. */
+  readonly ready: boolean;
+  /** @throws {SaturnError} `TOPIC_NOT_FOUND`, or `HA_NOT_AVAILABLE` while the name server cannot be asked */
+  topic(name: string): Promise<TopicInfo>;
+  /** The group; created with defaults at its first use. */
+  group(name: string): Promise<GroupInfo>;
+  /** Stores `messages` (one topic); one outcome each, in order. Messages of one shard are stored all or none. */
+  send(topic: TopicInfo, messages: readonly OutgoingMessage[], deadlineMs: number): Promise<readonly SendOutcome[]>;
+  /**
+   * Leases up to `batchSize` ready messages; when none is ready, waits until one is, `waitMs` have passed or `signal` aborts (then: empty).
+   */
+  receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]>;
+  /** Finishes messages; one outcome a handle, in order. `undefined`: done, or done before. */
+  ack(
+    topic: TopicInfo,
+    group: GroupInfo,
+    handles: readonly string[],
+  ): Promise<readonly (import("@saturnmq/kit").SaturnError | undefined)[]>;
+  /** Moves a lease's end to `invisibleMs` from now and answers the handle that replaces the old one. 0: visible at once. */
+  changeInvisible(topic: TopicInfo, group: GroupInfo, handle: string, invisibleMs: number): Promise<string>;
+  /** Gives leased messages back without raising their attempt: the client went away before they were written to it. */
+  giveBack(deliveries: readonly Delivery[]): void;
+  describeTopic(topic: TopicInfo): Promise<readonly QueueStatus[]>;
+  describeGroup(group: GroupInfo): Promise<readonly GroupTopicStatus[]>;
+  /** One message by place, without leasing it. @throws {SaturnError} `OFFSET_NOT_FOUND` */
+  peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage>;
+}
+
+/**
+ * A validated message on its way in. `bytes[start, start + length)` is its protobuf `Message`, re-ordered so that SystemProperties come last
+ * (the form that is stored). The range is copied before `send` returns its promise.
+ */
+export type OutgoingMessage = {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly length: number;
+  /** The body inside that range, from `start`; CRC-32 of it. */
+  readonly bodyStart: number;
+  readonly bodyLength: number;
+  readonly bodyCrc: number;
+  /** `undefined`: no tag. */
+  readonly tag: string | undefined;
+  readonly messageId: string;
+};
+
+export type SendOutcome = { readonly queue: number; readonly offset: number; readonly storedAtMs: number };
+
+/** Tags to deliver; `undefined` is all. Exact strings, compared after the hash. */
+export type TagFilter = ReadonlySet<string> | undefined;
+
+export type ReceiveRequest = {
+  readonly topic: TopicInfo;
+  readonly group: GroupInfo;
+  readonly filter: TagFilter;
+  readonly batchSize: number;
+  readonly invisibleMs: number;
+  readonly waitMs: number;
+  readonly clientId: string;
+};
+
+/** A leased message. `message` is its stored protobuf `Message` (SystemProperties last), checked against its CRC; a view or a copy, not to be changed. */
+export type Delivery = {
+  readonly message: Uint8Array;
+  readonly bodyCrc: number;
+  readonly queue: number;
+  readonly offset: number;
+  readonly storedAtMs: number;
+  readonly attempt: number;
+  readonly receiptHandle: string;
+  readonly invisibleMs: number;
+};
+
+export type QueueStatus = {
+  readonly queue: number;
+  readonly shard: number;
+  readonly minOffset: number;
+  readonly nextOffset: number;
+};
+
+export type GroupTopicStatus = {
+  readonly topic: string;
+  readonly queues: readonly {
+    readonly queue: number;
+    /** First offset not finished. */
+    readonly floor: number;
+    readonly nextOffset: number;
+    /** Messages neither acked nor parked. Counts those leased. */
+    readonly lag: number;
+    readonly inFlight: number;
+    /** Messages given up after the maximum of attempts. */
+    readonly parked: number;
+    /** Store time of the first unfinished message; `undefined` when none. */
+    readonly oldestUnackedAtMs: number | undefined;
+    /** Offset at which the group began on this queue; `undefined` when it has not yet. */
+    readonly startOffset: number | undefined;
+  }[];
+};
+
+export type PeekedMessage = {
+  readonly message: Uint8Array;
+  readonly bodyCrc: number;
+  readonly storedAtMs: number;
+  readonly offset: number;
+};

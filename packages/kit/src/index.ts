@@ -1,0 +1,6 @@
+export { assert, assertNever, defined, InvariantError } from "./assert.ts";
+export type { Cancel, Clock, Timers } from "./clock.ts";
+export { type Disk, DiskError, type DiskErrorCode, type DiskFile, type OpenOptions, replaceFile } from "./disk.ts";
+export { type ErrorCode, errorTable, SaturnError } from "./errors.ts";
+export { type LogFields, type Logger, silentLogger } from "./logger.ts";
+export { type Random, SeededRandom } from "./random.ts";

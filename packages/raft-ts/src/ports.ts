@@ -1,0 +1,113 @@
+/**
+ * What the driver needs from the world. The shared log (`@saturnmq/store`) implements `RaftLog`; the broker and the name server
+ * implement `GroupMachine`; the simulator implements all of it again on seeded chance.
+ *
+ * Terms and indexes are integers below 2^53; index 0 and term 0 mean "before the first entry".
+ */
+
+/** A Raft group on this process's log; 0 to 65,535. A broker's shard number; the metadata group is alone on its own log, as 0. */
+export type GroupId = number;
+/** A member of a group: the broker's or name server's replica id, 1 to 2^31 - 1. 0 means nobody. */
+export type ReplicaId = number;
+
+/** What the log must remember for a group besides its entries (Raft paper, Figure 2, "persistent state"). */
+export type HardState = { readonly term: number; readonly vote: ReplicaId };
+
+/**
+ * The content of one entry: records back to back in the layout of `@saturnmq/store` `record.ts`, or nothing (a new leader's first entry).
+ *
+ * `crc` is the CRC-32 of `bytes[start, start + length)` with every record's body left out (bodies have their own in the record head).
+ * The range must stay unchanged until the entry is applied.
+ */
+export type Payload = {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly length: number;
+  readonly crc: number;
+};
+
+/** Where an entry's payload lies on disk: segment sequence number and byte offset of the payload in that segment's file. */
+export type Position = { readonly segment: number; readonly offset: number };
+
+/** The synchronous view of one group's log that the pure core reads. Includes entries staged but not yet durable. */
+export interface LogView {
+  /** Index of the first entry that can be read; 1 at the start, more after a log start moved up. */
+  readonly firstIndex: number;
+  /** 0 when empty. */
+  readonly lastIndex: number;
+  readonly lastTerm: number;
+  /** Term of the entry at `index`; also answers for `firstIndex - 1`; `undefined` outside. */
+  termAt(index: number): number | undefined;
+}
+
+/** An entry as replay or a read of the log gives it. */
+export type StoredEntry = {
+  readonly index: number;
+  readonly term: number;
+  readonly payload: Payload;
+  readonly position: Position;
+  /**
+   * True when it comes from a sealed segment's summary: each record's body is left out of `payload` (record length, `bodyStart`, `bodyLength`
+   * in its head still speak of the full record) and the queue index holds its messages already.
+   */
+  readonly summary: boolean;
+};
+
+/** One log shared by many groups. One writer: the driver. */
+export interface RaftLog {
+  /** The group's view, created empty at first use. The same object each time. */
+  view(group: GroupId): LogView;
+  /** What was durable for the group when the log was opened, or saved since. {0, 0} for a new one. */
+  hardState(group: GroupId): HardState;
+  /**
+   * Stages an entry for the next commit. An `index` at or below the last index first discards everything from `index` on; the discard
+   * is durable with the same commit.
+   *
+   * @throws {RangeError} if `index` would leave a gap
+   */
+  append(group: GroupId, index: number, term: number, payload: Payload | undefined): void;
+  /** Stages a term and vote for the next commit. */
+  saveHardState(group: GroupId, state: HardState): void;
+  /** Bytes of payload that can still be staged before a commit must come; an entry always fits an empty stage up to `maxEntryBytes`. */
+  readonly roomBytes: number;
+  readonly maxEntryBytes: number;
+  /** True between `commit` and its resolution: at most one is in flight. Staging for the next goes on meanwhile. */
+  readonly committing: boolean;
+  /**
+   * Makes everything staged durable in one write. A failed write or sync rejects, and the process must end: it is never retried.
+   */
+  commit(): Promise<void>;
+  /** Where a staged or stored entry's payload lies; `undefined` if not held. Known as soon as `commit` was called. */
+  position(group: GroupId, index: number): Position | undefined;
+  /** Reads one entry whole, body checks included. @throws if absent or corrupt */
+  read(group: GroupId, index: number): Promise<StoredEntry>;
+  /** Visits entries [from, to] in order, at start-up; sealed segments come from their summaries. */
+  replay(group: GroupId, from: number, to: number, visit: (entry: StoredEntry) => void): Promise<void>;
+  /** Tells that the group's entries up to `index` are applied: lets segments be sealed. */
+  applied(group: GroupId, index: number): void;
+}
+
+/** An entry at the moment it is applied. `payload` may be used during the call only. */
+export type AppliedEntry = StoredEntry;
+
+/** The replicated state machine behind one group. All calls come from the driver's turn; none may be re-entered. */
+export interface GroupMachine {
+  /**
+   * The next entry's content, when this replica leads and asked by `Group.wake`. `undefined`: nothing staged.
+   * Called at most once a group and commit, right before the write. `maxBytes` bounds the payload.
+   */
+  gather(maxBytes: number): Payload | undefined;
+  /** A committed entry, in index order, exactly once a process life from the index that `open` was given. An empty payload is a new leader's entry. */
+  apply(entry: AppliedEntry): void;
+  /** All entries of this turn that could be applied have been: answer parked replies, wake waiters. */
+  applied(): void;
+  /** This replica leads and its first entry of `term` is applied: it may serve. */
+  leading(term: number): void;
+  /** It does not lead (any more). Everything staged but not committed has an unknown outcome. */
+  following(leader: ReplicaId): void;
+}
+
+/** How a driver reaches the same driver on another process. Delivery may fail, repeat, or reorder across links; the core copes. */
+export interface Transport<Message> {
+  send(to: ReplicaId, group: GroupId, message: Message): void;
+}
