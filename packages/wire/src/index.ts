@@ -11,3 +11,15 @@ export {
   shardOfQueue,
   type TopicInfo,
 } from "./metadata/ports.ts";
+export {
+  type AdminMethod,
+  type AdminMethods,
+  adminServiceName,
+  errorCodeTrailer,
+  type Group as AdminGroup,
+  type GroupStart as AdminGroupStart,
+  type QueueProgress as AdminQueueProgress,
+  type Topic as AdminTopic,
+} from "./saturnmq/admin.ts";
+export { type AdminCodec, type AdminCodecs, loadAdminCodecs, loadAdminDefinition } from "./saturnmq/admin-codec.ts";
+export { groupNameMax, groupNameProblem, topicNameMax, topicNameProblem } from "./saturnmq/names.ts";

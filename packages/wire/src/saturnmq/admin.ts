@@ -1,0 +1,132 @@
+import type { MessageType } from "../metadata/ports.ts";
+
+/** The messages of `saturnmq.v1.Admin` as plain objects, and its methods by name. Meaning, units and bounds: `proto/saturnmq/v1/admin.proto`. */
+export type AdminMethods = {
+  readonly CreateTopic: { readonly request: CreateTopicRequest; readonly reply: Topic };
+  readonly ListTopics: { readonly request: Empty; readonly reply: { readonly topics: readonly Topic[] } };
+  readonly DescribeTopic: { readonly request: Named; readonly reply: TopicDescription };
+  readonly DeleteTopic: { readonly request: DeleteRequest; readonly reply: Empty };
+  readonly CreateGroup: { readonly request: CreateGroupRequest; readonly reply: Group };
+  readonly ListGroups: { readonly request: Empty; readonly reply: { readonly groups: readonly Group[] } };
+  readonly DescribeGroup: { readonly request: Named; readonly reply: GroupDescription };
+  readonly DeleteGroup: { readonly request: DeleteRequest; readonly reply: Empty };
+  readonly PeekMessage: { readonly request: PeekRequest; readonly reply: PeekedMessageView };
+  readonly DescribeCluster: { readonly request: Empty; readonly reply: ClusterDescription };
+};
+
+export type AdminMethod = keyof AdminMethods;
+
+type Empty = Readonly<Record<string, never>>;
+type Named = { readonly name: string };
+type DeleteRequest = { readonly requestId: string; readonly name: string };
+
+export type Topic = {
+  readonly id: number;
+  readonly name: string;
+  readonly type: TopicType;
+  readonly queues: number;
+  readonly retentionMs?: number;
+  readonly createdAtMs: number;
+};
+
+type TopicType = MessageType | "TOPIC_TYPE_UNSPECIFIED";
+
+export type CreateTopicRequest = {
+  readonly requestId: string;
+  readonly name: string;
+  readonly type: TopicType;
+  readonly queues: number;
+  readonly retentionMs?: number;
+};
+
+export type TopicDescription = {
+  readonly topic: Topic;
+  readonly queues: readonly {
+    readonly queue: number;
+    readonly shard: number;
+    readonly minOffset: number;
+    readonly nextOffset: number;
+  }[];
+};
+
+/** Exactly one is set. */
+export type GroupStart =
+  | { readonly byTopicAge: true; readonly earliest?: never; readonly atMs?: never }
+  | { readonly earliest: true; readonly byTopicAge?: never; readonly atMs?: never }
+  | { readonly atMs: number; readonly byTopicAge?: never; readonly earliest?: never };
+
+export type Group = {
+  readonly id: number;
+  readonly name: string;
+  readonly order: boolean;
+  readonly start: GroupStart;
+  readonly maxAttempts: number;
+  readonly createdAtMs: number;
+};
+
+export type CreateGroupRequest = {
+  readonly requestId: string;
+  readonly name: string;
+  readonly order: boolean;
+  readonly from: "FROM_UNSPECIFIED" | "EARLIEST" | "LATEST";
+  readonly maxAttempts: number;
+};
+
+export type QueueProgress = {
+  readonly queue: number;
+  readonly startOffset?: number;
+  readonly floor: number;
+  readonly nextOffset: number;
+  readonly lag: number;
+  readonly inFlight: number;
+  readonly parked: number;
+  readonly oldestUnackedAtMs?: number;
+};
+
+export type GroupDescription = {
+  readonly group: Group;
+  readonly topics: readonly { readonly topic: string; readonly queues: readonly QueueProgress[] }[];
+};
+
+export type PeekRequest = { readonly topic: string; readonly queue: number; readonly offset: number };
+
+export type PeekedMessageView = {
+  readonly topic: string;
+  readonly queue: number;
+  readonly offset: number;
+  readonly messageId: string;
+  readonly tag?: string;
+  readonly keys: readonly string[];
+  readonly properties: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  readonly storedAtMs: number;
+  readonly bornAtMs?: number;
+  readonly bornHost: string;
+  readonly bodyCrc: number;
+  readonly type: TopicType;
+  readonly bodyEncoding: string;
+};
+
+export type ClusterDescription = {
+  readonly clusterId: string;
+  readonly revision: number;
+  readonly brokers: readonly {
+    readonly id: number;
+    readonly incarnation: number;
+    readonly zone: string;
+    readonly state: string;
+  }[];
+  readonly shards: readonly {
+    readonly shard: number;
+    readonly voters: readonly number[];
+    readonly leaderHint: number;
+  }[];
+  readonly topics: number;
+  readonly groups: number;
+};
+
+/** Trailer of a failed call: the symbolic code of the error table, finer than the gRPC status. */
+export const errorCodeTrailer = "saturnmq-error-code";
+
+/** Full name of the service. */
+export const adminServiceName = "saturnmq.v1.Admin";
