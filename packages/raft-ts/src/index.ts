@@ -1,3 +1,6 @@
+export type { Driver, DriverOptions, Group, GroupOptions, RoleName } from "./driver/api.ts";
+export type { GroupMessage, LedGroup, PairHeartbeat, PairHeartbeatReply, PeerMessage } from "./driver/messages.ts";
+export { immediateTurn } from "./driver/turn.ts";
 export type {
   AppliedEntry,
   GroupId,
@@ -10,4 +13,5 @@ export type {
   ReplicaId,
   StoredEntry,
   Transport,
+  Turn,
 } from "./ports.ts";

@@ -107,7 +107,16 @@ export interface GroupMachine {
   following(leader: ReplicaId): void;
 }
 
-/** How a driver reaches the same driver on another process. Delivery may fail, repeat, or reorder across links; the core copes. */
+/**
+ * How a driver reaches the same driver on another process. Delivery may fail, repeat, or reorder across links; the core copes.
+ * `send` encodes the message before it returns: payloads in it may be overwritten afterwards.
+ */
 export interface Transport<Message> {
-  send(to: ReplicaId, group: GroupId, message: Message): void;
+  send(to: ReplicaId, message: Message): void;
+}
+
+/** Where later turns of the event loop come from. */
+export interface Turn {
+  /** Calls `callback` once, in a turn of its own, after the events that wait already. */
+  soon(callback: () => void): void;
 }
