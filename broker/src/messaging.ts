@@ -1,3 +1,4 @@
+import type { SaturnError } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 
 /**
@@ -11,7 +12,13 @@ export interface Messaging {
   topic(name: string): Promise<TopicInfo>;
   /** The group; created with defaults at its first use. */
   group(name: string): Promise<GroupInfo>;
-  /** Stores `messages` (one topic); one outcome each, in order. Messages of one shard are stored all or none. */
+  /**
+   * Stores `messages` (one topic); one outcome each, in order. Messages of one shard are stored all or none.
+   *
+   * @param deadlineMs milliseconds from now that the caller goes on waiting
+   * @throws {SaturnError} `TOO_MANY_REQUESTS` if nothing was stored and a later try may succeed, `HA_NOT_AVAILABLE` if no leader was found
+   * or the outcome is unknown
+   */
   send(topic: TopicInfo, messages: readonly OutgoingMessage[], deadlineMs: number): Promise<readonly SendOutcome[]>;
   /**
    * Leases up to `batchSize` ready messages; when none is ready, waits until one is, `waitMs` have passed or `signal` aborts (then: empty).
@@ -22,7 +29,7 @@ export interface Messaging {
     topic: TopicInfo,
     group: GroupInfo,
     handles: readonly string[],
-  ): Promise<readonly (import("@saturnmq/kit").SaturnError | undefined)[]>;
+  ): Promise<readonly (SaturnError | undefined)[]>;
   /** Moves a lease's end to `invisibleMs` from now and answers the handle that replaces the old one. 0: visible at once. */
   changeInvisible(topic: TopicInfo, group: GroupInfo, handle: string, invisibleMs: number): Promise<string>;
   /** Gives leased messages back without raising their attempt: the client went away before they were written to it. */

@@ -1,0 +1,67 @@
+import type { Clock, Logger, Random, Timers } from "@saturnmq/kit";
+import type { LogStore } from "@saturnmq/store";
+import type { MetadataService } from "@saturnmq/wire";
+import type { Driver } from "raft-ts";
+import type { Messaging } from "./messaging.ts";
+
+/** What an operator may tune. Times in milliseconds, sizes in bytes. */
+export type DataPlaneSettings = {
+  /** How long messages are kept when their topic says nothing. Default: 3 days. */
+  readonly retentionMs?: number;
+  /** Size of the log above which the oldest segments are dropped. Default: 8 GiB. */
+  readonly retentionBytes?: number;
+  /** Staged and not yet committed bytes of sends in this process; above it sends are refused for the moment. Default: 64 MiB. */
+  readonly stagedBytesMax?: number;
+  /** How long a call waits for a shard's leader. Default: 3 s. */
+  readonly leaderWaitMs?: number;
+  /** How often retention, checkpoints and disk room are looked at. Default: 1 s. */
+  readonly housekeepingMs?: number;
+};
+
+export type DataPlaneOptions = {
+  /** This process's log, open. The data plane uses it until it is disposed of, and does not close it. */
+  readonly store: LogStore;
+  /** Runs the shards' groups over `store`; closed with the data plane. */
+  readonly driver: Driver;
+  readonly metadata: MetadataService;
+  /** This broker's replica id: the shards that name it as a voter are opened. */
+  readonly brokerId: number;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Called once with what broke an invariant of a shard; the process must end. */
+  readonly fatal: (error: unknown) => void;
+  readonly settings?: DataPlaneSettings;
+};
+
+/** Totals since the start, and present levels, as plain numbers to read at any time. */
+export type DataPlaneCounters = {
+  /** Messages stored, and their bytes. */
+  readonly sentMessages: number;
+  readonly sentBytes: number;
+  /** Messages refused because of back-pressure or a full disk. */
+  readonly refusedSends: number;
+  /** Receive calls, messages handed out by them, and those of them with an attempt above 1. */
+  readonly receives: number;
+  readonly deliveredMessages: number;
+  readonly redeliveredMessages: number;
+  /** Acknowledged and given up (parked) messages. */
+  readonly ackedMessages: number;
+  readonly parkedMessages: number;
+  /** Present levels: receives on hold, leased messages, staged bytes. */
+  readonly waitingReceives: number;
+  readonly inFlightMessages: number;
+  readonly stagedBytes: number;
+  readonly shards: readonly {
+    readonly shard: number;
+    readonly appliedIndex: number;
+    readonly serving: boolean;
+    readonly queues: number;
+  }[];
+};
+
+/** The data plane of one broker process. Disposing of it ends long polls empty, finishes sends, writes checkpoints and closes the driver. */
+export interface DataPlane extends Messaging, AsyncDisposable {
+  counters(): DataPlaneCounters;
+}
