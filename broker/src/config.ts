@@ -1,0 +1,176 @@
+import { SaturnError } from "@saturnmq/kit";
+import { z } from "zod";
+
+const kib = 1_024;
+const mib = 1_024 * kib;
+const gib = 1_024 * mib;
+const secondMs = 1_000;
+const minuteMs = 60 * secondMs;
+const dayMs = 24 * 60 * minuteMs;
+
+const port = z.int().min(0).max(65_535);
+const milliseconds = z.int().min(0);
+const bytes = z.int().min(1);
+
+const tls = z.strictObject({
+  certificateFile: z
+    .string()
+    .default("")
+    .describe("PEM file with the certificate chain. Empty: a self-signed one is made and kept in the data folder."),
+  keyFile: z.string().default("").describe("PEM file with the certificate's key. Given together with certificateFile."),
+});
+
+const connections = z.strictObject({
+  max: z.int().min(1).default(20_000).describe("Client connections at once; one more is closed."),
+  streamsMax: z.int().min(1).max(65_535).default(1_024).describe("Calls at once on one connection."),
+  memoryMib: z
+    .int()
+    .min(16)
+    .default(128)
+    .describe("Memory that one connection may hold, MiB; calls beyond it are refused until it reads."),
+  idleMs: milliseconds
+    .min(10 * secondMs)
+    .default(30 * minuteMs)
+    .describe("A connection without any call for so long is told to go away, milliseconds."),
+  firstBytesTimeoutMs: milliseconds
+    .min(100)
+    .default(5 * secondMs)
+    .describe("A connection that has not said what it speaks by then is closed, milliseconds."),
+});
+
+const limits = z.strictObject({
+  requestBytesMax: bytes
+    .max(64 * mib)
+    .default(16 * mib)
+    .describe("Largest request, bytes."),
+  bodyBytesMax: bytes
+    .max(16 * mib)
+    .default(4 * mib)
+    .describe("Largest message body, bytes."),
+  propertiesMax: z.int().min(1).default(128).describe("User properties of one message."),
+  propertiesBytesMax: bytes.default(16 * kib).describe("User properties, tag and keys of one message together, bytes."),
+  receiveBatchMax: z.int().min(1).max(1_024).default(32).describe("Messages in the answer to one receive."),
+  pollMaxMs: milliseconds.default(40 * secondMs).describe("Longest that an empty receive is held, milliseconds."),
+  pollDefaultMs: milliseconds
+    .default(20 * secondMs)
+    .describe("How long an empty receive is held when the client does not say, milliseconds."),
+  invisibleMinMs: milliseconds
+    .default(10 * secondMs)
+    .describe("Shortest invisible time that a receive may ask for, milliseconds."),
+  invisibleMaxMs: milliseconds.default(12 * 60 * minuteMs).describe("Longest invisible time, milliseconds."),
+});
+
+const store = z.strictObject({
+  segmentBytes: bytes
+    .min(1 * mib)
+    .default(256 * mib)
+    .describe("Size of one log segment, bytes. Fixed for segments that exist."),
+  logBytesMax: bytes.default(8 * gib).describe("Size of the log above which the oldest messages go, bytes."),
+  retentionMs: milliseconds
+    .default(3 * dayMs)
+    .describe("How long messages are kept, milliseconds; a topic's may be shorter."),
+});
+
+/** Everything a broker can be told. The README's table and the Helm values schema derive from it (`z.toJSONSchema`). */
+export const brokerConfigSchema = z
+  .strictObject({
+    dataDir: z
+      .string()
+      .min(1)
+      .default("./saturnmq-data")
+      .describe("Folder of the log and everything else that is kept."),
+    host: z.string().min(1).default("0.0.0.0").describe("Address that both ports listen on."),
+    grpcPort: port.default(8_081).describe("Port for clients and tools: gRPC, with and without TLS. 0: any free one."),
+    httpPort: port.default(9_090).describe("Port of /healthz, /readyz and /metrics. 0: any free one."),
+    zone: z.string().default("").describe("Failure zone that this broker is in."),
+    shutdownMs: milliseconds
+      .default(8 * secondMs)
+      .describe("How long calls in flight may take to finish when the broker is told to stop, milliseconds."),
+    tls: tls.prefault({}),
+    connections: connections.prefault({}),
+    limits: limits.prefault({}),
+    store: store.prefault({}),
+  })
+  .superRefine((config, issue) => {
+    if ((config.tls.certificateFile === "") !== (config.tls.keyFile === ""))
+      issue.addIssue({
+        code: "custom",
+        path: ["tls"],
+        message: "certificateFile and keyFile are given together or not at all",
+      });
+    if (config.limits.requestBytesMax < config.limits.bodyBytesMax + 64 * kib)
+      issue.addIssue({
+        code: "custom",
+        path: ["limits", "requestBytesMax"],
+        message: "must be at least 64 KiB above bodyBytesMax",
+      });
+    if (config.limits.invisibleMinMs > config.limits.invisibleMaxMs)
+      issue.addIssue({
+        code: "custom",
+        path: ["limits", "invisibleMinMs"],
+        message: "must not be above invisibleMaxMs",
+      });
+  });
+
+/** A broker's configuration, checked and frozen. */
+export type BrokerConfig = z.infer<typeof brokerConfigSchema>;
+
+/** What may be written in a file or by a caller: every key is optional. */
+export type BrokerConfigInput = z.input<typeof brokerConfigSchema>;
+
+/**
+ * Checks a configuration. `environment` wins: each key is also `SATURNMQ_` and its path in capitals, `grpcPort` as `SATURNMQ_GRPC_PORT`,
+ * `store.segmentBytes` as `SATURNMQ_STORE_SEGMENT_BYTES`.
+ *
+ * @throws {SaturnError} `BAD_REQUEST` that names every wrong key and what it must be
+ */
+export function parseBrokerConfig(
+  input: BrokerConfigInput,
+  environment: Readonly<Record<string, string | undefined>> = {},
+): BrokerConfig {
+  const parsed = brokerConfigSchema.safeParse(overlay(input, brokerConfigSchema.shape, "SATURNMQ", environment));
+  if (parsed.success) return deepFreeze(parsed.data);
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "configuration"}: ${message}`);
+  throw new SaturnError("BAD_REQUEST", `the broker's configuration is wrong: ${problems.join("; ")}`);
+}
+
+type Shape = Readonly<Record<string, z.core.$ZodType>>;
+
+function overlay(
+  input: Readonly<Record<string, unknown>>,
+  shape: Shape,
+  prefix: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, unknown> {
+  const merged: Record<string, unknown> = { ...input };
+  for (const [key, type] of Object.entries(shape)) {
+    const name = `${prefix}_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+    const nested = objectShape(type);
+    if (nested !== undefined) merged[key] = overlay(asObject(merged[key]), nested, name, environment);
+    else if (environment[name] !== undefined) merged[key] = scalar(environment[name], type);
+  }
+  return merged;
+}
+
+function objectShape(type: z.core.$ZodType): Shape | undefined {
+  const inner = type instanceof z.ZodPrefault ? type.unwrap() : type;
+  return inner instanceof z.ZodObject ? inner.shape : undefined;
+}
+
+function asObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+}
+
+/** The text of an environment variable as the key's type wants it. What is no number stays text, and the schema says so. */
+function scalar(text: string, type: z.core.$ZodType): unknown {
+  const inner = type instanceof z.ZodDefault ? type.unwrap() : type;
+  if (!(inner instanceof z.ZodNumber) || text.trim() === "") return text;
+  const value = Number(text);
+  return Number.isNaN(value) ? text : value;
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+}
