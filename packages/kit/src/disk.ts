@@ -23,6 +23,12 @@ export interface Disk {
   syncFolder(folder: string): Promise<void>;
   /** Room left for this user on the file system of `folder`, and its size, bytes. */
   space(folder: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number }>;
+  /**
+   * Takes a folder for this process alone until disposed, or until the process is gone.
+   *
+   * @throws {DiskError} `locked` when someone holds it
+   */
+  lockFolder(folder: string): Promise<AsyncDisposable>;
 }
 
 export type OpenOptions = {
@@ -48,7 +54,7 @@ export interface DiskFile {
   close(): Promise<void>;
 }
 
-export type DiskErrorCode = "notFound" | "full" | "io" | "denied";
+export type DiskErrorCode = "notFound" | "full" | "io" | "denied" | "locked";
 
 /** A file operation failed. `path` names the file; `cause` is the system's error. */
 export class DiskError extends Error {

@@ -16,7 +16,8 @@ export type HardState = { readonly term: number; readonly vote: ReplicaId };
 /**
  * The content of one entry: records back to back in the layout of `@saturnmq/store` `record.ts`, or nothing (a new leader's first entry).
  *
- * `crc` is the CRC-32 of `bytes[start, start + length)` with every record's body left out (bodies have their own in the record head).
+ * `crc` is the CRC-32 over the records' checks (4 bytes each, in order; a check covers its record without the body, which has its own CRC
+ * in the head). `RecordBatch.payload()` computes it; others pass it on.
  * The range must stay unchanged until the entry is applied.
  */
 export type Payload = {

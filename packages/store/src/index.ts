@@ -1,3 +1,5 @@
+export { MemoryLogStore, type MemoryLogStoreOptions } from "./memory-log-store.ts";
+export type { LogStoreOptions } from "./options.ts";
 export {
   CorruptionError,
   type Identity,
@@ -7,4 +9,5 @@ export {
   type RecordPosition,
   type SegmentStatus,
 } from "./ports.ts";
-export { recordAt, recordFlags, recordHeadBytes } from "./record.ts";
+export { type RecordRange, type RecordSink, recordAt, recordFlags, recordHeadBytes, walkRecords } from "./record.ts";
+export { RecordBatch } from "./record-batch.ts";
