@@ -22,4 +22,3 @@ export {
   type Topic as AdminTopic,
 } from "./saturnmq/admin.ts";
 export { type AdminCodec, type AdminCodecs, loadAdminCodecs, loadAdminDefinition } from "./saturnmq/admin-codec.ts";
-export { groupNameMax, groupNameProblem, topicNameMax, topicNameProblem } from "./saturnmq/names.ts";
