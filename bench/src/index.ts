@@ -1,1 +1,13 @@
-export {};
+export { type DevOptions, DevServer } from "./dev-server.ts";
+export { freePort } from "./free-port.ts";
+export type { DeliveredMessage, SendEntry } from "./generator/messages.ts";
+export {
+  decodeSendReply,
+  encodeAck,
+  encodeReceive,
+  encodeSend,
+  responseStatus,
+} from "./generator/messages.ts";
+export { openSession, readDeliveries } from "./generator/receive-load.ts";
+export { type Address, type CallEnd, type CallResult, RpcClient } from "./generator/rpc-client.ts";
+export { type MachineFacts, machineFacts } from "./machine.ts";
