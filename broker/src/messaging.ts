@@ -15,7 +15,7 @@ export interface Messaging {
   /**
    * Stores `messages` (one topic); one outcome each, in order. Messages of one shard are stored all or none.
    *
-   * @param deadlineMs milliseconds from now that the caller goes on waiting
+   * @param deadlineMs reading of `Clock.monoMs` at which the caller gives up; `Infinity`: it does not say
    * @throws {SaturnError} `TOO_MANY_REQUESTS` if nothing was stored and a later try may succeed, `HA_NOT_AVAILABLE` if no leader was found
    * or the outcome is unknown
    */
