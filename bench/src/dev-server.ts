@@ -149,7 +149,9 @@ export class DevServer implements AsyncDisposable {
     const startedAt = performance.now();
     this.#child.kill(signal);
     const { promise: late, resolve } = Promise.withResolvers<undefined>();
-    const timer = setTimeout(resolve, withinMs);
+    const timer = setTimeout(() => {
+      resolve(undefined);
+    }, withinMs);
     const exit = await Promise.race([this.#exited, late]);
     clearTimeout(timer);
     if (exit === undefined) {
