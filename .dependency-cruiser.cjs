@@ -1,0 +1,150 @@
+// The walls between the rooms (ARCHITECTURE.md, "Rooms"). Each rule says why it stands; `make verify` runs them all.
+
+/** Files that only tests load: they may look anywhere, and nothing else may look at them. */
+const forTests = "\\.test\\.ts$|/src/testing/|^test/|^bench/";
+const pure = "^(packages/raft-ts/src/core|(packages/)?[^/]+/src/domain|operator/src/(model|plan))/";
+const packageSource = "^(packages/[^/]+|broker|nameserver|operator|cli|bench|test)/";
+
+module.exports = {
+  forbidden: [
+    {
+      name: "core-is-pure",
+      comment: "The Raft core folds inputs to effects. Clock, chance, disk and logs live in the driver.",
+      severity: "error",
+      from: { path: "^packages/raft-ts/src/core/", pathNot: forTests },
+      to: { pathNot: "^packages/raft-ts/src/core/|^packages/kit/src/|^packages/raft-ts/src/ports\\.ts$" },
+    },
+    {
+      name: "domain-is-pure",
+      comment: "A domain decides and applies. Adapters call it; it knows neither protocols, nor disks, nor Raft.",
+      severity: "error",
+      from: { path: "^((?:packages/)?[^/]+/src/domain)/", pathNot: forTests },
+      to: { pathNot: "^$1/|^packages/kit/src/|^packages/(wire|store)/src/" },
+    },
+    {
+      name: "domain-takes-types-of-wire",
+      comment: "The words of the wire may be shared with a domain, its codecs may not.",
+      severity: "error",
+      from: { path: "^(?:packages/)?[^/]+/src/domain/", pathNot: forTests },
+      to: { path: "^packages/wire/src/", dependencyTypesNot: ["type-only"] },
+    },
+    {
+      name: "pure-rooms-have-no-built-ins",
+      comment: "Whatever Node offers would make a replay of one seed differ.",
+      severity: "error",
+      from: { path: pure, pathNot: forTests },
+      to: { dependencyTypes: ["core", "npm", "npm-dev", "npm-optional", "npm-peer", "npm-no-pkg", "npm-unknown"] },
+    },
+    {
+      name: "kit-is-a-leaf",
+      comment: "Everyone may import kit, so kit may import nobody.",
+      severity: "error",
+      from: { path: "^packages/kit/" },
+      to: { path: packageSource, pathNot: "^packages/kit/" },
+    },
+    {
+      name: "wire-knows-kit-only",
+      severity: "error",
+      comment: "Codecs are used by brokers, name servers, tools and clients alike.",
+      from: { path: "^packages/wire/" },
+      to: { path: packageSource, pathNot: "^packages/(wire|kit)/" },
+    },
+    {
+      name: "raft-knows-kit-only",
+      comment: "raft-ts is published by itself: log, transport and clock come in through its ports.",
+      severity: "error",
+      from: { path: "^packages/raft-ts/" },
+      to: { path: packageSource, pathNot: "^packages/(raft-ts|kit)/" },
+    },
+    {
+      name: "store-knows-raft-and-kit",
+      comment: "The store implements Raft's log port and knows nothing of topics, groups or protocols.",
+      severity: "error",
+      from: { path: "^packages/store/" },
+      to: { path: packageSource, pathNot: "^packages/(store|raft-ts|kit)/" },
+    },
+    {
+      name: "adapters-know-no-adapter",
+      comment: "Two protocols meet in the domain or nowhere; only main.ts wires them.",
+      severity: "error",
+      from: { path: "^([^/]+)/src/(grpc|http|peer|admin|kube)/", pathNot: forTests },
+      to: { path: "^$1/src/(grpc|http|peer|admin|kube)/", pathNot: "^$1/src/$2/" },
+    },
+    {
+      name: "nobody-imports-the-wiring",
+      comment: "main.ts is where a process is put together; what it wires must not reach back.",
+      severity: "error",
+      from: { path: "^[^/]+/src/", pathNot: "^[^/]+/src/(main|index)\\.ts$|" + forTests },
+      to: { path: "^[^/]+/src/(main|index)\\.ts$", dependencyTypes: ["local"] },
+    },
+    {
+      name: "apps-do-not-import-apps",
+      comment: "Broker, name server and operator speak gRPC to each other. They share words through packages.",
+      severity: "error",
+      from: { path: "^(broker|nameserver|operator)/" },
+      to: { path: "^(broker|nameserver|operator|cli)/", pathNot: "^$1/" },
+    },
+    {
+      name: "nothing-imports-the-cli",
+      severity: "error",
+      comment: "The command starts the rest; nobody starts the command by an import.",
+      from: { pathNot: "^cli/" },
+      to: { path: "^cli/" },
+    },
+    {
+      name: "packages-do-not-import-apps",
+      severity: "error",
+      comment: "A package serves any process, so it cannot know one.",
+      from: { path: "^packages/" },
+      to: { path: "^(broker|nameserver|operator|cli)/" },
+    },
+    {
+      name: "nothing-imports-tests",
+      comment: "What ships must not need what only tests have.",
+      severity: "error",
+      from: { pathNot: forTests },
+      to: { path: forTests },
+    },
+    {
+      name: "packages-meet-at-exports",
+      comment: "A package's index is its contract; a path into its source is not. Import it by name.",
+      severity: "error",
+      from: { path: "^(packages/[^/]+|broker|nameserver|operator|cli|bench|test)/" },
+      to: { path: packageSource, pathNot: "^$1/", dependencyTypes: ["local"], dependencyTypesNot: ["aliased"] },
+    },
+    {
+      name: "no-cycles",
+      comment: "Two files that need each other are one file, or miss a third.",
+      severity: "error",
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: "resolvable",
+      comment: "Either the file is missing or it is not among the package's exports.",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: "declared",
+      comment: "A package that is not in the importer's own package.json is there by chance.",
+      severity: "error",
+      from: { path: packageSource },
+      to: { dependencyTypes: ["npm-no-pkg", "npm-unknown"] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: "tsconfig.json" },
+    combinedDependencies: false,
+    builtInModules: { add: ["node:sqlite", "node:test"] },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default", "types"],
+      mainFields: ["module", "main", "types", "typings"],
+      extensions: [".ts", ".js", ".cjs", ".mjs", ".json"],
+    },
+  },
+};
