@@ -1,1 +1,1 @@
-export {};
+export { type NameServer, type NameServerOptions, openNameServer } from "./main.ts";

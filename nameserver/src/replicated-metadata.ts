@@ -1,0 +1,197 @@
+import { assert, type Clock, defined, SaturnError } from "@saturnmq/kit";
+import { RecordBatch, recordAt, recordHeadBytes, walkRecords } from "@saturnmq/store";
+import type { ClusterView } from "@saturnmq/wire";
+import type { AppliedEntry, Group, GroupMachine, Payload } from "raft-ts";
+import { apply } from "./domain/apply.ts";
+import { decodeCheckpoint, decodeRecord, encodeCheckpoint, encodeRecord } from "./domain/codec.ts";
+import type { Decision } from "./domain/records.ts";
+import { initialState, type MetadataState, viewOf } from "./domain/state.ts";
+
+/** Decides over the applied state at the leader's wall clock, milliseconds. May refuse by throwing `SaturnError`. */
+export type Decide<Reply> = (state: MetadataState, nowMs: number) => Decision<Reply>;
+
+/** A command on its way, its reply's type forgotten. */
+type Command = {
+  decide(state: MetadataState, nowMs: number): Decision<unknown>;
+  resolve(reply: unknown): void;
+  reject(error: unknown): void;
+};
+
+/** An entry's place in the log. */
+export type LogPoint = { readonly index: number; readonly term: number };
+
+const notServing = "the name server has no leader at the moment: try again";
+const unknownOutcome =
+  "the name server lost its leader before it could say whether this is done: try again with the same request id";
+
+/**
+ * The metadata's state machine behind its Raft group. One command is decided at a time, over applied state only, so that no decision can
+ * depend on one that is never committed: changes of metadata are rare, and a commit takes a millisecond or two.
+ */
+export class ReplicatedMetadata implements GroupMachine {
+  readonly #clock: Clock;
+  readonly #batch = new RecordBatch(4_096);
+  readonly #waiting: Command[] = [];
+  readonly #watchers = new Set<(view: ClusterView) => void>();
+  readonly #state: MetadataState;
+  #group: Group | undefined;
+  #committing: { readonly command: Command; readonly reply: unknown; applied: boolean } | undefined;
+  #serving = false;
+  #shownRevision: number;
+  #view: ClusterView | undefined;
+  #last: LogPoint = { index: 0, term: 0 };
+  readonly #onApplied: (last: LogPoint) => void;
+  readonly #wakeServed: (() => void)[] = [];
+
+  /**
+   * @param checkpoint what `checkpoint` gave, of the index that the group is opened from; `undefined`: from the first record on
+   * @param onApplied called after each batch of applied entries with the last one
+   */
+  constructor(clock: Clock, checkpoint: Uint8Array | undefined, onApplied: (last: LogPoint) => void) {
+    this.#clock = clock;
+    this.#onApplied = onApplied;
+    this.#state = checkpoint === undefined ? initialState() : decodeCheckpoint(checkpoint);
+    this.#shownRevision = this.#state.revision;
+    this.#view = viewOf(this.#state);
+  }
+
+  /** Where proposals go. Called once, right after the group was opened. */
+  attach(group: Group): void {
+    assert(this.#group === undefined, "a machine has one group");
+    this.#group = group;
+  }
+
+  /** Resolves when this replica leads and serves. */
+  served(): Promise<void> {
+    if (this.#serving) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#wakeServed.push(resolve);
+    });
+  }
+
+  /** The view at the last applied record; `undefined` before the cluster is made. */
+  get view(): ClusterView | undefined {
+    return this.#view;
+  }
+
+  /** The applied state as bytes, after the last entry that `onApplied` told of. */
+  checkpoint(): Uint8Array {
+    return encodeCheckpoint(this.#state);
+  }
+
+  /**
+   * Decides a command and resolves with its reply once its records are committed and applied, and watchers know of them.
+   *
+   * @throws {SaturnError} what `decide` refuses with, or `HA_NOT_AVAILABLE` without a leader
+   */
+  propose<Reply>(decide: Decide<Reply>): Promise<Reply> {
+    if (!this.#serving) return Promise.reject(new SaturnError("HA_NOT_AVAILABLE", notServing));
+    return new Promise<Reply>((resolve, reject) => {
+      this.#waiting.push({ decide, resolve, reject });
+      defined(this.#group, "the metadata group").wake();
+    });
+  }
+
+  /** Calls `changed` with the present view and every later one until `signal` aborts. */
+  watch(changed: (view: ClusterView) => void, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    this.#watchers.add(changed);
+    signal.addEventListener("abort", () => this.#watchers.delete(changed), { once: true });
+    if (this.#view !== undefined) changed(this.#view);
+  }
+
+  gather(maxBytes: number): Payload | undefined {
+    if (this.#committing !== undefined) return undefined;
+    for (let command = this.#waiting.shift(); command !== undefined; command = this.#waiting.shift()) {
+      const payload = this.#payloadOf(command, maxBytes);
+      if (payload !== undefined) return payload;
+    }
+    return undefined;
+  }
+
+  /** What the command comes to; `undefined` when it was answered at once. */
+  #payloadOf(command: Command, maxBytes: number): Payload | undefined {
+    const decision = this.#decided(command);
+    if (decision === undefined) return undefined;
+    this.#batch.reset();
+    for (const record of decision.records) {
+      const { kind, version, payload } = encodeRecord(record);
+      // `add` may move the batch to a larger buffer, so `bytes` is read after it.
+      const start = this.#batch.add(kind, version, payload.length);
+      this.#batch.bytes.set(payload, start);
+    }
+    if (this.#batch.length > maxBytes) {
+      command.reject(
+        new SaturnError("BAD_REQUEST", `the change takes ${this.#batch.length} bytes, more than one log entry holds`),
+      );
+      return undefined;
+    }
+    this.#committing = { command, reply: decision.reply, applied: false };
+    return this.#batch.payload();
+  }
+
+  #decided(command: Command): Decision<unknown> | undefined {
+    try {
+      const decision = command.decide(this.#state, this.#clock.wallMs());
+      if (decision.records.length > 0) return decision;
+      this.#answerFromState(command, decision.reply);
+    } catch (error) {
+      command.reject(error);
+    }
+    return undefined;
+  }
+
+  /** A reply without records is only as good as this leader's knowledge that there is no newer one. */
+  #answerFromState(command: Command, reply: unknown): void {
+    if (defined(this.#group, "the metadata group").leaseValid(this.#clock.monoMs())) command.resolve(reply);
+    else command.reject(new SaturnError("HA_NOT_AVAILABLE", notServing));
+  }
+
+  apply(entry: AppliedEntry): void {
+    this.#last = { index: entry.index, term: entry.term };
+    const { payload } = entry;
+    if (payload.length === 0) return;
+    const { bytes } = payload;
+    const head = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    walkRecords(payload, (at, length) => {
+      const kind = head.getUint16(at + recordAt.kind, true);
+      const version = head.getUint8(at + recordAt.version);
+      apply(this.#state, decodeRecord({ kind, version, payload: bytes.subarray(at + recordHeadBytes, at + length) }));
+    });
+    // Only this machine's gather fills entries while it leads, one at a time.
+    if (this.#committing !== undefined) this.#committing.applied = true;
+  }
+
+  applied(): void {
+    this.#show();
+    const done = this.#committing;
+    if (done?.applied === true) {
+      this.#committing = undefined;
+      done.command.resolve(done.reply);
+    }
+    if (this.#waiting.length > 0) this.#group?.wake();
+    this.#onApplied(this.#last);
+  }
+
+  #show(): void {
+    if (this.#shownRevision === this.#state.revision) return;
+    this.#shownRevision = this.#state.revision;
+    const view = viewOf(this.#state);
+    this.#view = view;
+    if (view === undefined) return;
+    for (const changed of [...this.#watchers]) changed(view);
+  }
+
+  leading(): void {
+    this.#serving = true;
+    for (const wake of this.#wakeServed.splice(0)) wake();
+  }
+
+  following(): void {
+    this.#serving = false;
+    const undecided = this.#waiting.splice(0);
+    this.#committing?.command.reject(new SaturnError("HA_NOT_AVAILABLE", unknownOutcome));
+    this.#committing = undefined;
+    for (const command of undecided) command.reject(new SaturnError("HA_NOT_AVAILABLE", notServing));
+  }
+}
