@@ -14,7 +14,10 @@ const houseSyntax = [
   },
   { selector: "ExportSpecifier[exported.name='default']", message: "Export by name." },
   { selector: "PropertyDefinition[accessibility='private']", message: "Use #private, which holds at run time too." },
-  { selector: "MethodDefinition[accessibility='private']", message: "Use #private, which holds at run time too." },
+  {
+    selector: "MethodDefinition[accessibility='private'][kind!='constructor']",
+    message: "Use #private, which holds at run time too.",
+  },
   { selector: "TSEnumDeclaration", message: "Use a union or a const object: enums are not erasable." },
 ];
 

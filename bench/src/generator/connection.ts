@@ -148,31 +148,37 @@ export class Connection {
   }
 
   #frame(bytes: Buffer, at: number, end: number): void {
-    const type = bytes[at + 3];
+    const type = bytes.readUInt8(at + 3);
     const flags = bytes[at + 4] ?? 0;
     const stream = bytes.readUInt32BE(at + 5) & windowMax;
     const start = at + frameHeadBytes;
     switch (type) {
       case frameType.data:
-        return this.#data(bytes, flags, stream, start, end);
+        this.#data(bytes, flags, stream, start, end);
+        return;
       case frameType.headers:
       case frameType.continuation:
-        return this.#headerFrame(bytes, type, flags, stream, start, end);
+        this.#headerFrame(bytes, type, flags, stream, start, end);
+        return;
       case frameType.reset:
-        return this.#user.reset(stream, bytes.readUInt32BE(start));
+        this.#user.reset(stream, bytes.readUInt32BE(start));
+        return;
       case frameType.settings:
-        return this.#settings(bytes, flags, start, end);
+        this.#settings(bytes, flags, start, end);
+        return;
       case frameType.ping:
         if (!(flags & flag.ack)) this.write(frame(frameType.ping, flag.ack, 0, bytes.subarray(start, end)));
         return;
       case frameType.goAway:
-        return this.#user.goAway(
+        this.#user.goAway(
           bytes.readUInt32BE(start) & windowMax,
           bytes.readUInt32BE(start + 4),
           bytes.toString("utf8", start + 8, end),
         );
+        return;
       case frameType.windowUpdate:
-        return this.#windowUpdate(stream, bytes.readUInt32BE(start) & windowMax);
+        this.#windowUpdate(stream, bytes.readUInt32BE(start) & windowMax);
+        return;
       default: // RFC 9113 4.1: unknown types are ignored. PRIORITY and PUSH_PROMISE (switched off) mean nothing to us.
     }
   }
@@ -196,7 +202,10 @@ export class Connection {
       }
       if (flags & flag.priority) from += 5;
       const ends = (flags & flag.endStream) !== 0;
-      if (flags & flag.endHeaders) return this.#headers(stream, ends, bytes, from, to);
+      if (flags & flag.endHeaders) {
+        this.#headers(stream, ends, bytes, from, to);
+        return;
+      }
       this.#block = { stream, ends, parts: [] };
     }
     const block = defined(this.#block, "header block of a CONTINUATION");

@@ -166,7 +166,10 @@ async function serve(handler: Handler, settings: Settings = {}): Promise<number>
 }
 
 function answer(stream: ServerHttp2Stream, { messages, grpcStatus = "0", reset }: Answer, path: string): void {
-  if (reset !== undefined) return stream.close(reset);
+  if (reset !== undefined) {
+    stream.close(reset);
+    return;
+  }
   stream.respond({ ":status": 200, "content-type": "application/grpc+proto" }, { waitForTrailers: grpcStatus !== "" });
   stream.on("wantTrailers", () => {
     stream.sendTrailers({ "grpc-status": grpcStatus });

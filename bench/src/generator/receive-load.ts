@@ -144,8 +144,14 @@ export class ReceiveLoad {
       encodeAck(this.#options, messages),
       requestTimeoutMs,
     );
-    if (end.kind !== "status") return this.#count(`ack ${end.reason}`, messages.length);
-    if (end.code !== grpcOk) return this.#count(`ack grpc ${end.code} ${end.message}`, messages.length);
+    if (end.kind !== "status") {
+      this.#count(`ack ${end.reason}`, messages.length);
+      return;
+    }
+    if (end.code !== grpcOk) {
+      this.#count(`ack grpc ${end.code} ${end.message}`, messages.length);
+      return;
+    }
     const status = responseStatus(defined(replies[0], "ack reply")).code;
     if (status === code.ok) this.#counters.acked += messages.length;
     else this.#count(`ack code ${status}`, messages.length);

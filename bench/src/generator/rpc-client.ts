@@ -203,7 +203,8 @@ export class RpcClient {
     const status = fields?.get("grpc-status");
     if (status === undefined) {
       const reason = `the stream ended without a gRPC status, HTTP status ${fields?.get(":status") ?? "absent"}`;
-      return this.#finish(stream, { kind: "unknown", reason });
+      this.#finish(stream, { kind: "unknown", reason });
+      return;
     }
     this.#finish(stream, { kind: "status", code: Number(status), message: fields?.get("grpc-message") ?? "" });
   }

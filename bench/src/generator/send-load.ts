@@ -137,7 +137,10 @@ export class SendLoad {
   #fill(): void {
     const connection = this.#connection;
     if (connection === undefined || this.#stopped) return;
-    if (this.#goingAway) return this.#reconnect(connection);
+    if (this.#goingAway) {
+      this.#reconnect(connection);
+      return;
+    }
     this.#now = performance.now();
     const size = this.#template.dataBytes;
     while (this.#wanted > 0) {

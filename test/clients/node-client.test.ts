@@ -1,0 +1,274 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { DevServer } from "@saturnmq/bench";
+import { defined } from "@saturnmq/kit";
+import { ConsumeResult, type MessageView, Producer, PushConsumer, SimpleConsumer } from "rocketmq-client-nodejs";
+
+// The official client, unmodified, against a broker of our own. It takes its own time: a minute is not unusual for a redelivery.
+const patienceMs = 90_000;
+/** The shortest invisible time that clients may ask for (contract 2.13). */
+const invisibleMs = 10_000;
+const ignore = (): void => undefined;
+const logger = { info: ignore, warn: ignore, error: ignore };
+const lockFile = fileURLToPath(new URL("../../package-lock.json", import.meta.url));
+
+let server: DevServer;
+let producer: Producer;
+const closing: (() => Promise<void>)[] = [];
+
+beforeAll(async () => {
+  server = await DevServer.start();
+  for (const topic of ["lines", "again", "tags", "pushed", "polled", "empty"])
+    await server.cli("topic", "create", topic);
+  producer = new Producer({ ...client(), topics: ["lines"] });
+  await producer.startup();
+  closing.push(() => producer.shutdown());
+}, patienceMs);
+
+afterAll(async () => {
+  for (const close of closing.reverse()) await close();
+  await server[Symbol.asyncDispose]();
+}, patienceMs);
+
+function client() {
+  return { endpoints: server.endpoint, namespace: "", logger };
+}
+
+async function consumer(
+  topic: string,
+  group: string,
+  options: { filter?: string; awaitMs?: number } = {},
+): Promise<SimpleConsumer> {
+  const started = new SimpleConsumer({
+    ...client(),
+    consumerGroup: group,
+    subscriptions: new Map([[topic, options.filter ?? "*"]]),
+    awaitDuration: options.awaitMs ?? 2_000,
+  });
+  await started.startup();
+  closing.push(() => started.shutdown());
+  return started;
+}
+
+describe("every line of package-lock.json", () => {
+  // Blank lines have no body, and RocketMQ refuses those.
+  const lines = readFileSync(lockFile, "utf8")
+    .split("\n")
+    .filter((line) => line !== "");
+
+  test(
+    "is received exactly as sent: body, tag, keys and properties",
+    async () => {
+      expect(lines.length).toBeGreaterThan(5_000);
+      const parallel = 250;
+      for (let from = 0; from < lines.length; from += parallel) {
+        const part = lines.slice(from, from + parallel);
+        await Promise.all(part.map((line, n) => producer.send(lineMessage(line, from + n))));
+      }
+      const received = await receiveAll(await consumer("lines", "line-readers"), lines.length);
+      expect([...received.keys()].toSorted((a, b) => a - b)).toEqual(lines.map((_, number) => number));
+      for (const [number, view] of received)
+        expect(asSent(view)).toEqual(expectation(defined(lines[number], "line"), number));
+    },
+    patienceMs,
+  );
+
+  test(
+    "is not delivered again to a group that acknowledged it",
+    async () => {
+      const readers = await consumer("lines", "line-readers", { awaitMs: 11_000 });
+      expect(await readers.receive(32, invisibleMs)).toEqual([]);
+    },
+    patienceMs,
+  );
+});
+
+test(
+  "unacknowledged messages come again with a higher attempt, acknowledged ones do not",
+  async () => {
+    await sendNumbers("again", 40);
+    const readers = await consumer("again", "again-readers");
+    const first = await receiveAll(readers, 40, { acknowledge: (number) => number % 2 === 0 });
+    expect([...first.values()].map((view) => view.deliveryAttempt)).toEqual(Array<number>(40).fill(1));
+    const second = await receiveAll(readers, 20);
+    expect([...second.keys()].every((number) => number % 2 === 1)).toBe(true);
+    expect([...second.values()].map((view) => view.deliveryAttempt)).toEqual(Array<number>(20).fill(2));
+    expect(await readers.receive(32, invisibleMs)).toEqual([]);
+  },
+  patienceMs,
+);
+
+test(
+  "changeInvisibleDuration gives a message back early, and the old handle is dead",
+  async () => {
+    const other = await consumer("again", "again-movers");
+    const [view] = await other.receive(1, 60_000);
+    const taken = defined(view, "message");
+    const old = taken.receiptHandle;
+    await other.changeInvisibleDuration(taken, 0);
+    const again = await receiveUntil(other, (next) => next.messageId === taken.messageId);
+    expect(again.deliveryAttempt).toBe(2);
+    expect(again.receiptHandle).not.toBe(old);
+    await expect(other.ack(Object.assign(taken, { receiptHandle: old }))).rejects.toThrow(/40013/);
+    await other.ack(again);
+  },
+  patienceMs,
+);
+
+test(
+  "a tag filter lets exactly the tags that it names through",
+  async () => {
+    for (const tag of ["red", "green", "blue", "red", "Red"])
+      await producer.send({ topic: "tags", tag, body: Buffer.from(tag) });
+    const readers = await consumer("tags", "tag-readers", { filter: "red||blue" });
+    const received = await receiveFor(readers, 3);
+    expect(received.map(({ body }) => body.toString()).toSorted()).toEqual(["blue", "red", "red"]);
+    expect(await readers.receive(32, invisibleMs)).toEqual([]);
+  },
+  patienceMs,
+);
+
+test(
+  "an empty receive is held for its time, and ends as soon as a message is there",
+  async () => {
+    const readers = await consumer("polled", "polled-readers", { awaitMs: 3_000 });
+    let startedAt = performance.now();
+    expect(await readers.receive(1, invisibleMs)).toEqual([]);
+    expect(performance.now() - startedAt).toBeGreaterThan(2_800);
+    startedAt = performance.now();
+    const waiting = readers.receive(1, invisibleMs);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await producer.send({ topic: "polled", body: Buffer.from("now") });
+    expect((await waiting).map(({ body }) => body.toString())).toEqual(["now"]);
+    expect(performance.now() - startedAt).toBeLessThan(1_500);
+  },
+  patienceMs,
+);
+
+test(
+  "a push consumer gets everything, and again what it failed",
+  async () => {
+    await sendNumbers("pushed", 200);
+    const attempts = new Map<string, number[]>();
+    const done = Promise.withResolvers<undefined>();
+    const push = new PushConsumer({
+      ...client(),
+      consumerGroup: "push-readers",
+      subscriptions: new Map([["pushed", "*"]]),
+      messageListener: {
+        consume: (view) => {
+          const body = view.body.toString();
+          attempts.set(body, [...(attempts.get(body) ?? []), view.deliveryAttempt ?? 0]);
+          const total = [...attempts.values()].reduce((sum, list) => sum + list.length, 0);
+          if (total === 201) done.resolve(undefined);
+          return body === "number 7" && view.deliveryAttempt === 1 ? ConsumeResult.FAILURE : ConsumeResult.SUCCESS;
+        },
+      },
+    });
+    await push.startup();
+    await done.promise;
+    await push.shutdown();
+    expect(attempts.size).toBe(200);
+    expect(attempts.get("number 7")).toEqual([1, 2]);
+    expect([...attempts.values()].flat()).toHaveLength(201);
+  },
+  patienceMs,
+);
+
+describe("refusals reach the client with a reason", () => {
+  test(
+    "a topic that does not exist",
+    async () => {
+      await expect(producer.send({ topic: "nowhere", body: Buffer.from("x") })).rejects.toThrow(/40402.*nowhere/s);
+    },
+    patienceMs,
+  );
+
+  test("an empty body", async () => {
+    await expect(producer.send({ topic: "empty", body: Buffer.alloc(0) })).rejects.toThrow();
+  });
+
+  test("a FIFO message to a NORMAL topic", async () => {
+    await expect(producer.send({ topic: "empty", body: Buffer.from("x"), messageGroup: "g" })).rejects.toThrow(/type/i);
+  });
+});
+
+function lineMessage(line: string, number: number) {
+  return {
+    topic: "lines",
+    tag: `tag-${number % 7}`,
+    keys: [`line-${number}`, `length-${line.length}`],
+    properties: new Map([
+      ["number", String(number)],
+      ["emphasis", "später — 後で"],
+    ]),
+    body: Buffer.from(line),
+  };
+}
+
+function expectation(line: string, number: number) {
+  return { ...lineMessage(line, number), body: line, corrupted: undefined, attempt: 1 };
+}
+
+function asSent(view: MessageView) {
+  const { topic, tag, keys, properties, deliveryAttempt } = view;
+  // `corrupted` stays undefined when the digest fits.
+  return {
+    topic,
+    tag,
+    keys,
+    properties,
+    body: view.body.toString(),
+    corrupted: view.corrupted,
+    attempt: deliveryAttempt,
+  };
+}
+
+async function sendNumbers(topic: string, count: number): Promise<void> {
+  const numbers = Array.from({ length: count }, (_, number) => number);
+  await Promise.all(numbers.map((n) => producer.send({ ...lineMessage(`number ${n}`, n), topic })));
+}
+
+/** Receives until `count` messages have come, by their number; fails on one that comes twice. Acknowledges those it is told to. */
+async function receiveAll(
+  from: SimpleConsumer,
+  count: number,
+  { acknowledge = () => true }: { acknowledge?: (number: number) => boolean } = {},
+): Promise<Map<number, MessageView>> {
+  const received = new Map<number, MessageView>();
+  const until = performance.now() + patienceMs / 2;
+  while (received.size < count && performance.now() < until) {
+    const views = await from.receive(32, invisibleMs);
+    for (const view of views) {
+      const number = Number(view.properties.get("number"));
+      expect(received.has(number)).toBe(false);
+      received.set(number, view);
+    }
+    await Promise.all(
+      views.filter((view) => acknowledge(Number(view.properties.get("number")))).map((view) => from.ack(view)),
+    );
+  }
+  expect(received.size).toBe(count);
+  return received;
+}
+
+async function receiveFor(from: SimpleConsumer, count: number): Promise<MessageView[]> {
+  const received: MessageView[] = [];
+  const until = performance.now() + 20_000;
+  while (received.length < count && performance.now() < until) {
+    const views = await from.receive(32, invisibleMs);
+    await Promise.all(views.map((view) => from.ack(view)));
+    received.push(...views);
+  }
+  return received;
+}
+
+async function receiveUntil(from: SimpleConsumer, wanted: (view: MessageView) => boolean): Promise<MessageView> {
+  const until = performance.now() + 20_000;
+  while (performance.now() < until) {
+    const found = (await from.receive(32, 60_000)).find(wanted);
+    if (found !== undefined) return found;
+  }
+  throw new Error("the message did not come again");
+}
