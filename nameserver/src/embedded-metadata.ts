@@ -18,8 +18,8 @@ export class EmbeddedMetadata implements MetadataService {
     return this.#metadata.propose((state) => decideRegister(state, registration));
   }
 
-  heartbeat(brokerId: number, incarnation: number): Promise<void> {
-    return this.#metadata.propose<void>((state) => decideHeartbeat(state, brokerId, incarnation));
+  async heartbeat(brokerId: number, incarnation: number): Promise<void> {
+    await this.#metadata.propose((state) => decideHeartbeat(state, brokerId, incarnation));
   }
 
   watch(changed: (view: ClusterView) => void, signal: AbortSignal): void {
@@ -30,15 +30,15 @@ export class EmbeddedMetadata implements MetadataService {
     return this.#metadata.propose((state, nowMs) => decideCreateTopic(state, request, nowMs));
   }
 
-  deleteTopic(request: ByName): Promise<void> {
-    return this.#metadata.propose<void>((state) => decideDeleteTopic(state, request));
+  async deleteTopic(request: ByName): Promise<void> {
+    await this.#metadata.propose((state) => decideDeleteTopic(state, request));
   }
 
   createGroup(request: CreateGroup): Promise<GroupInfo> {
     return this.#metadata.propose((state, nowMs) => decideCreateGroup(state, request, nowMs));
   }
 
-  deleteGroup(request: ByName): Promise<void> {
-    return this.#metadata.propose<void>((state) => decideDeleteGroup(state, request));
+  async deleteGroup(request: ByName): Promise<void> {
+    await this.#metadata.propose((state) => decideDeleteGroup(state, request));
   }
 }
