@@ -1,4 +1,5 @@
 export type { Driver, DriverOptions, Group, GroupOptions, RoleName } from "./driver/api.ts";
+export { createDriver } from "./driver/driver.ts";
 export type { GroupMessage, LedGroup, PairHeartbeat, PairHeartbeatReply, PeerMessage } from "./driver/messages.ts";
 export { immediateTurn } from "./driver/turn.ts";
 export type {

@@ -42,7 +42,10 @@ export interface Driver extends AsyncDisposable {
    * @throws {RangeError} if the options contradict each other, the log, or an open group
    */
   open(options: GroupOptions): Group;
-  /** A message from `from`, as its driver gave it to its transport. Refused with a log line when it makes no sense. */
+  /**
+   * A message from `from`, as its driver gave it to its transport. Refused with a log line when it makes no sense.
+   * Payloads in it must stay unchanged until they are applied.
+   */
   receive(from: ReplicaId, message: PeerMessage): void;
   /** Closes every group and waits for the write in flight. The log stays open. */
   close(): Promise<void>;

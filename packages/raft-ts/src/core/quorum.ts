@@ -1,0 +1,64 @@
+import type { ReplicaId } from "../ports.ts";
+
+/**
+ * Who votes. While `outgoing` is not empty the configuration is joint and every decision needs a majority of both (Raft paper §6).
+ * Ids are unique within each list.
+ */
+export type Configuration = {
+  readonly incoming: readonly ReplicaId[];
+  readonly outgoing: readonly ReplicaId[];
+};
+
+export type VoteResult = "won" | "lost" | "pending";
+
+/** A configuration that is not joint. */
+export function simple(voters: readonly ReplicaId[]): Configuration {
+  return { incoming: voters, outgoing: [] };
+}
+
+/** Voters of both halves, each once. */
+export function votersOf(configuration: Configuration): readonly ReplicaId[] {
+  if (configuration.outgoing.length === 0) return configuration.incoming;
+  return [...new Set([...configuration.incoming, ...configuration.outgoing])];
+}
+
+/**
+ * The largest value that a majority of each half has reached: of acknowledged indexes the committed one, of times of contact the one that counts.
+ * `Infinity` when nobody votes, so that an empty half never holds back the other.
+ */
+export function quorumValue(configuration: Configuration, valueOf: (voter: ReplicaId) => number): number {
+  return Math.min(majorityValue(configuration.incoming, valueOf), majorityValue(configuration.outgoing, valueOf));
+}
+
+/** Outcome of an election: `votes` has those who answered. An empty half has agreed. */
+export function voteResult(configuration: Configuration, votes: ReadonlyMap<ReplicaId, boolean>): VoteResult {
+  const incoming = majorityVote(configuration.incoming, votes);
+  const outgoing = majorityVote(configuration.outgoing, votes);
+  if (incoming === "lost" || outgoing === "lost") return "lost";
+  return incoming === "won" && outgoing === "won" ? "won" : "pending";
+}
+
+function majorityValue(voters: readonly ReplicaId[], valueOf: (voter: ReplicaId) => number): number {
+  if (voters.length === 0) return Infinity;
+  const values = voters.map(valueOf).sort((a, b) => a - b);
+  // Sorted upwards, the majority begins here: as many as `majority(n)` values are at least this one.
+  return values[values.length - majority(voters.length)] ?? 0;
+}
+
+function majorityVote(voters: readonly ReplicaId[], votes: ReadonlyMap<ReplicaId, boolean>): VoteResult {
+  let granted = 0;
+  let open = 0;
+  for (const voter of voters) {
+    const vote = votes.get(voter);
+    if (vote === undefined) open += 1;
+    else if (vote) granted += 1;
+  }
+  const needed = voters.length === 0 ? 0 : majority(voters.length);
+  if (granted >= needed) return "won";
+  return granted + open >= needed ? "pending" : "lost";
+}
+
+/** How many of `count` are more than half. */
+function majority(count: number): number {
+  return Math.floor(count / 2) + 1;
+}

@@ -1,0 +1,71 @@
+import type { ReplicaId } from "../ports.ts";
+import type { AppendRejected, AppendRequest, Message } from "./messages.ts";
+import { votersOf } from "./quorum.ts";
+import type { RaftState } from "./state.ts";
+
+/** A term further ahead than any number of elections could bring it: one such message would use up the terms that are left. */
+const termLeapMax = 2 ** 32;
+
+/** Why no correct replica could have sent this; `undefined` if one could. What needs the log to be judged is judged by the role. */
+export function faultOf(state: RaftState, from: ReplicaId, message: Message): string | undefined {
+  if (from === state.self || !votersOf(state.configuration).includes(from)) return "the sender is not another voter";
+  if (!isCount(message.term)) return "the term is not an integer from 0 to 2^53 - 1";
+  if (message.term - state.hardState.term > termLeapMax) return "the term is too far ahead";
+  switch (message.kind) {
+    case "preVoteRequest":
+      if (message.electionTerm !== message.term + 1) return "a pre-vote is not for the next term";
+      return faultOfLogEnd(message.lastIndex, message.lastTerm, message.term);
+    case "voteRequest":
+      if (message.term === 0) return "nobody is elected in term 0";
+      return faultOfLogEnd(message.lastIndex, message.lastTerm, message.term);
+    case "preVoteReply":
+    case "voteReply":
+      return isCount(message.electionTerm) ? undefined : "the election's term is not an integer";
+    case "appendRequest":
+      return faultOfAppend(message);
+    case "appendAccepted":
+      return isCount(message.matchIndex) ? undefined : "the acknowledged index is not an integer";
+    case "appendRejected":
+      return faultOfRejection(message);
+    case "heartbeat":
+      if (message.term === 0) return "nobody leads term 0";
+      return isCount(message.commit) ? undefined : "the commit index is not an integer";
+    case "heartbeatReply":
+      return undefined;
+  }
+}
+
+function faultOfLogEnd(lastIndex: number, lastTerm: number, term: number): string | undefined {
+  if (!isCount(lastIndex) || !isCount(lastTerm)) return "the end of the log is not an index and a term";
+  if (lastTerm > term) return "the last entry is of a later term than its owner";
+  return (lastIndex === 0) === (lastTerm === 0) ? undefined : "an empty log has a last term, or a log none";
+}
+
+function faultOfAppend(request: AppendRequest): string | undefined {
+  const { term, prevIndex, prevTerm, entries, commit } = request;
+  if (term === 0) return "nobody leads term 0";
+  if (!isCount(prevIndex) || !isCount(prevTerm) || !isCount(commit))
+    return "an append's place is not an index and a term";
+  if ((prevIndex === 0) !== (prevTerm === 0))
+    return "an append's place has an index without a term, or a term without an index";
+  let index = prevIndex;
+  let lastTerm = prevTerm;
+  for (const entry of entries) {
+    if (entry.index !== index + 1) return "an append's entries are not consecutive";
+    if (!isCount(entry.term) || entry.term < lastTerm || entry.term === 0) return "an append's terms fall";
+    index = entry.index;
+    lastTerm = entry.term;
+  }
+  if (!isCount(index)) return "an append's entries end beyond the last index there is";
+  return lastTerm > term ? "an append has an entry of a later term than its leader" : undefined;
+}
+
+function faultOfRejection({ prevIndex, hintIndex, hintTerm }: AppendRejected): string | undefined {
+  if (!isCount(prevIndex) || !isCount(hintIndex) || !isCount(hintTerm))
+    return "a rejection's hint is not an index and a term";
+  return hintIndex > prevIndex ? "a rejection's hint lies after the place that it rejects" : undefined;
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}

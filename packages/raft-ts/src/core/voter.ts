@@ -1,0 +1,48 @@
+import type { ReplicaId } from "../ports.ts";
+import type { PreVoteRequest, VoteRequest } from "./messages.ts";
+import type { Draft, RaftState } from "./state.ts";
+import { raftTimes } from "./times.ts";
+import { adoptTerm, sendDurably, sendNow, setHardState, waitForLeader } from "./transitions.ts";
+
+/** Tells whether it would vote for the sender. Changes nothing, so that a replica that cannot win disturbs nobody (Raft thesis §9.6). */
+export function answerPreVote(draft: Draft, from: ReplicaId, request: PreVoteRequest): void {
+  const { state } = draft;
+  const { electionTerm } = request;
+  const granted = !mustStayLoyal(state) && electionTerm > state.hardState.term && !isBehind(state, request);
+  const { term } = state.hardState;
+  // A refusal may carry a term that is not durable yet, so it waits; a grant promises nothing.
+  if (granted) sendNow(draft, from, { kind: "preVoteReply", term, electionTerm, granted });
+  else sendDurably(draft, from, { kind: "preVoteReply", term, electionTerm, granted });
+}
+
+/** Votes, once a term, for a candidate whose log holds all that this one does (Raft paper §5.2, §5.4.1). */
+export function answerVote(draft: Draft, from: ReplicaId, request: VoteRequest): void {
+  const { state } = draft;
+  const electionTerm = request.term;
+  // Not even the term is adopted: the leader that may still hold a lease would be deposed by it.
+  if (mustStayLoyal(state)) {
+    const { term } = state.hardState;
+    sendDurably(draft, from, { kind: "voteReply", term, electionTerm, granted: false });
+    return;
+  }
+  if (request.term > state.hardState.term) adoptTerm(draft, request.term);
+  const { term, vote } = state.hardState;
+  const granted = request.term === term && (vote === 0 || vote === from) && !isBehind(state, request);
+  if (granted) {
+    if (vote === 0) setHardState(draft, { term, vote: from });
+    waitForLeader(draft);
+  }
+  sendDurably(draft, from, { kind: "voteReply", term, electionTerm, granted });
+}
+
+/** A leader that this replica answered may hold a lease: whoever heard one, may have before its start, or is one, elects nobody. */
+function mustStayLoyal(state: RaftState): boolean {
+  if (state.role.kind === "leader") return true;
+  return state.nowMs < state.quietUntilMs || state.nowMs < state.heardMs + raftTimes.leaderQuietMs;
+}
+
+/** The candidate's log ends in an earlier term, or in the same and is shorter (Raft paper §5.4.1). */
+function isBehind(state: RaftState, candidate: { readonly lastIndex: number; readonly lastTerm: number }): boolean {
+  if (candidate.lastTerm !== state.lastTerm) return candidate.lastTerm < state.lastTerm;
+  return candidate.lastIndex < state.lastIndex;
+}

@@ -1,0 +1,152 @@
+import { step } from "../core/step.ts";
+import { raftTimes } from "../core/times.ts";
+import type { GroupId, ReplicaId } from "../ports.ts";
+import type { Driver, DriverOptions, Group, GroupOptions } from "./api.ts";
+import { CommitLoop } from "./commit-loop.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { type GroupHost, LocalGroup } from "./local-group.ts";
+import type { PeerMessage } from "./messages.ts";
+import { Replication } from "./replication.ts";
+
+const groupMax = 65_535;
+const replicaMax = 2 ** 31 - 1;
+
+/** Runs the Raft groups of this process over one log. Nothing happens before the first `open`. */
+export function createDriver(options: DriverOptions): Driver {
+  return createDriverWith(options, step);
+}
+
+/** As `createDriver`, with a core of the caller's: tests watch it, and plant faults in it. */
+export function createDriverWith(options: DriverOptions, core: typeof step): Driver {
+  return new RaftDriver(options, core);
+}
+
+class RaftDriver implements Driver {
+  readonly #options: DriverOptions;
+  readonly #groups = new Map<GroupId, LocalGroup>();
+  readonly #heartbeats: Heartbeats;
+  readonly #deadlines: Deadlines;
+  readonly #host: GroupHost;
+  #self: ReplicaId = 0;
+  #alive = true;
+  readonly #failed = Promise.withResolvers<undefined>();
+
+  constructor(options: DriverOptions, core: typeof step) {
+    this.#options = options;
+    const { log, transport, turn, timers, logger } = options;
+    const monoMs = (): number => options.clock.monoMs();
+    const alive = (): boolean => this.#alive;
+    const guard = (callback: () => void): void => this.#guard(callback);
+    const fail = (error: unknown): void => this.#fail(error);
+    const replication = new Replication({ log, transport, fail, alive });
+    const send = (to: ReplicaId, message: PeerMessage): void => replication.send(to, message);
+    this.#heartbeats = new Heartbeats({ groups: this.#groups, timers, monoMs, send, guard });
+    this.#deadlines = new Deadlines({ timers, monoMs, guard, groups: () => this.#groups.values() });
+    this.#host = {
+      log,
+      logger,
+      replication,
+      monoMs,
+      guard,
+      fail,
+      alive,
+      failed: this.#failed.promise,
+      step: core,
+      loop: new CommitLoop({ log, turn, monoMs, guard, fail }),
+      draw: () => ({
+        electionJitterMs: options.random.below(raftTimes.electionJitterMs),
+        retryDelayMs: raftTimes.retryMinMs + options.random.below(raftTimes.retryMaxMs - raftTimes.retryMinMs),
+      }),
+      deadlineChanged: (group) => {
+        this.#deadlines.note(group.nextTickMs);
+      },
+      becameLeader: (group) => {
+        if (group.voters.length > 1) this.#heartbeats.start();
+      },
+      closed: (group) => {
+        this.#groups.delete(group.id);
+        this.#host.loop.leave(group);
+      },
+    };
+  }
+
+  open(options: GroupOptions): Group {
+    this.#check(options);
+    const group = new LocalGroup(options, this.#host);
+    this.#self = options.self;
+    this.#groups.set(group.id, group);
+    this.#deadlines.note(group.nextTickMs);
+    return group;
+  }
+
+  receive(from: ReplicaId, message: PeerMessage): void {
+    this.#guard(() => {
+      const nowMs = this.#options.clock.monoMs();
+      switch (message.kind) {
+        case "group":
+          // Of a group that is not open here: closed by now, or not placed yet. Its sender tries again.
+          this.#groups.get(message.group)?.receive(from, message.message, message.payloads, nowMs);
+          break;
+        case "pairHeartbeat":
+          this.#heartbeats.receive(from, message, nowMs);
+          break;
+        case "pairHeartbeatReply":
+          this.#heartbeats.receiveReply(from, message, nowMs);
+          break;
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(Array.from(this.#groups.values(), (group) => group.close()));
+    this.#heartbeats.stop();
+    this.#deadlines.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #check({ group, self, voters, appliedIndex }: GroupOptions): void {
+    if (!this.#alive) throw new RangeError("Cannot open a group: the driver has failed");
+    if (!isWithin(group, 0, groupMax)) throw new RangeError(`Cannot open group ${group}: ids are 0 to ${groupMax}`);
+    if (this.#groups.has(group)) throw new RangeError(`Cannot open group ${group}: it is open already`);
+    if (!voters.every((voter) => isWithin(voter, 1, replicaMax)) || new Set(voters).size !== voters.length)
+      throw new RangeError(`Cannot open group ${group}: voters must differ and be 1 to ${replicaMax}`);
+    if (!voters.includes(self))
+      throw new RangeError(`Cannot open group ${group}: replica ${self} is not among its voters`);
+    if (this.#groups.size > 0 && self !== this.#self)
+      throw new RangeError(`Cannot open group ${group}: this driver's replica is ${this.#self}, not ${self}`);
+    if (voters.length > 1 && this.#options.transport === undefined)
+      throw new RangeError(`Cannot open group ${group}: it has other voters and there is no transport`);
+    const { firstIndex, lastIndex } = this.#options.log.view(group);
+    if (!isWithin(appliedIndex, firstIndex - 1, lastIndex))
+      throw new RangeError(
+        `Cannot open group ${group}: its machine is at index ${appliedIndex}, its log holds ${firstIndex} to ${lastIndex}`,
+      );
+  }
+
+  /** Every callback from outside enters here. What it throws is a broken invariant: the process must end before it does harm. */
+  #guard(callback: () => void): void {
+    if (!this.#alive) return;
+    try {
+      callback();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#alive) return;
+    this.#alive = false;
+    this.#failed.resolve(undefined);
+    this.#heartbeats.stop();
+    this.#deadlines.stop();
+    this.#options.fatal(error);
+  }
+}
+
+function isWithin(value: number, least: number, most: number): boolean {
+  return Number.isSafeInteger(value) && value >= least && value <= most;
+}
