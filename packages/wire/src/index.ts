@@ -1,3 +1,4 @@
+export { type GrpcMethod, grpcMethod, type WireMethod } from "./grpc-definition.ts";
 export {
   type BrokerInfo,
   type ClusterView,
@@ -11,6 +12,9 @@ export {
   shardOfQueue,
   type TopicInfo,
 } from "./metadata/ports.ts";
+export type { Init, MessageCodec } from "./protobuf/message-codec.ts";
+export * as v2 from "./rocketmq/messages.ts";
+export { messagingService } from "./rocketmq/service.ts";
 export {
   type AdminMethod,
   type AdminMethods,
@@ -22,3 +26,4 @@ export {
   type Topic as AdminTopic,
 } from "./saturnmq/admin.ts";
 export { type AdminCodec, type AdminCodecs, loadAdminCodecs, loadAdminDefinition } from "./saturnmq/admin-codec.ts";
+export { WireError } from "./wire-error.ts";
