@@ -12,14 +12,15 @@ module.exports = {
       comment: "The Raft core folds inputs to effects. Clock, chance, disk and logs live in the driver.",
       severity: "error",
       from: { path: "^packages/raft-ts/src/core/", pathNot: forTests },
-      to: { pathNot: "^packages/raft-ts/src/core/|^packages/kit/src/|^packages/raft-ts/src/ports\\.ts$" },
+      to: { pathNot: "^packages/raft-ts/src/(core/|ports\\.ts$)|^packages/kit/src/index\\.ts$" },
     },
     {
       name: "domain-is-pure",
-      comment: "A domain decides and applies. Adapters call it; it knows neither protocols, nor disks, nor Raft.",
+      comment:
+        "A domain decides and applies. It knows neither protocols, nor disks, nor Raft; of the store only the records' layout.",
       severity: "error",
       from: { path: "^((?:packages/)?[^/]+/src/domain)/", pathNot: forTests },
-      to: { pathNot: "^$1/|^packages/kit/src/|^packages/(wire|store)/src/" },
+      to: { pathNot: "^$1/|^packages/(kit|wire)/src/index\\.ts$|^packages/store/src/record\\.ts$" },
     },
     {
       name: "domain-takes-types-of-wire",
@@ -128,17 +129,24 @@ module.exports = {
     },
     {
       name: "declared",
-      comment: "A package that is not in the importer's own package.json is there by chance.",
+      comment: "A package in no package.json above the importer is there by chance.",
       severity: "error",
       from: { path: packageSource },
       to: { dependencyTypes: ["npm-no-pkg", "npm-unknown"] },
+    },
+    {
+      name: "no-tools-at-run-time",
+      comment: "Development tools are not installed where SaturnMQ runs.",
+      severity: "error",
+      from: { path: packageSource, pathNot: forTests },
+      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"], pathNot: "/@types/" },
     },
   ],
   options: {
     doNotFollow: { path: "node_modules" },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
-    combinedDependencies: false,
+    combinedDependencies: true,
     builtInModules: { add: ["node:sqlite", "node:test"] },
     enhancedResolveOptions: {
       exportsFields: ["exports"],
