@@ -181,7 +181,7 @@ function answer(stream: ServerHttp2Stream, { messages, grpcStatus = "0", reset }
 
 async function runSend(port: number): Promise<SendCounters> {
   const counters: SendCounters = { ok: 0, failures: new Map(), latency: new LatencyHistogram() };
-  const load = await SendLoad.start({ host, port, topic: "t", bodyBytes: 1_024, inFlight: 50 }, counters);
+  const load = await SendLoad.start({ host, port, topic: "t", bodyBytes: 1_024, batch: 1, inFlight: 50 }, counters);
   await new Promise((resolve) => setTimeout(resolve, 200));
   await load.stop();
   return counters;

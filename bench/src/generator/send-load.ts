@@ -9,7 +9,7 @@ import type { Address } from "./rpc-client.ts";
 
 /** Eight characters in the message id and in the body that differ in every message: a hexadecimal counter. */
 const counterPlace = "\u0001COUNTER";
-const idPrefix = "01A2B3C4D5E6F708090A0B0C0D";
+const idPrefix = "01A2B3C4D5E6F708090A0B";
 const hexDigits = Buffer.from("0123456789ABCDEF");
 /** Requests in one write. */
 const requestsPerWrite = 256;
@@ -17,14 +17,17 @@ const timeoutMs = 30_000;
 
 export type SendLoadOptions = Address & {
   readonly topic: string;
-  /** At least 16, and one DATA frame: at most about 16,000. */
+  /** At least 16. All messages of a request go in one DATA frame: together at most about 16,000 bytes. */
   readonly bodyBytes: number;
+  /** Messages in one request. */
+  readonly batch: number;
   /** Requests this connection keeps open. */
   readonly inFlight: number;
 };
 
 /** What came of the requests so far, over all connections of a load. */
 export type SendCounters = {
+  /** Requests answered OK, all their messages stored. */
   ok: number;
   /** Replies that were not OK: by RocketMQ code, "grpc N" or "reset N". */
   readonly failures: Map<string, number>;
@@ -32,8 +35,8 @@ export type SendCounters = {
 };
 
 /**
- * One connection that keeps `inFlight` SendMessage calls open. Everything is encoded once; a request is a copy in a pooled buffer with its two
- * stream ids and two counters patched in, and all requests that one socket read set free leave in one write. Each reply's gRPC status, body
+ * One connection that keeps `inFlight` SendMessage calls open. Everything is encoded once; a request is a copy in a pooled buffer with its
+ * stream ids and counters patched in, and all requests that one socket read set free leave in one write. Each reply's gRPC status, body
  * status, entry status and message id are checked.
  */
 export class SendLoad {
@@ -191,7 +194,7 @@ export class SendLoad {
     if (whole !== undefined) this.#partial.delete(stream);
     const slot = (stream >>> 1) % ringSize;
     writeHex(this.#digits, 0, defined(this.#counter[slot], "counter"));
-    this.#status[slot] = checkSendReply(message, from + 5, to, 1, this.#digits, 0);
+    this.#status[slot] = checkSendReply(message, from + 5, to, this.#options.batch, this.#digits, 0);
   }
 
   #fail(stream: number, reason: string): void {
@@ -254,12 +257,16 @@ class RequestTemplate {
   readonly dataBytes: number;
   readonly tableBytes: number;
 
-  constructor({ host, port, topic, bodyBytes }: SendLoadOptions, clientId: string) {
+  constructor({ host, port, topic, bodyBytes, batch }: SendLoadOptions, clientId: string) {
     assert(bodyBytes >= 16, "a body has at least 16 bytes");
+    assert(batch >= 1 && batch <= 32, "a request has 1 to 32 messages");
     const body = Buffer.alloc(bodyBytes, "x");
     body.write(counterPlace, 0);
-    const fields = { topic, messageId: idPrefix + counterPlace, body, tag: "TagA", keys: ["key-123456"] };
-    const data = grpcMessage(encodeSend([{ ...fields, properties: { k1: "value-1" } }]));
+    const fields = { topic, body, tag: "TagA", keys: ["key-123456"], properties: { k1: "value-1" } };
+    const messages = Array.from({ length: batch }, (_, n) => {
+      return { ...fields, messageId: idPrefix + n.toString(16).padStart(4, "0") + counterPlace };
+    });
+    const data = grpcMessage(encodeSend(messages));
     const headers = requestHeaders("SendMessage", `${host}:${port}`, clientId, timeoutMs);
     const blocks = encodeHeaders(headers);
     this.dataBytes = data.length;
@@ -281,12 +288,16 @@ function request(block: Buffer, data: Buffer): Request {
   const head = frame(frameType.headers, flag.endHeaders, 0, block);
   const dataFrameStart = head.length;
   const dataStart = dataFrameStart + frameHeadBytes;
-  const inId = dataStart + data.indexOf(counterPlace);
-  const inBody = dataStart + data.lastIndexOf(counterPlace);
-  assert(inBody > inId, "the request carries its counter twice");
+  const counters = occurrences(data, counterPlace).map((at) => dataStart + at);
   return {
     bytes: Buffer.concat([head, frame(frameType.data, flag.endStream, 0, data)]),
     dataFrameStart,
-    counters: [inId, inBody],
+    counters,
   };
+}
+
+function occurrences(data: Buffer, text: string): number[] {
+  const found: number[] = [];
+  for (let at = data.indexOf(text); at >= 0; at = data.indexOf(text, at + text.length)) found.push(at);
+  return found;
 }

@@ -1,0 +1,123 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { DevServer } from "./dev-server.ts";
+import { freePort } from "./free-port.ts";
+import { memory } from "./generator/process-usage.ts";
+import { machineFacts } from "./machine.ts";
+import { measureReceive, type ReceiveResult } from "./receive-bench.ts";
+import { type BenchResult, renderReport } from "./report.ts";
+import { measureRestart } from "./restart-bench.ts";
+import { measureSend, type SendResult } from "./send-bench.ts";
+
+// `make bench`: a broker of its own, every figure that the README of this folder explains, one table. Nothing else should run meanwhile.
+
+const parts = ["send", "receive", "restart", "store"] as const;
+const { values } = parseArgs({
+  options: {
+    name: { type: "string", default: "saturnmq" },
+    /** Short spans and a small log: shows that everything works. */
+    quick: { type: "boolean", default: false },
+    /** A part to run, repeated; all when absent. */
+    only: { type: "string", multiple: true, default: [...parts] },
+    /** Folder on the disk to measure; everything under it that the bench makes is removed. */
+    folder: { type: "string", default: fileURLToPath(new URL("../../node_modules/.cache/", import.meta.url)) },
+  },
+});
+const { quick, name, only } = values;
+const span = quick ? { warmUpMs: 1_500, measuredMs: 3_000 } : { warmUpMs: 4_000, measuredMs: 15_000 };
+const bodyBytes = 1_024;
+const topic = "bench";
+const log = (line: string): void => {
+  console.error(line);
+};
+
+await mkdir(values.folder, { recursive: true });
+const folder = await mkdtemp(join(values.folder, "saturnmq-bench-"));
+try {
+  const result = await runAll();
+  const report = renderReport(result);
+  console.log(report);
+  await save(result, report);
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function runAll(): Promise<BenchResult> {
+  const machine = machineFacts(folder);
+  const load =
+    wants("send") || wants("receive") ? await runLoad() : { rssIdleBytes: Number.NaN, send: [], receive: [] };
+  const restart = wants("restart") ? await runRestart() : undefined;
+  return { name, quick, machine, ...load, restart, store: wants("store") ? runStore() : undefined };
+}
+
+async function runLoad(): Promise<Pick<BenchResult, "rssIdleBytes" | "send" | "receive">> {
+  const server = await DevServer.start({ dataFolder: join(folder, "load") });
+  try {
+    await server.cli("topic", "create", topic);
+    await sleep(3_000);
+    const rssIdleBytes = memory(server.pid).rssBytes;
+    const send = await runSend(server);
+    return { rssIdleBytes, send, receive: wants("receive") ? await runReceive(server) : [] };
+  } finally {
+    await server.terminate();
+  }
+}
+
+async function runSend(server: DevServer): Promise<SendResult[]> {
+  const results: SendResult[] = [];
+  for (const inFlight of [1, 16, 64, 200]) {
+    log(`send, ${inFlight} in flight`);
+    const workload = { topic, bodyBytes, batch: 1, connections: Math.min(4, inFlight), inFlight };
+    results.push(await measureSend(addressOf(server), server.pid, workload, span));
+  }
+  return results;
+}
+
+async function runReceive(server: DevServer): Promise<ReceiveResult[]> {
+  const results: ReceiveResult[] = [];
+  for (const inFlight of [1, 16]) {
+    log(`receive and ack, ${inFlight} in flight`);
+    const connections = Math.min(4, inFlight);
+    const workload = { topic, group: `bench-readers-${inFlight}`, batchSize: 32, connections, inFlight };
+    const half = { warmUpMs: span.warmUpMs / 2, measuredMs: span.measuredMs / 2 };
+    results.push(await measureReceive(addressOf(server), server.pid, workload, half));
+  }
+  return results;
+}
+
+async function runRestart() {
+  const server = { dataFolder: join(folder, "restart"), grpcPort: await freePort(), httpPort: await freePort() };
+  const first = await DevServer.start(server);
+  await first.cli("topic", "create", topic);
+  await first.terminate();
+  const logBytes = (quick ? 0.25 : 4) * 2 ** 30;
+  return measureRestart({ topic, logBytes, bodyBytes, times: 5, server }, log);
+}
+
+function runStore(): string {
+  log("store alone");
+  const script = fileURLToPath(new URL("./store.ts", import.meta.url));
+  const commandLine = [script, ...(quick ? ["--quick"] : [])];
+  return execFileSync(process.execPath, commandLine, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+}
+
+async function save(result: BenchResult, report: string): Promise<void> {
+  const results = fileURLToPath(new URL("../results/", import.meta.url));
+  await mkdir(results, { recursive: true });
+  const path = join(results, `${result.machine.date.slice(0, 10)}-${name}${quick ? "-quick" : ""}`);
+  await writeFile(`${path}.md`, report);
+  await writeFile(`${path}.json`, `${JSON.stringify(result, undefined, 2)}\n`);
+  log(`written to ${path}.md and .json`);
+}
+
+function wants(part: (typeof parts)[number]): boolean {
+  return only.includes(part);
+}
+
+function addressOf(server: DevServer) {
+  return { host: server.host, port: server.grpcPort };
+}
