@@ -12,7 +12,6 @@ export type Kill9Options = {
   readonly rounds: number;
   /** Decides when each round ends, and the bodies. The moments are real time, so a run is repeated in kind, not exactly. */
   readonly seed: number;
-  readonly log?: (line: string) => void;
 };
 
 export type Kill9Report = {
@@ -43,7 +42,7 @@ const killStartEvery = 5;
  * Many lives of one broker: load from producers and a consumer, SIGKILL at a random moment, restart; at the end everything is read back and
  * compared with what was acknowledged.
  */
-export async function runKill9({ rounds, seed, log = () => undefined }: Kill9Options): Promise<Kill9Report> {
+export async function runKill9({ rounds, seed }: Kill9Options): Promise<Kill9Report> {
   const dataFolder = await mkdtemp(join(tmpdir(), "saturnmq-kill9-"));
   const [grpcPort, httpPort] = [await freePort(), await freePort()];
   const random = new SeededRandom(seed);
@@ -59,9 +58,6 @@ export async function runKill9({ rounds, seed, log = () => undefined }: Kill9Opt
     restartMs.push(Math.round(server.readyAfterMs));
     const afterMs = loadMs.shortest + random.below(loadMs.longest - loadMs.shortest);
     await loadAndKill(server, afterMs, [producers, consumer]);
-    log(
-      `round ${round}: ready after ${restartMs.at(-1) ?? 0} ms, killed ${afterMs} ms later, ${producers.acknowledged} acknowledged`,
-    );
   }
   const server = await DevServer.start(options);
   const reads = await readAll(addressOf(server), { topic, group: "afterwards" });

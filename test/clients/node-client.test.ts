@@ -1,5 +1,9 @@
+import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { DevServer } from "@saturnmq/bench";
 import { defined } from "@saturnmq/kit";
@@ -12,6 +16,11 @@ const invisibleMs = 10_000;
 const ignore = (): void => undefined;
 const logger = { info: ignore, warn: ignore, error: ignore };
 const lockFile = fileURLToPath(new URL("../../package-lock.json", import.meta.url));
+const example = fileURLToPath(new URL("../../docs/examples/node/send-and-receive.mjs", import.meta.url));
+// Blank lines have no body, and RocketMQ refuses those.
+const lines = readFileSync(lockFile, "utf8")
+  .split("\n")
+  .filter((line) => line !== "");
 
 let server: DevServer;
 let producer: Producer;
@@ -19,7 +28,7 @@ const closing: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   server = await DevServer.start();
-  for (const topic of ["lines", "again", "tags", "pushed", "polled", "empty"])
+  for (const topic of ["lines", "again", "tags", "pushed", "polled", "empty", "tls"])
     await server.cli("topic", "create", topic);
   producer = new Producer({ ...client(), topics: ["lines"] });
   await producer.startup();
@@ -52,11 +61,6 @@ async function consumer(
 }
 
 describe("every line of package-lock.json", () => {
-  // Blank lines have no body, and RocketMQ refuses those.
-  const lines = readFileSync(lockFile, "utf8")
-    .split("\n")
-    .filter((line) => line !== "");
-
   test(
     "is received exactly as sent: body, tag, keys and properties",
     async () => {
@@ -172,6 +176,22 @@ test(
     expect(attempts.size).toBe(200);
     expect(attempts.get("number 7")).toEqual([1, 2]);
     expect([...attempts.values()].flat()).toHaveLength(201);
+  },
+  patienceMs,
+);
+
+test(
+  "TLS on the same port, with the server's certificate checked: the script of docs/examples",
+  async () => {
+    const file = join(server.dataFolder, "lines.txt");
+    await writeFile(file, lines.slice(0, 60).join("\n"));
+    const commandLine = [example, "--tls", "--topic", "tls", "--endpoint", server.endpoint, file];
+    // The client trusts no certificate of its own accord, and reads further roots from here only.
+    const roots = join(server.dataFolder, "tls-certificate.pem");
+    const env = { ...process.env, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: roots };
+    const { stdout } = await promisify(execFile)(process.execPath, commandLine, { env, timeout: patienceMs - 5_000 });
+    expect(stdout).toMatch(/received 60 in .* each as it was sent; left 5 unacknowledged/);
+    expect(stdout).toMatch(/the 5 unacknowledged came again with a higher attempt, no other did/);
   },
   patienceMs,
 );
