@@ -1,4 +1,9 @@
 export { type GrpcMethod, grpcMethod, type WireMethod } from "./grpc-definition.ts";
+export { type BodyDigest, bodyDigest } from "./hot/body-digest.ts";
+export { type Deliverable, deliverySize, storedBody, writeDelivery } from "./hot/delivery.ts";
+export { SendMessageScanner } from "./hot/send-message-scanner.ts";
+export { type Moment, momentMs, type Span, SpanList } from "./hot/spans.ts";
+export { normalizeMessage, type StoredLayout, storedSize } from "./hot/stored-message.ts";
 export {
   type BrokerInfo,
   type ClusterView,
@@ -12,7 +17,7 @@ export {
   shardOfQueue,
   type TopicInfo,
 } from "./metadata/ports.ts";
-export type { Init, MessageCodec } from "./protobuf/message-codec.ts";
+export { type Init, limits as wireLimits, type MessageCodec } from "./protobuf/message-codec.ts";
 export * as v2 from "./rocketmq/messages.ts";
 export { messagingService } from "./rocketmq/service.ts";
 export {
