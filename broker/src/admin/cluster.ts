@@ -1,0 +1,13 @@
+import type { AdminHandler } from "./admin-service.ts";
+
+export const describeCluster: AdminHandler<"DescribeCluster"> = ({ view }) => {
+  const { clusterId, revision, brokers, shards, topics, groups } = view();
+  return {
+    clusterId,
+    revision,
+    brokers: [...brokers.values()].sort((a, b) => a.id - b.id),
+    shards,
+    topics: topics.size,
+    groups: groups.size,
+  };
+};
