@@ -1,0 +1,196 @@
+import { SaturnError } from "@saturnmq/kit";
+import { DoneBits } from "./done-bits.ts";
+import { ShardState } from "./shard-state.ts";
+import { slotKind } from "./slot-table.ts";
+
+/*
+ * A shard's state without message bodies. Little-endian, the sender's word order; the store adds length and check.
+ *
+ *   f64 × 8   version (1), timeMs, lastStoredAtMs, logStart, queues Q, cursors C, slots S, parked P
+ *   f64 × 2   deleted topics T, deleted groups G
+ *   f64 × Q   topic | queue | min | next                     (columns, one after the other)
+ *   f64 × C   group | queue's place in the columns above | epoch | start | floor | expired | finished runs above the floor
+ *   f64 × 2 × all finished runs: first offset, count
+ *   f64 × S   cursor's place | offset | attempt | deadline | term | counter | shadow | kind
+ *   f64 × P   cursor's place | offset
+ *   f64 × T   ids, f64 × G ids
+ *
+ * Everything is an integer below 2^53, so one column type serves all.
+ */
+const version = 1;
+const headFields = 10;
+
+/** A copy of the state, to be written while the state goes on changing. */
+export function encodeCheckpoint(state: ShardState): Uint8Array[] {
+  const queueRows = rowsOf(state.queues);
+  const cursorRows = rowsOf(state.cursors);
+  const slotRows: number[] = [];
+  for (let slot = 0; slot < state.slots.end; slot += 1) {
+    if (state.slots.kind[slot] !== slotKind.free) slotRows.push(slot);
+  }
+  const queuePlace = placesOf(queueRows, state.queues.end);
+  const cursorPlace = placesOf(cursorRows, state.cursors.end);
+  const { runs, counts } = finishedRuns(state, cursorRows);
+  const { queues, cursors, slots, parked } = state;
+  const head = [version, state.timeMs, state.lastStoredAtMs, state.logStart, queueRows.length, cursorRows.length];
+  const parts = [
+    Float64Array.from([...head, slotRows.length, parked.count, state.deletedTopics.size, state.deletedGroups.size]),
+    ...[queues.topic, queues.queue, queues.min, queues.next].map((column) => picked(column, queueRows)),
+    picked(cursors.group, cursorRows),
+    Float64Array.from(cursorRows, (row) => queuePlace[cursors.queueRow[row] ?? 0] ?? 0),
+    ...[cursors.epoch, cursors.start, cursors.floor, cursors.expired].map((column) => picked(column, cursorRows)),
+    Float64Array.from(counts),
+    Float64Array.from(runs),
+    Float64Array.from(slotRows, (row) => cursorPlace[slots.cursor[row] ?? 0] ?? 0),
+    ...[slots.offset, slots.attempt, slots.deadline, slots.term, slots.counter, slots.shadow, slots.kind].map(
+      (column) => picked(column, slotRows),
+    ),
+    Float64Array.from({ length: parked.count }, (_, at) => cursorPlace[parked.cursor[at] ?? 0] ?? 0),
+    parked.offset.slice(0, parked.count),
+    Float64Array.from(state.deletedTopics),
+    Float64Array.from(state.deletedGroups),
+  ];
+  return parts.filter((part) => part.length > 0).map((part) => new Uint8Array(part.buffer, 0, part.byteLength));
+}
+
+/**
+ * The state that was encoded; row numbers may differ.
+ *
+ * @throws {SaturnError} `INTERNAL_ERROR` naming the version, if a newer program wrote it
+ */
+export function decodeCheckpoint(bytes: Uint8Array): ShardState {
+  const values = new Float64Array(bytes.slice().buffer);
+  const [found, timeMs = 0, lastStoredAtMs = 0, logStart = 1, q = 0, c = 0, s = 0, p = 0, t = 0, g = 0] = values;
+  if (found !== version) {
+    throw new SaturnError(
+      "INTERNAL_ERROR",
+      `a checkpoint has version ${found}, this program knows ${version}: start a release that knows version ${found}`,
+    );
+  }
+  let at = headFields;
+  const column = (length: number): Float64Array => values.subarray(at, (at += length));
+  const state = new ShardState();
+  Object.assign(state, { timeMs, lastStoredAtMs, logStart });
+  const queueRows = decodeQueues(state, [column(q), column(q), column(q), column(q)]);
+  const cursorColumns = [column(c), column(c), column(c), column(c), column(c), column(c), column(c)] as const;
+  const runCount = cursorColumns[6].reduce((sum, count) => sum + count, 0);
+  const cursorRows = decodeCursors(state, queueRows, cursorColumns, column(2 * runCount));
+  decodeSlots(state, cursorRows, [
+    column(s),
+    column(s),
+    column(s),
+    column(s),
+    column(s),
+    column(s),
+    column(s),
+    column(s),
+  ]);
+  const [parkedCursors, parkedOffsets] = [column(p), column(p)];
+  for (let row = 0; row < p; row += 1) {
+    const cursor = cursorRows[parkedCursors[row] ?? 0] ?? 0;
+    state.parked.add(cursor, parkedOffsets[row] ?? 0);
+    state.cursors.parked[cursor] = (state.cursors.parked[cursor] ?? 0) + 1;
+  }
+  for (const topic of column(t)) state.deletedTopics.add(topic);
+  for (const group of column(g)) state.deletedGroups.add(group);
+  return state;
+}
+
+type Columns<N extends 4 | 7 | 8> = N extends 4
+  ? readonly [Float64Array, Float64Array, Float64Array, Float64Array]
+  : N extends 7
+    ? readonly [...Columns<4>, Float64Array, Float64Array, Float64Array]
+    : readonly [...Columns<4>, ...Columns<4>];
+
+function decodeQueues({ queues }: ShardState, [topics, numbers, mins, nexts]: Columns<4>): number[] {
+  return Array.from(topics, (topic, at) => {
+    const row = queues.open(topic, numbers[at] ?? 0);
+    queues.min[row] = mins[at] ?? 0;
+    queues.next[row] = nexts[at] ?? 0;
+    return row;
+  });
+}
+
+function decodeCursors(
+  { cursors, queues }: ShardState,
+  queueRows: readonly number[],
+  [groups, places, epochs, starts, floors, expired, runCounts]: Columns<7>,
+  runs: Float64Array,
+): number[] {
+  let at = 0;
+  return Array.from(groups, (group, place) => {
+    const queueRow = queueRows[places[place] ?? 0] ?? 0;
+    const row = cursors.add(group, queueRow);
+    cursors.nextOnQueue[row] = queues.firstCursor[queueRow] ?? -1;
+    queues.firstCursor[queueRow] = row;
+    cursors.epoch[row] = epochs[place] ?? 0;
+    cursors.start[row] = starts[place] ?? 0;
+    cursors.floor[row] = floors[place] ?? 0;
+    cursors.expired[row] = expired[place] ?? 0;
+    const end = at + 2 * (runCounts[place] ?? 0);
+    if (at === end) return row;
+    const bits = new DoneBits(floors[place] ?? 0);
+    cursors.bits[row] = bits;
+    for (; at < end; at += 2) {
+      const [from, count] = [runs[at] ?? 0, runs[at + 1] ?? 0];
+      for (let offset = from; offset < from + count; offset += 1) bits.add(offset);
+      cursors.doneAbove[row] = (cursors.doneAbove[row] ?? 0) + count;
+    }
+    return row;
+  });
+}
+
+function decodeSlots(
+  state: ShardState,
+  cursorRows: readonly number[],
+  [places, offsets, attempts, deadlines, terms, counters, shadows, kinds]: Columns<8>,
+): void {
+  const { slots, cursors } = state;
+  for (let at = 0; at < places.length; at += 1) {
+    const cursor = cursorRows[places[at] ?? 0] ?? 0;
+    const slot = slots.add(cursor, offsets[at] ?? 0);
+    slots.attempt[slot] = attempts[at] ?? 0;
+    slots.deadline[slot] = deadlines[at] ?? 0;
+    slots.term[slot] = terms[at] ?? 0;
+    slots.counter[slot] = counters[at] ?? 0;
+    slots.shadow[slot] = shadows[at] ?? 0;
+    slots.kind[slot] = kinds[at] ?? 0;
+    if (kinds[at] === slotKind.live) cursors.slots[cursor] = (cursors.slots[cursor] ?? 0) + 1;
+    else state.finishedSlots.push(slot);
+  }
+}
+
+function rowsOf(table: { readonly end: number; holds(row: number): boolean }): number[] {
+  const rows: number[] = [];
+  for (let row = 0; row < table.end; row += 1) if (table.holds(row)) rows.push(row);
+  return rows;
+}
+
+/** By row: its place among `rows`. */
+function placesOf(rows: readonly number[], end: number): Int32Array {
+  const places = new Int32Array(end);
+  rows.forEach((row, place) => {
+    places[row] = place;
+  });
+  return places;
+}
+
+function picked(column: ArrayLike<number>, rows: readonly number[]): Float64Array<ArrayBuffer> {
+  return Float64Array.from(rows, (row) => column[row] ?? 0);
+}
+
+function finishedRuns({ cursors }: ShardState, rows: readonly number[]): { runs: number[]; counts: number[] } {
+  const runs: number[] = [];
+  const counts = rows.map((row) => {
+    const bits = cursors.bits[row];
+    if (bits === undefined || (cursors.doneAbove[row] ?? 0) === 0) return 0;
+    let count = 0;
+    for (let at = bits.nextSet(cursors.floor[row] ?? 0, bits.end); at < bits.end; count += 1) {
+      const to = bits.nextClear(at);
+      runs.push(at, to - at);
+      at = bits.nextSet(to, bits.end);
+    }
+    return count;
+  });
+  return { runs, counts };
+}

@@ -1,0 +1,51 @@
+import type { ShardState } from "./shard-state.ts";
+import { slotKind } from "./slot-table.ts";
+
+/** How far a group is on one queue, from committed state. */
+export type GroupProgress = {
+  readonly queue: number;
+  readonly topic: number;
+  /** First offset not finished, and the queue's next one. */
+  readonly floor: number;
+  readonly nextOffset: number;
+  /** Messages not finished, those leased among them. */
+  readonly lag: number;
+  /** Messages leased or hidden until a later time. */
+  readonly inFlight: number;
+  readonly parked: number;
+  readonly startOffset: number;
+};
+
+/** The progress of a group on every queue of this shard that it has begun. */
+export function groupProgress(state: ShardState, group: number, nowMs: number): GroupProgress[] {
+  const { cursors, queues } = state;
+  const progress: GroupProgress[] = [];
+  for (let cursor = 0; cursor < cursors.end; cursor += 1) {
+    if (cursors.group[cursor] !== group || !cursors.holds(cursor)) continue;
+    const row = cursors.queueRow[cursor] ?? 0;
+    const floor = cursors.floor[cursor] ?? 0;
+    const nextOffset = queues.next[row] ?? 0;
+    progress.push({
+      topic: queues.topic[row] ?? 0,
+      queue: queues.queue[row] ?? 0,
+      floor,
+      nextOffset,
+      lag: Math.max(0, nextOffset - floor - (cursors.doneAbove[cursor] ?? 0)),
+      inFlight: inFlight(state, cursor, nowMs),
+      parked: cursors.parked[cursor] ?? 0,
+      startOffset: cursors.start[cursor] ?? 0,
+    });
+  }
+  return progress;
+}
+
+function inFlight({ slots, cursors }: ShardState, cursor: number, nowMs: number): number {
+  let left = cursors.slots[cursor] ?? 0;
+  let count = 0;
+  for (let slot = 0; slot < slots.end && left > 0; slot += 1) {
+    if (slots.kind[slot] !== slotKind.live || slots.cursor[slot] !== cursor) continue;
+    left -= 1;
+    if ((slots.deadline[slot] ?? 0) > nowMs) count += 1;
+  }
+  return count;
+}

@@ -1,0 +1,120 @@
+import { SaturnError } from "@saturnmq/kit";
+import { sipHash } from "./sip-hash.ts";
+
+/**
+ * A lease, as its holder proves it (design 7). Times are shard time in milliseconds. The lease sequence (term, counter) names the one
+ * lease of the message that this handle belongs to.
+ */
+export type ReceiptHandle = {
+  readonly shard: number;
+  readonly topic: number;
+  readonly group: number;
+  /** Cursor epoch of the group when the lease was given. */
+  readonly epoch: number;
+  readonly queue: number;
+  readonly offset: number;
+  readonly attempt: number;
+  readonly term: number;
+  readonly counter: number;
+  readonly deadlineMs: number;
+};
+
+/*
+ * Text: base64url without padding of
+ *  0 u8 version (1)   1 u8 zero   2 u16 shard   4 u32 topic   8 u32 group   12 u32 epoch   16 u32 queue   20 u32 attempt
+ * 24 f64 offset   32 f64 term   40 f64 counter   48 f64 deadline   56 u64 SipHash-2-4 of bytes [0, 56)
+ */
+const version = 1;
+const signedBytes = 56;
+const handleBytes = signedBytes + 8;
+const textLength = Math.ceil((handleBytes * 4) / 3);
+const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const letters = Uint8Array.from(alphabet, (letter) => letter.charCodeAt(0));
+const values = new Int16Array(128).fill(-1);
+letters.forEach((letter, value) => {
+  values[letter] = value;
+});
+
+const bytes = new Uint8Array(handleBytes + 2);
+const view = new DataView(bytes.buffer);
+const text = new Uint8Array(textLength);
+const check = new DataView(new ArrayBuffer(8));
+
+/** The text form, signed. @param key at least 16 bytes */
+export function encodeReceiptHandle(handle: ReceiptHandle, key: DataView): string {
+  view.setUint8(0, version);
+  view.setUint8(1, 0);
+  view.setUint16(2, handle.shard, true);
+  view.setUint32(4, handle.topic, true);
+  view.setUint32(8, handle.group, true);
+  view.setUint32(12, handle.epoch, true);
+  view.setUint32(16, handle.queue, true);
+  view.setUint32(20, handle.attempt, true);
+  view.setFloat64(24, handle.offset, true);
+  view.setFloat64(32, handle.term, true);
+  view.setFloat64(40, handle.counter, true);
+  view.setFloat64(48, handle.deadlineMs, true);
+  sipHash(key, view, 0, signedBytes, view, signedBytes);
+  return toText();
+}
+
+/**
+ * The handle that a client gave back.
+ *
+ * @param keys any of them may have signed it
+ * @throws {SaturnError} `INVALID_RECEIPT_HANDLE` if it is not one of ours
+ */
+export function decodeReceiptHandle(handle: string, keys: readonly DataView[]): ReceiptHandle {
+  if (!fromText(handle) || view.getUint8(0) !== version) throw refusedHandle("cannot be read");
+  const genuine = keys.some((key) => {
+    sipHash(key, view, 0, signedBytes, check, 0);
+    return check.getUint32(0) === view.getUint32(signedBytes) && check.getUint32(4) === view.getUint32(signedBytes + 4);
+  });
+  if (!genuine) throw refusedHandle("was not given out by this cluster");
+  return {
+    shard: view.getUint16(2, true),
+    topic: view.getUint32(4, true),
+    group: view.getUint32(8, true),
+    epoch: view.getUint32(12, true),
+    queue: view.getUint32(16, true),
+    attempt: view.getUint32(20, true),
+    offset: view.getFloat64(24, true),
+    term: view.getFloat64(32, true),
+    counter: view.getFloat64(40, true),
+    deadlineMs: view.getFloat64(48, true),
+  };
+}
+
+/** Why a handle is of no use. Clients and their tests look for the code's name in the text. */
+export function refusedHandle(reason: string): SaturnError {
+  return new SaturnError("INVALID_RECEIPT_HANDLE", `INVALID_RECEIPT_HANDLE: receipt handle ${reason}`);
+}
+
+function toText(): string {
+  bytes[handleBytes] = 0;
+  bytes[handleBytes + 1] = 0;
+  let to = 0;
+  for (let from = 0; to < textLength; from += 3) {
+    const three = ((bytes[from] ?? 0) << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0);
+    for (let shift = 18; shift >= 0 && to < textLength; shift -= 6) text[to++] = letters[(three >> shift) & 63] ?? 0;
+  }
+  return String.fromCharCode.apply(undefined, text as unknown as number[]);
+}
+
+/** Fills `bytes`; false if the text is not the one form that `toText` gives. */
+function fromText(handle: string): boolean {
+  if (handle.length !== textLength) return false;
+  let collected = 0;
+  let bits = 0;
+  let to = 0;
+  for (let from = 0; from < textLength; from += 1) {
+    const value = values[handle.charCodeAt(from)] ?? -1;
+    if (value < 0) return false;
+    collected = ((collected << 6) | value) & 0xffff;
+    bits += 6;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes[to++] = collected >> bits;
+  }
+  return (collected & ((1 << bits) - 1)) === 0;
+}

@@ -1,0 +1,65 @@
+import { expect, test } from "@jest/globals";
+import { RecordBatch, recordAt, walkRecords } from "@saturnmq/store";
+import { messageParts, readRecord, UnknownRecordError, writeMessage, writeRecord } from "./record-codec.ts";
+import type { ControlRecord } from "./shard-record.ts";
+import { tagHash } from "./tag-hash.ts";
+
+const run = { timeMs: 5, group: 4_000_000_000, topic: 3, queue: 2, offset: 2 ** 53 - 9, count: 8 };
+const lease = { deadlineMs: 2 ** 41, term: 2 ** 40, counter: 7, attempt: 16, replacedMs: 77 };
+const records: ControlRecord[] = [
+  { kind: "leased", ...run, ...lease },
+  { kind: "visibilityChanged", ...run, ...lease },
+  { kind: "acked", ...run },
+  { kind: "skipped", ...run },
+  { kind: "parked", ...run },
+  { kind: "cursorStarted", timeMs: 5, group: 1, topic: 2, queue: 3, offset: 2 ** 33, epoch: 4 },
+  { kind: "trimmed", timeMs: 5, topic: 2, queue: 3, offset: 2 ** 33 },
+  { kind: "logStartRaised", timeMs: 5, index: 2 ** 44 },
+  { kind: "topicDeleted", timeMs: 5, topic: 2 ** 32 - 1 },
+  { kind: "groupDeleted", timeMs: 5, group: 9 },
+];
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+test("every record comes back as it was written", () => {
+  const batch = new RecordBatch(64);
+  for (const record of records) writeRecord(batch, record);
+  const payload = batch.payload();
+  const found: unknown[] = [];
+  walkRecords(payload, (at) => found.push(readRecord(viewOf(payload.bytes), at)));
+  expect(found).toEqual(records);
+});
+
+test("a message's parts are found in its record, with and without its body", () => {
+  const batch = new RecordBatch(64);
+  const tag = new TextEncoder().encode("blue");
+  const bytes = Uint8Array.from([99, 1, 2, 3, 4, 5, 6, 99]);
+  const place = { timeMs: 5, topic: 3, queue: 2, offset: 2 ** 40 + 1, storedAtMs: 1_700_000_000_123 };
+  writeMessage(batch, place, { bytes, start: 1, length: 6, bodyStart: 2, bodyLength: 3, bodyCrc: 0xdeadbeef }, tag, 1);
+  const { bytes: written, length } = batch.payload();
+  const record = written.subarray(0, length);
+  expect(readRecord(viewOf(record), 0)).toEqual({ kind: "message", ...place });
+  const parts = messageParts(record);
+  expect(parts).toMatchObject({ storedAtMs: place.storedAtMs, bodyCrc: 0xdeadbeef });
+  expect([...record.subarray(parts.messageStart, parts.messageEnd)]).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(new TextDecoder().decode(record.subarray(parts.tagStart, parts.tagStart + parts.tagLength))).toBe("blue");
+  const bodyStart = viewOf(record).getUint32(recordAt.bodyStart, true);
+  expect([...record.subarray(bodyStart, bodyStart + 3)]).toEqual([3, 4, 5]);
+});
+
+test.each([
+  [1_000, 1],
+  [4, 2],
+])("a record of kind %d version %d stops the process and names the version it needs", (kind, version) => {
+  const batch = new RecordBatch(64);
+  batch.add(kind, version, 32);
+  expect(() => readRecord(batch.view, 0)).toThrow(UnknownRecordError);
+  expect(() => readRecord(batch.view, 0)).toThrow(`kind ${kind} version ${version}`);
+});
+
+test("only the absent tag hashes to 0", () => {
+  expect(tagHash(new Uint8Array(0))).toBe(0);
+  expect(tagHash(new TextEncoder().encode("a"))).toBe(0xe40c292c);
+});

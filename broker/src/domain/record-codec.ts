@@ -1,0 +1,266 @@
+import { assertNever } from "@saturnmq/kit";
+import { type RecordSink, recordAt, recordHeadBytes } from "@saturnmq/store/record";
+import type { ControlRecord, ShardRecord } from "./shard-record.ts";
+
+/*
+ * Payloads, after the head of @saturnmq/store record.ts. Little-endian; every one begins with f64 timeMs (shard time). Version 1 of each:
+ *
+ *  1 message            8 f64 storedAtMs  16 u32 tag length  20 tag (UTF-8), then the stored protobuf Message. The head says queue and offset.
+ *  2 leased             8 u32 group  12 u32 topic  16 u32 queue  20 u32 count  24 f64 offset  32 u32 attempt  36 f64 deadlineMs
+ *                       44 f64 term  52 f64 counter  60 f64 replacedMs
+ *  3 visibilityChanged  as leased
+ *  4 acked              8 u32 group  12 u32 topic  16 u32 queue  20 u32 count  24 f64 offset
+ *  5 skipped            as acked
+ *  6 parked             as acked
+ *  7 cursorStarted      8 u32 group  12 u32 topic  16 u32 queue  20 u32 epoch  24 f64 offset
+ *  8 trimmed            8 u32 topic  12 u32 queue  16 f64 offset
+ *  9 logStartRaised     8 f64 index
+ * 10 topicDeleted       8 u32 topic
+ * 11 groupDeleted       8 u32 group
+ */
+const kinds = [
+  undefined,
+  "message",
+  "leased",
+  "visibilityChanged",
+  "acked",
+  "skipped",
+  "parked",
+  "cursorStarted",
+  "trimmed",
+  "logStartRaised",
+  "topicDeleted",
+  "groupDeleted",
+] as const satisfies readonly (ShardRecord["kind"] | undefined)[];
+const numberOf = Object.fromEntries(kinds.map((kind, at) => [kind, at])) as Record<ShardRecord["kind"], number>;
+const version = 1;
+const messageHeadBytes = 20;
+
+/** A record of a newer program. The process must stop: its state would silently differ from other replicas'. */
+export class UnknownRecordError extends Error {
+  override readonly name = "UnknownRecordError";
+
+  constructor(kind: number, found: number) {
+    super(
+      `the log holds a record of kind ${kind} version ${found}, which this program does not know ` +
+        `(it knows kinds 1 to ${kinds.length - 1}, version ${version}): start a release that knows kind ${kind} version ${found}`,
+    );
+  }
+}
+
+/** A message on its way into a batch. `bytes[start, start + length)` is its stored form, the body a range of that from `start`. */
+export type MessageBytes = {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly length: number;
+  readonly bodyStart: number;
+  readonly bodyLength: number;
+  readonly bodyCrc: number;
+};
+
+/** Adds a message record. @param tag UTF-8, empty for none */
+export function writeMessage(
+  sink: RecordSink,
+  place: Omit<Extract<ShardRecord, { kind: "message" }>, "kind">,
+  message: MessageBytes,
+  tag: Uint8Array,
+  tagHash: number,
+): void {
+  const prefix = messageHeadBytes + tag.length;
+  const at = sink.add(numberOf.message, version, prefix + message.length);
+  const { bytes, view } = sink;
+  view.setFloat64(at, place.timeMs, true);
+  view.setFloat64(at + 8, place.storedAtMs, true);
+  view.setUint32(at + 16, tag.length, true);
+  bytes.set(tag, at + messageHeadBytes);
+  bytes.set(message.bytes.subarray(message.start, message.start + message.length), at + prefix);
+  sink.setBody(prefix + message.bodyStart, message.bodyLength, message.bodyCrc);
+  sink.setMessage(place.topic, place.queue, place.offset, tagHash);
+}
+
+/** Adds any other record. */
+export function writeRecord(sink: RecordSink, record: ControlRecord): void {
+  const at = sink.add(numberOf[record.kind], version, payloadBytes(record));
+  const { view } = sink;
+  view.setFloat64(at, record.timeMs, true);
+  switch (record.kind) {
+    case "leased":
+    case "visibilityChanged":
+      view.setUint32(at + 8, record.group, true);
+      view.setUint32(at + 12, record.topic, true);
+      view.setUint32(at + 16, record.queue, true);
+      view.setUint32(at + 20, record.count, true);
+      view.setFloat64(at + 24, record.offset, true);
+      view.setUint32(at + 32, record.attempt, true);
+      view.setFloat64(at + 36, record.deadlineMs, true);
+      view.setFloat64(at + 44, record.term, true);
+      view.setFloat64(at + 52, record.counter, true);
+      view.setFloat64(at + 60, record.replacedMs, true);
+      break;
+    case "acked":
+    case "skipped":
+    case "parked":
+      view.setUint32(at + 8, record.group, true);
+      view.setUint32(at + 12, record.topic, true);
+      view.setUint32(at + 16, record.queue, true);
+      view.setUint32(at + 20, record.count, true);
+      view.setFloat64(at + 24, record.offset, true);
+      break;
+    case "cursorStarted":
+      view.setUint32(at + 8, record.group, true);
+      view.setUint32(at + 12, record.topic, true);
+      view.setUint32(at + 16, record.queue, true);
+      view.setUint32(at + 20, record.epoch, true);
+      view.setFloat64(at + 24, record.offset, true);
+      break;
+    case "trimmed":
+      view.setUint32(at + 8, record.topic, true);
+      view.setUint32(at + 12, record.queue, true);
+      view.setFloat64(at + 16, record.offset, true);
+      break;
+    case "logStartRaised":
+      view.setFloat64(at + 8, record.index, true);
+      break;
+    case "topicDeleted":
+      view.setUint32(at + 8, record.topic, true);
+      break;
+    case "groupDeleted":
+      view.setUint32(at + 8, record.group, true);
+      break;
+    default:
+      assertNever(record);
+  }
+}
+
+function payloadBytes(record: ControlRecord): number {
+  switch (record.kind) {
+    case "leased":
+    case "visibilityChanged":
+      return 68;
+    case "acked":
+    case "skipped":
+    case "parked":
+    case "cursorStarted":
+      return 32;
+    case "trimmed":
+      return 24;
+    case "logStartRaised":
+      return 16;
+    case "topicDeleted":
+    case "groupDeleted":
+      return 12;
+    default:
+      return assertNever(record);
+  }
+}
+
+/**
+ * The record at `at`, where its head begins.
+ *
+ * @throws {UnknownRecordError} if a newer program wrote it
+ */
+export function readRecord(view: DataView, at: number): ShardRecord {
+  const kindNumber = view.getUint16(at + recordAt.kind, true);
+  const found = view.getUint8(at + recordAt.version);
+  const kind = kinds[kindNumber];
+  if (kind === undefined || found !== version) throw new UnknownRecordError(kindNumber, found);
+  const from = at + recordHeadBytes;
+  const timeMs = view.getFloat64(from, true);
+  switch (kind) {
+    case "message":
+      return {
+        kind,
+        timeMs,
+        topic: view.getUint32(at + recordAt.stream, true),
+        queue: view.getUint32(at + recordAt.partition, true),
+        offset: offsetOf(view, at),
+        storedAtMs: view.getFloat64(from + 8, true),
+      };
+    case "leased":
+    case "visibilityChanged":
+      return {
+        kind,
+        timeMs,
+        group: view.getUint32(from + 8, true),
+        topic: view.getUint32(from + 12, true),
+        queue: view.getUint32(from + 16, true),
+        count: view.getUint32(from + 20, true),
+        offset: view.getFloat64(from + 24, true),
+        attempt: view.getUint32(from + 32, true),
+        deadlineMs: view.getFloat64(from + 36, true),
+        term: view.getFloat64(from + 44, true),
+        counter: view.getFloat64(from + 52, true),
+        replacedMs: view.getFloat64(from + 60, true),
+      };
+    case "acked":
+    case "skipped":
+    case "parked":
+      return {
+        kind,
+        timeMs,
+        group: view.getUint32(from + 8, true),
+        topic: view.getUint32(from + 12, true),
+        queue: view.getUint32(from + 16, true),
+        count: view.getUint32(from + 20, true),
+        offset: view.getFloat64(from + 24, true),
+      };
+    case "cursorStarted":
+      return {
+        kind,
+        timeMs,
+        group: view.getUint32(from + 8, true),
+        topic: view.getUint32(from + 12, true),
+        queue: view.getUint32(from + 16, true),
+        epoch: view.getUint32(from + 20, true),
+        offset: view.getFloat64(from + 24, true),
+      };
+    case "trimmed":
+      return {
+        kind,
+        timeMs,
+        topic: view.getUint32(from + 8, true),
+        queue: view.getUint32(from + 12, true),
+        offset: view.getFloat64(from + 16, true),
+      };
+    case "logStartRaised":
+      return { kind, timeMs, index: view.getFloat64(from + 8, true) };
+    case "topicDeleted":
+      return { kind, timeMs, topic: view.getUint32(from + 8, true) };
+    case "groupDeleted":
+      return { kind, timeMs, group: view.getUint32(from + 8, true) };
+    default:
+      return assertNever(kind);
+  }
+}
+
+function offsetOf(view: DataView, at: number): number {
+  return view.getUint32(at + recordAt.offset + 4, true) * 4_294_967_296 + view.getUint32(at + recordAt.offset, true);
+}
+
+/** A stored message inside its record: places are from the record's start. */
+export type StoredMessage = {
+  readonly storedAtMs: number;
+  readonly bodyCrc: number;
+  readonly tagStart: number;
+  readonly tagLength: number;
+  readonly messageStart: number;
+  readonly messageEnd: number;
+};
+
+/** Where the parts of a message record lie. `record` begins with its head. */
+export function messageParts(record: Uint8Array): StoredMessage {
+  const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
+  const found = view.getUint8(recordAt.version);
+  const kind = view.getUint16(recordAt.kind, true);
+  if (kind !== numberOf.message || found !== version) throw new UnknownRecordError(kind, found);
+  const tagLength = view.getUint32(recordHeadBytes + 16, true);
+  const tagStart = recordHeadBytes + messageHeadBytes;
+  return {
+    storedAtMs: view.getFloat64(recordHeadBytes + 8, true),
+    bodyCrc: view.getUint32(recordAt.bodyCrc, true),
+    tagStart,
+    tagLength,
+    messageStart: tagStart + tagLength,
+    messageEnd: view.getUint32(recordAt.length, true),
+  };
+}

@@ -1,0 +1,75 @@
+/** A message as the state sees it; its bytes stay in the log. */
+export type MessageStored = {
+  readonly kind: "message";
+  readonly timeMs: number;
+  readonly topic: number;
+  readonly queue: number;
+  readonly offset: number;
+  /** Wall clock of the leader, milliseconds since the Unix epoch; never goes back within a shard. */
+  readonly storedAtMs: number;
+};
+
+/** Where a record about deliveries belongs: messages [offset, offset + count) of one queue, for one group. */
+type Delivered = {
+  readonly timeMs: number;
+  readonly group: number;
+  readonly topic: number;
+  readonly queue: number;
+  readonly offset: number;
+  readonly count: number;
+};
+
+/** A lease of each message of the run until `deadlineMs`; message `offset + i` has the sequence (term, counter + i). */
+export type Leased = Delivered & {
+  readonly kind: "leased" | "visibilityChanged";
+  readonly deadlineMs: number;
+  readonly term: number;
+  readonly counter: number;
+  readonly attempt: number;
+  /** Deadline of the handle that this replaces, whose own record may be lost; 0 for none. */
+  readonly replacedMs: number;
+};
+
+/** Finished messages: acknowledged, not wanted by the group's filter, or given up after the maximum of attempts. */
+export type Finished = Delivered & { readonly kind: "acked" | "skipped" | "parked" };
+
+/** A group begins on a queue, chosen once. On a cursor that exists it begins anew under a newer epoch. */
+export type CursorStarted = {
+  readonly kind: "cursorStarted";
+  readonly timeMs: number;
+  readonly group: number;
+  readonly topic: number;
+  readonly queue: number;
+  readonly offset: number;
+  readonly epoch: number;
+};
+
+/** Messages of a queue below `offset` are no longer kept. */
+export type Trimmed = {
+  readonly kind: "trimmed";
+  readonly timeMs: number;
+  readonly topic: number;
+  readonly queue: number;
+  readonly offset: number;
+};
+
+/** Entries of the shard's log below `index` are no longer needed. */
+export type LogStartRaised = { readonly kind: "logStartRaised"; readonly timeMs: number; readonly index: number };
+export type TopicDeleted = { readonly kind: "topicDeleted"; readonly timeMs: number; readonly topic: number };
+export type GroupDeleted = { readonly kind: "groupDeleted"; readonly timeMs: number; readonly group: number };
+
+/**
+ * One replicated fact of a shard. `timeMs` is shard time: whole milliseconds, never going back from record to record.
+ */
+export type ShardRecord =
+  | MessageStored
+  | Leased
+  | Finished
+  | CursorStarted
+  | Trimmed
+  | LogStartRaised
+  | TopicDeleted
+  | GroupDeleted;
+
+/** The facts that a leader decides without message bytes. */
+export type ControlRecord = Exclude<ShardRecord, MessageStored>;
