@@ -1,5 +1,6 @@
-import { status as grpcStatus, type ServerDuplexStream, type ServerWritableStream } from "@grpc/grpc-js";
+import { status as grpcStatus, Metadata, type ServerDuplexStream, type ServerWritableStream } from "@grpc/grpc-js";
 import { type Clock, type ErrorCode, errorTable, type Logger, SaturnError } from "@saturnmq/kit";
+import { errorCodeTrailer } from "@saturnmq/wire";
 import type { Call, ClientHeaders, StreamingCall } from "./service.ts";
 
 /** What every call of one method shares. */
@@ -143,7 +144,7 @@ export class GrpcJsStream implements StreamingCall {
     const code = failure === undefined ? grpcStatus.OK : errorTable[failure.code].grpc;
     this.#call.finish(code);
     if (failure === undefined) this.#grpc.end();
-    else this.#grpc.emit("error", { code, details: failure.message });
+    else this.#grpc.emit("error", { code, details: failure.message, metadata: codeTrailer(failure.code) });
   }
 
   /** Ends the call with what a handler threw. */
@@ -160,11 +161,20 @@ function monotonic(deadline: Date | number, clock: Clock): number {
   return clock.monoMs() + (atMs - clock.wallMs());
 }
 
-type Failure = { readonly code: number; readonly details: string };
+type Failure = { readonly code: number; readonly details: string; readonly metadata?: Metadata };
 
 /** The gRPC status of what a handler threw. A `SaturnError` is told to the caller; anything else is a bug: logged here, hidden there. */
 export function toFailure(error: unknown, room: CallRoom): Failure {
-  if (error instanceof SaturnError) return { code: errorTable[error.code].grpc, details: error.message };
+  if (error instanceof SaturnError) {
+    return { code: errorTable[error.code].grpc, details: error.message, metadata: codeTrailer(error.code) };
+  }
   room.log.error({ err: error, rpc: room.path }, "a call failed on a bug");
   return { code: grpcStatus.INTERNAL, details: "the broker failed; its log has the reason" };
+}
+
+/** Several codes share one gRPC status; the trailer tells them apart. */
+function codeTrailer(code: ErrorCode): Metadata {
+  const metadata = new Metadata();
+  metadata.set(errorCodeTrailer, code);
+  return metadata;
 }

@@ -170,6 +170,7 @@ describe("the grpc-js transport", () => {
     const client = dial(false);
     const refused = await unary(client, "Refuse", Buffer.alloc(0)).catch((error: unknown) => error as ServiceError);
     expect(refused).toMatchObject({ code: status.NOT_FOUND, details: "topic x is unknown; create it" });
+    expect((refused as ServiceError).metadata.get("saturnmq-error-code")).toEqual(["TOPIC_NOT_FOUND"]);
     const bug = await unary(client, "Bug", Buffer.alloc(0)).catch((error: unknown) => error as ServiceError);
     expect(bug).toMatchObject({ code: status.INTERNAL });
     expect(String(bug)).not.toContain("secret");
