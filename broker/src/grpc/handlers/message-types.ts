@@ -40,3 +40,8 @@ export function checkMessageType(topic: TopicInfo, actual: MessageTypeName): voi
       `messages of type ${actual} are not supported by this version: send NORMAL ones`,
     );
 }
+
+/** The number of a type on the wire. */
+export function messageTypeNumber(name: MessageTypeName): number {
+  return numbers[name];
+}

@@ -1,0 +1,103 @@
+import { type Cancel, SaturnError } from "@saturnmq/kit";
+import { type GroupInfo, v2 } from "@saturnmq/wire";
+import type { BidirectionalMethod, IncomingStream, StreamingCall } from "../transport/service.ts";
+import { accessPoint } from "./access-point.ts";
+import { read } from "./answer.ts";
+import { clientIdOf, groupNameOf } from "./names.ts";
+import type { Room } from "./room.ts";
+import { mergeSettings } from "./settings.ts";
+import { ok } from "./status.ts";
+
+/**
+ * The Node client asks for routes first and begins to wait for its settings only when it has them all; an answer that comes before that is
+ * lost, and it waits for ever. So it gets its first answer a little late, and once more.
+ */
+const lateForNode = { firstMs: 50, againMs: 1_000 };
+const nodeLanguage = "HTTP";
+
+/**
+ * A client's open line. Each `settings` is answered at once with the server's values merged in; every client waits for that before it starts.
+ * Other commands are answers to questions that this version does not ask, or unknown, and are passed over.
+ */
+export function telemetry(room: Room): BidirectionalMethod {
+  return { kind: "bidirectional", open: (call) => openStream(room, call) };
+}
+
+function openStream(room: Room, call: StreamingCall): IncomingStream {
+  const clientId = clientIdOf(call);
+  const { language } = call.client;
+  const pending = new Set<Cancel>();
+  let first = true;
+  const close = (): void => {
+    forget();
+    for (const cancel of pending) cancel();
+    room.sessions.streamClosed(clientId);
+  };
+  const stop = (): void => {
+    close();
+    call.end();
+  };
+  const later = (delayMs: number, reply: Uint8Array): void => {
+    const cancel = room.timers.after(delayMs, () => {
+      pending.delete(cancel);
+      call.write(reply);
+    });
+    pending.add(cancel);
+  };
+  const forget = room.stopping.onStop(() => {
+    stop();
+  });
+  room.sessions.streamOpened(clientId, language);
+  call.signal.addEventListener("abort", close, { once: true });
+  return {
+    message: (bytes, start, length) => {
+      room.sessions.seen(clientId, language);
+      const { settings } = read(v2.TelemetryCommand, bytes, start, length);
+      if (settings === undefined) return;
+      checkSettings(settings);
+      const late = language === nodeLanguage && first;
+      first = false;
+      answer(room, call, settings).then(
+        (reply) => {
+          if (!late) call.write(reply);
+          else for (const delayMs of Object.values(lateForNode)) later(delayMs, reply);
+        },
+        (err: unknown) => {
+          room.log.error({ err, rpc: "Telemetry" }, "settings were not answered");
+          call.end({ code: "INTERNAL_SERVER_ERROR", message: "the broker failed; its log has the reason" });
+        },
+      );
+    },
+    end: stop,
+  };
+}
+
+/** @throws {SaturnError} `BAD_REQUEST`, which ends the stream */
+function checkSettings(settings: v2.Settings): void {
+  if (settings.publishing === undefined && settings.subscription === undefined)
+    throw new SaturnError(
+      "BAD_REQUEST",
+      "the settings have neither publishing nor subscription: say what the client is",
+    );
+  if (settings.subscription?.group !== undefined) groupNameOf(settings.subscription.group);
+}
+
+async function answer(room: Room, call: StreamingCall, settings: v2.Settings): Promise<Uint8Array> {
+  const { language, authority } = call.client;
+  const group = settings.subscription === undefined ? undefined : await groupOf(room, settings.subscription);
+  const endpoints = accessPoint(settings.accessPoint, authority, room.ownPort());
+  const merged = mergeSettings(settings, { language, limits: room.limits, group, endpoints });
+  return v2.TelemetryCommand.encode({ status: ok, settings: merged });
+}
+
+/** The group, made at its first use. Without the name server the client still starts, with the defaults. */
+async function groupOf(room: Room, { group }: v2.Subscription): Promise<GroupInfo | undefined> {
+  if (group === undefined) return undefined;
+  try {
+    return await room.messaging.group(groupNameOf(group));
+  } catch (err) {
+    if (!(err instanceof SaturnError)) throw err;
+    room.log.warn({ err, group: group.name }, "settings were answered without their group");
+    return undefined;
+  }
+}
