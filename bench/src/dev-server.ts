@@ -20,6 +20,8 @@ export type DevOptions = {
   readonly httpPort?: number;
   /** How long it may take to serve, milliseconds. */
   readonly readyWithinMs?: number;
+  /** Command that runs the server as its last arguments, for another view of the machine; must `exec` it. */
+  readonly wrapper?: readonly string[];
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string>>;
 };
@@ -48,7 +50,9 @@ export class DevServer implements AsyncDisposable {
     this.dataFolder = dataFolder;
     this.#removeFolder = options.dataFolder === undefined;
     const startedAt = performance.now();
-    this.#child = spawn(process.execPath, [...cliArguments("dev", "--data", dataFolder), ...this.#portArguments()], {
+    const command = [process.execPath, ...cliArguments("dev", "--data", dataFolder), ...this.#portArguments()];
+    const [program = "", ...rest] = [...(options.wrapper ?? []), ...command];
+    this.#child = spawn(program, rest, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...options.env },
     });

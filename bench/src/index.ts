@@ -1,6 +1,6 @@
 export { type DevOptions, DevServer } from "./dev-server.ts";
 export { freePort } from "./free-port.ts";
-export type { DeliveredMessage, SendEntry } from "./generator/messages.ts";
+export type { DeliveredMessage, OutgoingFields, SendEntry } from "./generator/messages.ts";
 export {
   decodeSendReply,
   encodeAck,

@@ -16,22 +16,26 @@ export type OutgoingFields = {
   readonly tag?: string;
   readonly keys?: readonly string[];
   readonly properties?: Readonly<Record<string, string>>;
+  /** Makes it a FIFO message; NORMAL without. */
+  readonly messageGroup?: string;
 };
 
-/** `SendMessageRequest` with one NORMAL message a member of `messages`. */
+/** `SendMessageRequest` with one message a member of `messages`. */
 export function encodeSend(messages: readonly OutgoingFields[]): Buffer {
   return Buffer.concat(messages.map((message) => field(1, encodeMessage(message))));
 }
 
-function encodeMessage({ topic, messageId, body, tag, keys = [], properties = {} }: OutgoingFields): Buffer {
+function encodeMessage(message: OutgoingFields): Buffer {
+  const { topic, messageId, body, tag, keys = [], properties = {}, messageGroup } = message;
   const system = Buffer.concat([
     ...(tag === undefined ? [] : [field(1, tag)]),
     ...keys.map((key) => field(2, key)),
     field(3, messageId),
     numberField(5, 1), // IDENTITY
-    numberField(6, 1), // NORMAL
+    numberField(6, messageGroup === undefined ? 1 : 2), // NORMAL or FIFO
     field(7, numberField(1, Math.floor(Date.now() / 1000))),
     field(8, "bench-host"),
+    ...(messageGroup === undefined ? [] : [field(17, messageGroup)]),
   ]);
   const entries = Object.entries(properties).map(([key, value]) =>
     field(2, Buffer.concat([field(1, key), field(2, value)])),
