@@ -5,7 +5,7 @@ import tseslint from "typescript-eslint";
 
 /** Rooms that fold inputs to outcomes. Time, chance, disk and network reach them as arguments, so that one seed replays everything. */
 const pureRooms = ["packages/raft-ts/src/core/**/*.ts", "**/src/domain/**/*.ts"];
-const tests = ["**/*.test.ts", "test/**/*.ts", "**/src/testing/**/*.ts"];
+const tests = ["**/*.test.ts", "test/**/*.ts", "**/src/**/testing/**/*.ts"];
 
 const houseSyntax = [
   {
@@ -56,9 +56,17 @@ export default defineConfig(
     extends: [js.configs.recommended],
     languageOptions: {
       globals: Object.fromEntries(
-        ["process", "console", "URL", "Buffer", "setTimeout", "clearTimeout", "setInterval", "clearInterval"].map(
-          (name) => [name, "readonly"],
-        ),
+        [
+          "process",
+          "console",
+          "performance",
+          "URL",
+          "Buffer",
+          "setTimeout",
+          "clearTimeout",
+          "setInterval",
+          "clearInterval",
+        ].map((name) => [name, "readonly"]),
       ),
     },
   },
@@ -106,7 +114,7 @@ export default defineConfig(
     },
   },
   {
-    files: ["cli/**/*.ts", "bench/**/*.ts", "test/**/*.ts", "**/scripts/**"],
+    files: ["cli/**/*.ts", "bench/**/*.ts", "test/**/*.ts", "**/scripts/**/*.ts"],
     rules: { "no-console": "off" },
   },
   {

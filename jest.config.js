@@ -1,4 +1,7 @@
-/** Unit tests beside the source, and the suites of test/ that cross packages. Types are checked by tsc, not here. */
+/**
+ * Unit tests beside the source, and the suites of test/ that cross packages. Under SATURNMQ_NIGHTLY=1 (`make nightly`) tests run as long as
+ * they must to prove something, otherwise as long as a change can wait. Types are checked by tsc, not here.
+ */
 export default {
   testEnvironment: "node",
   extensionsToTreatAsEsm: [".ts"],
@@ -11,4 +14,5 @@ export default {
   testMatch: ["**/src/**/*.test.ts", "<rootDir>/test/**/*.test.ts"],
   modulePathIgnorePatterns: ["<rootDir>/saturnmq-data"],
   maxWorkers: 2,
+  reporters: ["<rootDir>/scripts/jest-reporter.js"],
 };

@@ -1,0 +1,50 @@
+# The whole project from one place. Needs git, make and npm; `scripts/node` is the Node that everything else runs with.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+NODE := scripts/node
+JEST := $(NODE) --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js
+INSTALLED := node_modules/.installed
+
+.PHONY: help install run test verify fix generate bench nightly chaos clients sim
+
+help: ## Show this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+install: $(INSTALLED) ## Install the pinned dependencies, Node 24 among them
+
+# npm removes node_modules first, the stamp with it, so a broken installation is never taken for a whole one.
+$(INSTALLED): package-lock.json
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+run: $(INSTALLED) ## Start a broker and its name server, data in ./saturnmq-data (ARGS="--grpc-port 8091" passes options)
+	@exec $(NODE) cli/bin/saturnmq.js dev $(ARGS)
+
+test: $(INSTALLED) ## Run unit tests and the suites of test/ (ARGS=PATTERN runs a part); ends with "N passed, N failed"
+	@$(JEST) $(ARGS)
+
+verify: $(INSTALLED) ## Check format, lint, types, walls, dead code, generated files, lock file, links; changes nothing
+	@$(NODE) scripts/verify.js
+
+fix: $(INSTALLED) ## Format, sort imports and apply what lint can repair
+	@$(NODE) node_modules/.bin/biome check --write .
+	@$(NODE) node_modules/eslint/bin/eslint.js . --fix
+
+generate: $(INSTALLED) ## Write the generated files anew
+	@$(NODE) scripts/generate.ts
+
+bench: $(INSTALLED) ## Measure this machine: store, broker, restart; prints a table (ARGS="--help" lists the parts)
+	@exec $(NODE) bench/src/main.ts $(ARGS)
+
+nightly: $(INSTALLED) ## Run everything, the suites that take long with it
+	@SATURNMQ_NIGHTLY=1 $(JEST) $(ARGS)
+
+chaos: $(INSTALLED) ## Run test/chaos: kill -9, full disk, a broker under load told to stop
+	@$(JEST) test/chaos $(ARGS)
+
+clients: $(INSTALLED) ## Run test/clients: the official clients, unmodified
+	@$(JEST) test/clients $(ARGS)
+
+sim: $(INSTALLED) ## Run the seeded simulations (SIM_SEED=N replays one)
+	@$(JEST) simulation $(ARGS)
