@@ -387,7 +387,7 @@ function isPackable(type: FieldType): boolean {
 }
 
 function isDefault(value: unknown): boolean {
-  return value === 0 || value === "" || value === false || (value instanceof Uint8Array && value.length === 0);
+  return Object.is(value, 0) || value === "" || value === false || (value instanceof Uint8Array && value.length === 0);
 }
 
 function refuse(field: Field, wanted: string, value: unknown): never {
