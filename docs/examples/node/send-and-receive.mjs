@@ -36,7 +36,7 @@ const consumer = new SimpleConsumer({
   ...common,
   consumerGroup: group,
   subscriptions: new Map([[topic, "*"]]),
-  awaitDuration: 2_000,
+  awaitDuration: 5_000,
 });
 await producer.startup();
 await consumer.startup();
