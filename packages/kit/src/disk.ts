@@ -13,7 +13,7 @@ export interface Disk {
   read(path: string): Promise<Uint8Array>;
   /** Names (not paths) inside a folder, sorted; empty when the folder is absent. */
   list(folder: string): Promise<readonly string[]>;
-  /** Creates a folder and its parents. */
+  /** Creates a folder and its parents, durable. */
   makeFolder(folder: string): Promise<void>;
   /** Renames a file over another. Durable only after `syncFolder`. */
   rename(from: string, to: string): Promise<void>;

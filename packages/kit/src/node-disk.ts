@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as files from "node:fs/promises";
+import { resolve as absolute, dirname } from "node:path";
 import { type Disk, DiskError, type DiskErrorCode, type DiskFile, type OpenOptions } from "./disk.ts";
 import { lockFolder } from "./folder-lock.ts";
 
@@ -9,10 +10,7 @@ export function nodeDisk(): Disk {
     open: openFile,
     read: (path) => mapped(path, "cannot read", () => files.readFile(path)),
     list: listFolder,
-    makeFolder: (folder) =>
-      mapped(folder, "cannot create the folder", async () => {
-        await files.mkdir(folder, { recursive: true });
-      }),
+    makeFolder: (folder) => mapped(folder, "cannot create the folder", () => makeFolder(absolute(folder))),
     rename: (from, to) => mapped(from, `cannot rename to ${to}`, () => files.rename(from, to)),
     remove: (path) => mapped(path, "cannot remove", () => files.rm(path, { force: true })),
     syncFolder,
@@ -58,6 +56,13 @@ async function listFolder(folder: string): Promise<readonly string[]> {
     if (failure.code === "notFound") return [];
     throw failure;
   }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  const first = await files.mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let created = folder; created.length >= first.length; created = dirname(created))
+    await syncFolder(dirname(created));
 }
 
 function syncFolder(folder: string): Promise<void> {

@@ -1,7 +1,10 @@
 export { MemoryLogStore, type MemoryLogStoreOptions } from "./memory-log-store.ts";
+export { openLogStore } from "./open-log-store.ts";
 export type { LogStoreOptions } from "./options.ts";
 export {
   CorruptionError,
+  type DamageRemedy,
+  ForeignFolderError,
   type Identity,
   type IndexRow,
   type LogStore,

@@ -5,7 +5,7 @@ export type LogStoreOptions = {
   readonly disk: Disk;
   /** The data folder; created when absent. Held by one process at a time. */
   readonly folder: string;
-  /** Of the cluster. `undefined`: take what the folder says; a new folder needs it. 1 to 255 bytes of UTF-8. */
+  /** Of the cluster. `undefined`: take what the folder says; a new folder needs it. 1 to 255 printable ASCII characters. */
   readonly clusterId: string | undefined;
   /** 1 to 2^31 - 1. `undefined`: take what the folder says; a new folder needs it. */
   readonly replicaId: number | undefined;
@@ -28,6 +28,8 @@ export type LogStoreOptions = {
   readonly reserveBytes?: number;
   /** Quiet time after which a seal frame follows, milliseconds; default 50. */
   readonly sealAfterMs?: number;
+  /** Whether peers hold copies of the groups' entries: decides what damage means. Default "one". */
+  readonly voters?: "one" | "more";
   /** Tests only: writes are not synced, so that a crash loses them. */
   readonly unsafeNoSync?: boolean;
 };

@@ -72,15 +72,26 @@ export type SegmentStatus = {
   readonly lastIndex: ReadonlyMap<GroupId, number>;
 };
 
+/** What a replica with peers must do about damage (see `recovery-decision.ts`); a sole voter can only refuse. */
+export type DamageRemedy = { readonly action: "refuse" | "fetch" | "rejoin"; readonly groups: readonly GroupId[] };
+
 /** Bytes on disk are not what was written. Names where; nothing is guessed. */
 export class CorruptionError extends Error {
   override readonly name = "CorruptionError";
   readonly file: string;
   readonly offset: number;
+  /** Set when recovery found it. */
+  readonly remedy: DamageRemedy | undefined;
 
-  constructor(file: string, offset: number, detail: string) {
+  constructor(file: string, offset: number, detail: string, remedy?: DamageRemedy) {
     super(`${file} is corrupt at byte ${String(offset)}: ${detail}`);
     this.file = file;
     this.offset = offset;
+    this.remedy = remedy;
   }
+}
+
+/** The data folder belongs to someone else. */
+export class ForeignFolderError extends Error {
+  override readonly name = "ForeignFolderError";
 }

@@ -44,6 +44,13 @@ export class TermRuns {
     this.#terms.push(term);
   }
 
+  /** Adds entries up to `last`, all of `term`; those already there stay as they are. */
+  extend(last: number, term: number): void {
+    if (last <= this.#last) return;
+    this.push(term);
+    this.#last = last;
+  }
+
   /** Discards the entries from `index` on. */
   truncate(index: number): void {
     assert(index >= this.#first && index <= this.#last, "a truncation lies inside the log");

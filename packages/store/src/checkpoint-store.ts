@@ -1,0 +1,216 @@
+import { type Disk, DiskError, type Logger } from "@saturnmq/kit";
+import { crc32 } from "@saturnmq/kit/node";
+import type { GroupId } from "raft-ts";
+import { getU64, setU64, viewOf } from "./bytes.ts";
+import { CorruptionError } from "./ports.ts";
+
+/**
+ * A checkpoint file: `u32` magic, `u16` version, `u16` group, `u32` CRC of the head, `u32` CRC of the content, then `u64` ordinal, index,
+ * term, content length, wall clock ms; the content follows.
+ */
+const headBytes = 56;
+const magic = 0x50_43_51_53;
+const version = 1;
+
+export type CheckpointInfo = {
+  readonly path: string;
+  readonly group: GroupId;
+  /** Counts a group's checkpoints. */
+  readonly ordinal: number;
+  readonly index: number;
+  readonly term: number;
+  readonly length: number;
+  readonly crc: number;
+};
+
+/** The groups' checkpoints: two kept each, the newest last. */
+export class CheckpointStore {
+  readonly #disk: Disk;
+  readonly #folder: string;
+  readonly #logger: Logger;
+  readonly #kept = new Map<GroupId, CheckpointInfo[]>();
+  /** Highest ordinal a file of the group bears, readable or not. */
+  readonly #ordinals = new Map<GroupId, number>();
+  /** Files whose head could not be read: kept for the operator, never counted. */
+  readonly #damaged = new Map<GroupId, CorruptionError>();
+
+  constructor(disk: Disk, folder: string, logger: Logger) {
+    this.#disk = disk;
+    this.#folder = folder;
+    this.#logger = logger;
+  }
+
+  /** Reads the heads of what is there; what a crash left half written is removed. */
+  async open(): Promise<void> {
+    await this.#disk.makeFolder(this.#folder);
+    for (const name of await this.#disk.list(this.#folder)) {
+      const path = `${this.#folder}/${name}`;
+      const match = /^(\d{5})-(\d{10})\.ckp$/.exec(name);
+      if (match !== null) await this.#admit(path, Number(match[1]), Number(match[2]));
+      else if (name.endsWith(".tmp")) await this.#disk.remove(path);
+    }
+  }
+
+  /** Newest first: index and term of the group's checkpoints. */
+  of(group: GroupId): readonly CheckpointInfo[] {
+    return [...(this.#kept.get(group) ?? [])].reverse();
+  }
+
+  /** True when two checkpoints cover `index`, so that the log up to there is needed neither for a restart nor for a restart from the older one. */
+  coveredTwice(group: GroupId, index: number): boolean {
+    const kept = this.#kept.get(group) ?? [];
+    return kept.length >= 2 && kept.every((checkpoint) => checkpoint.index >= index);
+  }
+
+  /**
+   * Content of the newest readable checkpoint. One that does not match its CRC is passed over.
+   *
+   * @param replayable true when the log still holds the group's entries from the first on
+   * @throws {CorruptionError} when none is readable and the log alone cannot give the state
+   */
+  async read(
+    group: GroupId,
+    replayable: boolean,
+  ): Promise<{ index: number; term: number; bytes: Uint8Array } | undefined> {
+    let damage = this.#damaged.get(group);
+    for (const info of this.of(group)) {
+      try {
+        const content = await this.#content(info);
+        return { index: info.index, term: info.term, bytes: content };
+      } catch (error) {
+        if (!(error instanceof CorruptionError)) throw error;
+        damage = error;
+        this.#logger.warn({ group, path: info.path, err: error }, "a checkpoint is corrupt; the one before is used");
+        this.#kept.set(
+          group,
+          (this.#kept.get(group) ?? []).filter((kept) => kept !== info),
+        );
+      }
+    }
+    if (replayable) return undefined;
+    throw (
+      damage ?? new CorruptionError(this.#folder, 0, `no checkpoint of group ${group} is left and its log is freed`)
+    );
+  }
+
+  /** Writes a checkpoint and removes those older than the last two. */
+  async write(
+    group: GroupId,
+    index: number,
+    term: number,
+    wallMs: number,
+    parts: readonly Uint8Array[],
+  ): Promise<void> {
+    const ordinal = (this.#ordinals.get(group) ?? 0) + 1;
+    this.#ordinals.set(group, ordinal);
+    const path = `${this.#folder}/${String(group).padStart(5, "0")}-${String(ordinal).padStart(10, "0")}.ckp`;
+    const crc = parts.reduce((sum, part) => crc32(part, 0, part.length, sum), 0);
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    const info = { path, group, ordinal, index, term, length, crc };
+    await this.#replace(path, [encodeHead(info, wallMs), ...parts]);
+    const kept = [...(this.#kept.get(group) ?? []), info];
+    this.#kept.set(group, kept.slice(-2));
+    for (const old of kept.slice(0, -2)) await this.#disk.remove(old.path);
+  }
+
+  async #replace(path: string, parts: readonly Uint8Array[]): Promise<void> {
+    const temporary = `${path}.tmp`;
+    await this.#disk.remove(temporary);
+    const file = await this.#disk.open(temporary, { access: "readWrite", create: true });
+    try {
+      let at = 0;
+      for (const part of parts) {
+        await file.write(part, 0, part.length, at);
+        at += part.length;
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await this.#disk.rename(temporary, path);
+    await this.#disk.syncFolder(this.#folder);
+  }
+
+  async #admit(path: string, group: GroupId, ordinal: number): Promise<void> {
+    this.#ordinals.set(group, Math.max(ordinal, this.#ordinals.get(group) ?? 0));
+    try {
+      const info = await readCheckpointHead(this.#disk, path);
+      if (info.group !== group || info.ordinal !== ordinal)
+        throw new CorruptionError(path, 0, `it is checkpoint ${info.ordinal} of group ${info.group}`);
+      const kept = this.#kept.get(group) ?? [];
+      // A crash between the write of a third and the removal of the first leaves three.
+      this.#kept.set(group, [...kept, info].slice(-2));
+      if (kept.length === 2 && kept[0]) await this.#disk.remove(kept[0].path);
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      this.#damaged.set(group, error);
+      this.#logger.warn({ group, path, err: error }, "a checkpoint is corrupt; the one before is used");
+    }
+  }
+
+  async #content(info: CheckpointInfo): Promise<Uint8Array> {
+    const bytes = (await this.#disk.read(info.path)).subarray(headBytes);
+    if (bytes.length !== info.length || crc32(bytes, 0, bytes.length) !== info.crc)
+      throw new CorruptionError(info.path, headBytes, "the content of the checkpoint does not match its CRC");
+    return bytes;
+  }
+}
+
+/** @throws {CorruptionError} unless the file begins with a checkpoint's head and has its length */
+export async function readCheckpointHead(disk: Disk, path: string): Promise<CheckpointInfo> {
+  const file = await disk.open(path, { access: "read" });
+  const bytes = new Uint8Array(headBytes);
+  const size = await file.size();
+  const count = await file.read(bytes, 0, headBytes, 0);
+  await file.close();
+  const view = viewOf(bytes);
+  if (count < headBytes || view.getUint32(0, true) !== magic || view.getUint32(8, true) !== headCrc(bytes))
+    throw new CorruptionError(path, 0, "the head of the checkpoint does not match its CRC");
+  if (view.getUint16(4, true) !== version)
+    throw new DiskError(
+      "io",
+      path,
+      `the checkpoint has version ${view.getUint16(4, true)}; this program knows ${version}`,
+    );
+  const length = getU64(view, 40);
+  if (size !== headBytes + length)
+    throw new CorruptionError(path, size, `the checkpoint should have ${headBytes + length} bytes`);
+  return {
+    path,
+    group: view.getUint16(6, true),
+    ordinal: getU64(view, 16),
+    index: getU64(view, 24),
+    term: getU64(view, 32),
+    length,
+    crc: view.getUint32(12, true),
+  };
+}
+
+/** @throws {CorruptionError} unless the content matches its CRC */
+export async function verifyCheckpoint(disk: Disk, path: string): Promise<CheckpointInfo> {
+  const info = await readCheckpointHead(disk, path);
+  const bytes = await disk.read(path);
+  if (crc32(bytes, headBytes, bytes.length - headBytes) !== info.crc)
+    throw new CorruptionError(path, headBytes, "the content of the checkpoint does not match its CRC");
+  return info;
+}
+
+function encodeHead(info: CheckpointInfo, wallMs: number): Uint8Array {
+  const bytes = new Uint8Array(headBytes);
+  const view = viewOf(bytes);
+  view.setUint32(0, magic, true);
+  view.setUint16(4, version, true);
+  view.setUint16(6, info.group, true);
+  view.setUint32(12, info.crc, true);
+  setU64(view, 16, info.ordinal);
+  setU64(view, 24, info.index);
+  setU64(view, 32, info.term);
+  setU64(view, 40, info.length);
+  setU64(view, 48, wallMs);
+  view.setUint32(8, headCrc(bytes), true);
+  return bytes;
+}
+
+function headCrc(bytes: Uint8Array): number {
+  return crc32(bytes, 12, headBytes - 12, crc32(bytes, 0, 8));
+}

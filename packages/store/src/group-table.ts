@@ -1,0 +1,211 @@
+import { defined } from "@saturnmq/kit";
+import type { GroupId } from "raft-ts";
+import { getU64 } from "./bytes.ts";
+import type { CheckpointStore } from "./checkpoint-store.ts";
+import { type EntryHead, entryHeadBytes, entryKind, type FrameHead, readEntryHead, walkEntries } from "./frame.ts";
+import type { FrameReader } from "./frame-reader.ts";
+import { GroupLog } from "./group-log.ts";
+import { CorruptionError } from "./ports.ts";
+import { recordAt, recordFlags } from "./record.ts";
+import type { Segment } from "./segment.ts";
+import type { GroupState } from "./state-frame.ts";
+import type { Summary } from "./summary.ts";
+
+/** The groups as recovery rebuilds them, frame by frame. */
+export class GroupTable {
+  readonly groups = new Map<GroupId, GroupLog>();
+  readonly #checkpoints: CheckpointStore;
+  readonly #sealed: Segment[] = [];
+  readonly #scanned: Segment[] = [];
+  /** Groups whose entries of sealed segments end before what the state frame says: a later truncation must have cut them. */
+  readonly #missing = new Map<GroupId, { readonly from: number; readonly segment: Segment; readonly at: number }>();
+  /** Groups of which entries were discarded while scanning: their messages are indexed in a second pass. */
+  readonly truncated = new Set<GroupId>();
+  #started = false;
+
+  constructor(checkpoints: CheckpointStore) {
+    this.#checkpoints = checkpoints;
+  }
+
+  ids(): readonly GroupId[] {
+    return [...this.groups.keys()].sort((a, b) => a - b);
+  }
+
+  /** A segment that needs no scan. */
+  addSealed(segment: Segment, summary: Summary): void {
+    segment.summary = summary;
+    segment.end = summary.end;
+    segment.lastSequence = summary.lastSequence;
+    segment.lastWriteMs = summary.lastWriteMs;
+    for (const { group, firstIndex, count } of summary.groups.values())
+      segment.ranges.set(group, { first: firstIndex, last: firstIndex + count - 1 });
+    this.#sealed.push(segment);
+  }
+
+  /** A segment's state frame: the groups' beginning if it is the first that is scanned, else a check of what was read so far. */
+  applyStates(segment: Segment, at: number, states: readonly GroupState[]): void {
+    this.#scanned.push(segment);
+    for (const state of states)
+      if (this.#started) this.#check(segment, at, state);
+      else this.#begin(segment, at, state);
+    this.#started = true;
+  }
+
+  applyFrame(segment: Segment, at: number, reader: FrameReader, head: FrameHead): void {
+    const start = reader.at(at);
+    walkEntries(reader.view, start, head, (place) => {
+      const entry = readEntryHead(reader.view, place);
+      const offset = at + place - start;
+      this.#applyEntry(segment, offset, entry);
+      if (entry.kind === entryKind.entry)
+        this.#index(segment, offset + entryHeadBytes, entry, reader.view, place + entryHeadBytes);
+    });
+  }
+
+  /** Last checks, and the groups' logs as durable. */
+  finish(oldestPath: string): void {
+    const hole = [...this.#missing][0];
+    if (hole !== undefined) {
+      const [group, { from }] = hole;
+      throw new CorruptionError(
+        oldestPath,
+        0,
+        `entries of group ${group} from ${from} on are missing: segment files were removed`,
+      );
+    }
+    for (const log of this.groups.values()) {
+      log.durableLogStart = log.terms.first;
+      log.markPlaced();
+    }
+  }
+
+  groupLog(group: GroupId): GroupLog {
+    let log = this.groups.get(group);
+    if (log === undefined) {
+      log = new GroupLog(group);
+      this.groups.set(group, log);
+    }
+    return log;
+  }
+
+  #begin(segment: Segment, at: number, state: GroupState): void {
+    const log = this.groupLog(state.group);
+    log.restore(state);
+    log.terms.restart(state.logStart, state.startTerm);
+    for (const { summary } of this.#sealed) {
+      const part = summary?.groups.get(state.group);
+      if (part === undefined) continue;
+      part.terms.forEach(({ first, term }, row) => {
+        const last = (part.terms[row + 1]?.first ?? part.firstIndex + part.count) - 1;
+        // A gap leaves the rest out; it is found below.
+        if (first <= log.terms.last + 1) log.terms.extend(last, term);
+      });
+    }
+    if (log.terms.last < state.lastIndex) {
+      this.#missing.set(state.group, { from: log.terms.last + 1, segment, at });
+      log.terms.extend(state.lastIndex, state.lastTerm);
+    }
+    if (log.terms.last !== state.lastIndex || log.terms.lastTerm !== state.lastTerm)
+      throw contradiction(segment, at, state);
+    log.places.restart(state.lastIndex + 1);
+  }
+
+  #check(segment: Segment, at: number, state: GroupState): void {
+    const log = this.groupLog(state.group);
+    const { terms, hardState } = log;
+    const same =
+      terms.last === state.lastIndex &&
+      terms.lastTerm === state.lastTerm &&
+      terms.first === state.logStart &&
+      hardState.term === state.hardTerm &&
+      hardState.vote === state.vote;
+    if (!same) throw contradiction(segment, at, state);
+  }
+
+  #applyEntry(segment: Segment, offset: number, entry: EntryHead): void {
+    const log = this.groupLog(entry.group);
+    switch (entry.kind) {
+      case entryKind.entry:
+        if (entry.index !== log.terms.last + 1 || entry.term < log.terms.lastTerm)
+          throw new CorruptionError(
+            segment.path,
+            offset,
+            `entry ${entry.index} of group ${entry.group} follows ${log.terms.last}`,
+          );
+        log.push(entry.term, segment.sequence, offset + entryHeadBytes, entry.length);
+        segment.cover(entry.group, entry.index, entry.index);
+        return;
+      case entryKind.hardState:
+        log.hardState = { term: entry.term, vote: entry.index };
+        return;
+      case entryKind.truncation:
+        this.#truncate(log, entry.index);
+        return;
+      case entryKind.logStart:
+        if (entry.index <= log.terms.last + 1) log.trim(entry.index);
+        if ((this.#missing.get(entry.group)?.from ?? 0) < entry.index) this.#forgive(log, entry.index);
+        return;
+      default:
+        throw new CorruptionError(
+          segment.path,
+          offset,
+          `an entry has kind ${entry.kind}: a newer program wrote it, start that`,
+        );
+    }
+  }
+
+  #truncate(log: GroupLog, index: number): void {
+    log.truncate(index);
+    this.truncated.add(log.group);
+    for (const segment of [...this.#sealed, ...this.#scanned]) segment.uncover(log.group, index);
+    if ((this.#missing.get(log.group)?.from ?? 0) >= index) this.#missing.delete(log.group);
+  }
+
+  /** Entries below the log start may be missing. */
+  #forgive(log: GroupLog, logStart: number): void {
+    const missing = defined(this.#missing.get(log.group), "the missing entries");
+    this.#missing.delete(log.group);
+    if (logStart <= log.terms.last && log.places.first > logStart)
+      this.#missing.set(log.group, { ...missing, from: logStart });
+  }
+
+  /** Messages of entries that a checkpoint covers are not applied again, so they are indexed right here. */
+  #index(segment: Segment, offset: number, entry: EntryHead, view: DataView, from: number): void {
+    const covered = this.#checkpoints.of(entry.group)[0]?.index ?? 0;
+    if (entry.index > covered || segment.rows === undefined) return;
+    indexRecords(segment, offset, entry.group, view, from, entry.length);
+  }
+}
+
+/** Puts the messages of a payload into its segment's queue rows. `offset`: of the payload in the segment; `from`: in the view. */
+export function indexRecords(
+  segment: Segment,
+  offset: number,
+  group: GroupId,
+  view: DataView,
+  from: number,
+  length: number,
+): void {
+  for (let at = from; at < from + length; ) {
+    const size = view.getUint32(at + recordAt.length, true);
+    if ((view.getUint8(at + recordAt.flags) & recordFlags.message) !== 0) {
+      const key = {
+        group,
+        stream: view.getUint32(at + recordAt.stream, true),
+        partition: view.getUint32(at + recordAt.partition, true),
+      };
+      const tagHash = view.getUint32(at + recordAt.tagHash, true);
+      const row = { segment: segment.sequence, offset: offset + at - from, length: size, tagHash };
+      segment.rows?.add(key, getU64(view, at + recordAt.offset), row);
+    }
+    at += size;
+  }
+}
+
+function contradiction(segment: Segment, at: number, state: GroupState): CorruptionError {
+  return new CorruptionError(
+    segment.path,
+    at,
+    `the state frame says that group ${state.group} ends at entry ${state.lastIndex} of term ${state.lastTerm}, the log before it does not`,
+  );
+}

@@ -1,0 +1,208 @@
+import type { DiskFile } from "@saturnmq/kit";
+import { Arena } from "./arena.ts";
+import { blockBytes } from "./bytes.ts";
+import { CheckpointStore } from "./checkpoint-store.ts";
+import { FileLogStore, type StoreParts } from "./file-log-store.ts";
+import { frameHeadBytes } from "./frame.ts";
+import { claimFolder } from "./identity.ts";
+import { Janitor } from "./janitor.ts";
+import { LogReader } from "./log-reader.ts";
+import { LogWriter } from "./log-writer.ts";
+import { MessageIndex } from "./message-index.ts";
+import type { LogStoreOptions } from "./options.ts";
+import { checkpointFolder, indexFolder } from "./paths.ts";
+import type { Identity, LogStore } from "./ports.ts";
+import { QueueRows } from "./queue-rows.ts";
+import { type RecoveredLog, recoverLog } from "./recovery.ts";
+import type { Segment } from "./segment.ts";
+import { SegmentList } from "./segment-list.ts";
+import { SegmentPool, zeroFill } from "./segment-pool.ts";
+import { Stage, stageSpareBytes } from "./stage.ts";
+import { encodeStateFrame, type GroupState, stateFrameBytes } from "./state-frame.ts";
+
+const mib = 1024 * 1024;
+
+type Settings = LogStoreOptions & Required<Omit<LogStoreOptions, "clusterId" | "replicaId">>;
+
+/**
+ * Opens a data folder: locks it, checks whose it is, raises the incarnation on disk, recovers the log, and is then ready to append.
+ *
+ * @throws {DiskError} `locked` when another process has the folder
+ * @throws {ForeignFolderError} when it belongs to another cluster or replica, or to nobody and none is named
+ * @throws {CorruptionError} naming file and offset, when something acknowledged is damaged
+ */
+export async function openLogStore(options: LogStoreOptions): Promise<LogStore> {
+  const settings = withDefaults(options);
+  const { disk, folder } = settings;
+  await disk.makeFolder(folder);
+  const lock = await disk.lockFolder(folder);
+  try {
+    const identity = await claimFolder(disk, folder, settings.clusterId, settings.replicaId);
+    return await openLocked(settings, identity, lock);
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function openLocked(settings: Settings, identity: Identity, lock: AsyncDisposable): Promise<LogStore> {
+  const { disk, folder, logger, voters } = settings;
+  const checkpoints = new CheckpointStore(disk, checkpointFolder(folder), logger);
+  await checkpoints.open();
+  await removeLeftovers(settings);
+  const found = await recoverLog({ disk, folder, identity, logger, checkpoints, voters });
+  const pool = new SegmentPool({ ...settings, identity });
+  await pool.open();
+  const { lastSequence, file } = await beginWriting(settings, identity, found, pool, checkpoints);
+  const parts = wire(settings, identity, lock, found, pool, checkpoints, file, lastSequence);
+  // What was recovered counts as durable from now on, and the place of a torn frame is overwritten.
+  await parts.writer.seal();
+  return new FileLogStore(parts);
+}
+
+/** Builds the rooms around the recovered log. */
+function wire(
+  settings: Settings,
+  identity: Identity,
+  lock: AsyncDisposable,
+  found: RecoveredLog,
+  pool: SegmentPool,
+  checkpoints: CheckpointStore,
+  file: DiskFile,
+  lastSequence: number,
+): StoreParts {
+  const { logger, cacheBytes, maxEntryBytes } = settings;
+  const { groups } = found.table;
+  const segments = new SegmentList(found.segments);
+  const arena = new Arena(cacheBytes);
+  const stage = new Stage(arena, maxEntryBytes);
+  const failed = (error: unknown): void => {
+    logger.fatal({ err: error }, "the log store has failed: the process must end");
+  };
+  const janitor: Janitor = new Janitor({
+    ...settings,
+    segments,
+    pool,
+    checkpoints,
+    groups,
+    changed: (segment) => {
+      index.forget(segment);
+    },
+    failed: (error) => {
+      writer.fail(error);
+    },
+  });
+  const rebuild = (segment: Segment): ReturnType<Janitor["rebuild"]> => janitor.rebuild(segment);
+  const index = new MessageIndex(segments, logger, rebuild);
+  const writer: LogWriter = new LogWriter(
+    {
+      ...settings,
+      arena,
+      stage,
+      segments,
+      pool,
+      syncWrites: !settings.unsafeNoSync,
+      epoch: identity.incarnation,
+      states: () => statesOf(groups, checkpoints),
+      failed,
+    },
+    file,
+    lastSequence,
+    found.sealed,
+  );
+  const reader = new LogReader(segments, arena, logger, rebuild);
+  pool.prepare(segments.active.sequence + 1);
+  return { ...settings, identity, groups, segments, checkpoints, pool, stage, writer, reader, index, janitor, lock };
+}
+
+/** Makes the recovered tail durable and the place behind it writable; a new log gets its first segment. */
+async function beginWriting(
+  settings: Settings,
+  identity: Identity,
+  found: RecoveredLog,
+  pool: SegmentPool,
+  checkpoints: CheckpointStore,
+): Promise<{ lastSequence: number; file: DiskFile }> {
+  const { disk, unsafeNoSync, clock } = settings;
+  const syncWrites = !unsafeNoSync;
+  if (found.prepared !== undefined) {
+    await makeWhole(settings, found.prepared, blockBytes);
+    pool.adopt(found.prepared);
+  }
+  const active = found.segments.at(-1);
+  if (active !== undefined) {
+    await makeWhole(settings, active, active.end);
+    return {
+      lastSequence: found.lastSequence,
+      file: await disk.open(active.path, { access: "readWrite", syncWrites }),
+    };
+  }
+  const first = await pool.take(1);
+  const states = statesOf(found.table.groups, checkpoints);
+  const bytes = encodeStateFrame(states, first.salt, {
+    segment: 1,
+    sequence: 1,
+    epoch: identity.incarnation,
+    durable: 0,
+    wallMs: clock.wallMs(),
+  });
+  const file = await disk.open(first.path, { access: "readWrite", syncWrites });
+  await file.write(bytes, 0, bytes.length, blockBytes);
+  first.end = blockBytes + bytes.length;
+  first.lastSequence = 1;
+  first.rows = new QueueRows(1);
+  found.segments.push(first);
+  return { lastSequence: 1, file };
+}
+
+/** A killed process may leave bytes that were read but are not durable yet, and a cut file is shorter than its header says. */
+async function makeWhole({ disk }: Settings, segment: Segment, end: number): Promise<void> {
+  const file = await disk.open(segment.path, { access: "readWrite" });
+  try {
+    const size = await file.size();
+    if (size < segment.size)
+      await zeroFill(file, Math.max(end, Math.floor(size / blockBytes) * blockBytes), segment.size);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function statesOf(groups: StoreParts["groups"], checkpoints: CheckpointStore): readonly GroupState[] {
+  return [...groups.values()]
+    .filter(({ exists }) => exists)
+    .map((log) => log.placedState(checkpoints.of(log.group)[0]))
+    .sort((a, b) => a.group - b.group);
+}
+
+/** Half-written summaries of an earlier life. */
+async function removeLeftovers({ disk, folder }: Settings): Promise<void> {
+  await disk.makeFolder(indexFolder(folder));
+  for (const name of await disk.list(indexFolder(folder)))
+    if (name.endsWith(".tmp")) await disk.remove(`${indexFolder(folder)}/${name}`);
+}
+
+function withDefaults(options: LogStoreOptions): Settings {
+  const settings = {
+    segmentBytes: 256 * mib,
+    cacheBytes: 64 * mib,
+    maxEntryBytes: 20 * mib,
+    checkpointBytes: 4096 * mib,
+    checkpointRecords: 4_000_000,
+    reserveBytes: 64 * mib,
+    sealAfterMs: 50,
+    voters: "one",
+    unsafeNoSync: false,
+    ...options,
+  } as const;
+  const largest = frameHeadBytes + settings.maxEntryBytes + stageSpareBytes;
+  if (settings.segmentBytes % blockBytes !== 0 || settings.segmentBytes > 2 ** 32 - blockBytes)
+    throw new RangeError(`segmentBytes must be a multiple of ${blockBytes} below 4 GiB, not ${settings.segmentBytes}`);
+  if (settings.segmentBytes < largest + 2 * stateFrameBytes(16) + blockBytes)
+    throw new RangeError(
+      `segmentBytes must be larger than ${largest + 2 * stateFrameBytes(16) + blockBytes}, so that the largest entry fits`,
+    );
+  if (settings.cacheBytes < 3 * largest)
+    throw new RangeError(`cacheBytes must be at least ${3 * largest}, three times the largest entry`);
+  return settings;
+}

@@ -1,0 +1,377 @@
+import type { Disk, DiskFile } from "@saturnmq/kit";
+import { crc32 } from "@saturnmq/kit/node";
+import type { GroupId } from "raft-ts";
+import { alignUp, blockBytes, getU64, setU64, viewOf } from "./bytes.ts";
+import {
+  type EntryHead,
+  entryHeadBytes,
+  entryKind,
+  type FrameHead,
+  frameKind,
+  readEntryHead,
+  walkEntries,
+} from "./frame.ts";
+import { FrameReader } from "./frame-reader.ts";
+import { CorruptionError, type QueueKey } from "./ports.ts";
+import { recordAt, recordFlags } from "./record.ts";
+import type { Segment } from "./segment.ts";
+import {
+  blockRowBytes,
+  groupRowBytes,
+  headCrc,
+  rowBytes,
+  rowCheck,
+  runRowBytes,
+  stateHeadBytes,
+  summaryMagic,
+  summaryVersion,
+  termRowBytes,
+} from "./summary.ts";
+
+/** State records of one group are written out when this many bytes of them are gathered. */
+const stateBlockBytes = 128 * 1024;
+
+/** Whether the entry whose payload starts at `offset` of the segment is the one that counts: applied, or known not to be overwritten. */
+export type Validity = (group: GroupId, index: number, offset: number) => boolean;
+
+/**
+ * Which entries of a segment count, found from the segment alone: the last of each index, as far as `ranges` reach.
+ *
+ * @throws {CorruptionError} naming the place in the segment
+ */
+export async function survivors(segment: Segment): Promise<Validity> {
+  const groups = new Map<GroupId, Map<number, number>>();
+  await segment.reading((source) =>
+    walkSegment(source, segment, (reader, offset, head) => {
+      const start = reader.at(offset);
+      walkEntries(reader.view, start, head, (place) => {
+        const { kind, group, index } = readEntryHead(reader.view, place);
+        if (kind !== entryKind.entry) return;
+        const places = groups.get(group) ?? new Map<number, number>();
+        groups.set(group, places.set(index, offset + place - start + entryHeadBytes));
+      });
+    }),
+  );
+  return (group, index, offset) => {
+    const range = segment.ranges.get(group);
+    return (
+      range !== undefined && index >= range.first && index <= range.last && groups.get(group)?.get(index) === offset
+    );
+  };
+}
+
+/** Visits a full segment's frames, checked but for the bodies. @throws {CorruptionError} */
+async function walkSegment(
+  source: DiskFile,
+  { sequence, salt, path, end }: Segment,
+  visit: (reader: FrameReader, offset: number, head: FrameHead) => void | Promise<void>,
+): Promise<void> {
+  const reader = new FrameReader(source, sequence, salt, end);
+  let begun = false;
+  for (let offset = blockBytes; offset < end; ) {
+    const head = await reader.head(offset);
+    // One bad copy of a state frame is what there are two for.
+    if (head === undefined && !begun) {
+      offset += blockBytes;
+      continue;
+    }
+    const fault = head === undefined ? undefined : await reader.fault(offset, head, false);
+    if (head === undefined || (fault !== undefined && head.kind !== frameKind.state))
+      throw new CorruptionError(path, fault?.at ?? offset, fault?.detail ?? "no frame where one must be");
+    if (fault === undefined) await visit(reader, offset, head);
+    begun = true;
+    offset += alignUp(head.length);
+  }
+  if (!begun) throw new CorruptionError(path, blockBytes, "no frame where one must be");
+}
+
+/** What is gathered of one group. */
+type GroupPart = {
+  readonly group: GroupId;
+  firstIndex: number;
+  readonly rows: number[];
+  readonly terms: { first: number; term: number }[];
+  readonly blocks: { at: number; bytes: number; crc: number; firstIndex: number; count: number }[];
+  buffer: Uint8Array;
+  used: number;
+  blockFirst: number;
+  blockCount: number;
+};
+
+/** A run of rows under construction. */
+type RunPart = { readonly key: QueueKey; readonly firstOffset: number; readonly rows: number[] };
+
+/**
+ * Writes the summary of a segment from the segment itself: to a temporary file, synced, renamed, folder synced.
+ *
+ * Bodies are not read into it nor checked; everything else is.
+ *
+ * @throws {CorruptionError} naming the place in the segment
+ */
+export async function buildSummary(disk: Disk, segment: Segment, path: string, valid: Validity): Promise<void> {
+  const temporary = `${path}.tmp`;
+  await disk.remove(temporary);
+  const file = await disk.open(temporary, { access: "readWrite", create: true });
+  try {
+    const builder = new SummaryBuilder(file, segment, valid);
+    await segment.reading((source) => builder.scan(source));
+    await builder.finish();
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await disk.rename(temporary, path);
+  await disk.syncFolder(path.slice(0, path.lastIndexOf("/")));
+}
+
+class SummaryBuilder {
+  readonly #file: DiskFile;
+  readonly #segment: Segment;
+  readonly #valid: Validity;
+  readonly #groups = new Map<GroupId, GroupPart>();
+  /** By group, stream, partition; the newest run of each. */
+  readonly #current = new Map<string, RunPart>();
+  readonly #runs: RunPart[] = [];
+  #at = blockBytes;
+  #lastSequence = 0;
+  #lastWriteMs = 0;
+
+  constructor(file: DiskFile, segment: Segment, valid: Validity) {
+    this.#file = file;
+    this.#segment = segment;
+    this.#valid = valid;
+  }
+
+  /** Goes through the segment's frames up to its end. */
+  async scan(source: DiskFile): Promise<void> {
+    await walkSegment(source, this.#segment, (reader, offset, head) => this.#addFrame(reader, offset, head));
+  }
+
+  async finish(): Promise<void> {
+    for (const part of this.#groups.values()) await this.#flush(part);
+    const groups = [...this.#groups.values()].sort((a, b) => a.group - b.group);
+    const runs = this.#runs.sort((a, b) => compareKeys(a.key, b.key) || a.firstOffset - b.firstOffset);
+    // Rows never straddle the pages in which they are read.
+    this.#at = Math.ceil(this.#at / rowBytes) * rowBytes;
+    const rowsAt = this.#at;
+    const rowCount = [...groups, ...runs].reduce((sum, { rows }) => sum + rows.length / 3, 0);
+    const rows = new Uint8Array(rowCount * rowBytes);
+    const places = encodeRows(rows, rowsAt, groups, runs);
+    await this.#write(rows);
+    const directory = encodeDirectory(groups, runs, places);
+    const directoryAt = this.#at;
+    await this.#write(directory);
+    await this.#file.write(this.#encodeHead(directoryAt, directory, groups, runs), 0, blockBytes, 0);
+  }
+
+  async #addFrame(reader: FrameReader, offset: number, head: FrameHead): Promise<void> {
+    this.#lastSequence = head.sequence;
+    this.#lastWriteMs = head.wallMs;
+    const { view } = reader;
+    const full: GroupPart[] = [];
+    walkEntries(view, reader.at(offset), head, (place) => {
+      const entry = readEntryHead(view, place);
+      const payloadAt = offset + (place - reader.at(offset)) + entryHeadBytes;
+      if (entry.kind !== entryKind.entry || !this.#valid(entry.group, entry.index, payloadAt)) return;
+      const part = this.#addEntry(reader, place, entry, payloadAt);
+      if (part.used >= stateBlockBytes) full.push(part);
+    });
+    for (const part of full) await this.#flush(part);
+  }
+
+  #addEntry(reader: FrameReader, place: number, entry: EntryHead, payloadAt: number): GroupPart {
+    const part = this.#partOf(entry);
+    if (part.terms.at(-1)?.term !== entry.term) part.terms.push({ first: entry.index, term: entry.term });
+    part.rows.push(payloadAt, entry.length, 0);
+    if (part.blockCount === 0) part.blockFirst = entry.index;
+    part.blockCount += 1;
+    reserve(part, stateHeadBytes + entry.length);
+    const headAt = part.used;
+    part.used += stateHeadBytes;
+    const from = place + entryHeadBytes;
+    for (let at = from; at < from + entry.length; ) at += this.#addRecord(reader, at, payloadAt + at - from, part);
+    const view = viewOf(part.buffer);
+    setU64(view, headAt, entry.index);
+    setU64(view, headAt + 8, entry.term);
+    view.setUint32(headAt + 16, entry.length, true);
+    view.setUint32(headAt + 20, part.used - headAt - stateHeadBytes, true);
+    view.setUint32(headAt + 24, entry.crc, true);
+    view.setUint32(headAt + 28, payloadAt, true);
+    return part;
+  }
+
+  /** Copies the record without its body, adds its queue row if it is a message; its full length. */
+  #addRecord(reader: FrameReader, at: number, offset: number, part: GroupPart): number {
+    const { bytes, view } = reader;
+    const length = view.getUint32(at + recordAt.length, true);
+    const bodyStart = view.getUint32(at + recordAt.bodyStart, true);
+    const bodyEnd = bodyStart + view.getUint32(at + recordAt.bodyLength, true);
+    part.buffer.set(bytes.subarray(at, at + bodyStart), part.used);
+    part.used += bodyStart;
+    part.buffer.set(bytes.subarray(at + bodyEnd, at + length), part.used);
+    part.used += length - bodyEnd;
+    if ((view.getUint8(at + recordAt.flags) & recordFlags.message) !== 0) {
+      const stream = view.getUint32(at + recordAt.stream, true);
+      const partition = view.getUint32(at + recordAt.partition, true);
+      const run = this.#runOf({ group: part.group, stream, partition }, getU64(view, at + recordAt.offset));
+      run.rows.push(offset, length, view.getUint32(at + recordAt.tagHash, true));
+    }
+    return length;
+  }
+
+  #partOf({ group, index }: EntryHead): GroupPart {
+    let part = this.#groups.get(group);
+    if (part === undefined) {
+      const buffer = new Uint8Array(2 * stateBlockBytes);
+      part = {
+        group,
+        firstIndex: index,
+        rows: [],
+        terms: [],
+        blocks: [],
+        buffer,
+        used: 0,
+        blockFirst: index,
+        blockCount: 0,
+      };
+      this.#groups.set(group, part);
+    }
+    return part;
+  }
+
+  #runOf(key: QueueKey, offset: number): RunPart {
+    const name = `${key.group}/${key.stream}/${key.partition}`;
+    let run = this.#current.get(name);
+    if (run === undefined || run.firstOffset + run.rows.length / 3 !== offset) {
+      run = { key, firstOffset: offset, rows: [] };
+      this.#current.set(name, run);
+      this.#runs.push(run);
+    }
+    return run;
+  }
+
+  async #flush(part: GroupPart): Promise<void> {
+    if (part.used === 0) return;
+    const crc = crc32(part.buffer, 0, part.used);
+    part.blocks.push({ at: this.#at, bytes: part.used, crc, firstIndex: part.blockFirst, count: part.blockCount });
+    await this.#write(part.buffer.subarray(0, part.used));
+    part.used = 0;
+    part.blockCount = 0;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    await this.#file.write(bytes, 0, bytes.length, this.#at);
+    this.#at += bytes.length;
+  }
+
+  #encodeHead(
+    directoryAt: number,
+    directory: Uint8Array,
+    groups: readonly GroupPart[],
+    runs: readonly RunPart[],
+  ): Uint8Array {
+    const head = new Uint8Array(blockBytes);
+    const view = viewOf(head);
+    view.setUint32(0, summaryMagic, true);
+    view.setUint16(4, summaryVersion, true);
+    view.setUint32(12, this.#segment.salt, true);
+    setU64(view, 16, this.#segment.sequence);
+    setU64(view, 24, this.#lastSequence);
+    setU64(view, 32, this.#lastWriteMs);
+    setU64(view, 40, directoryAt);
+    view.setUint32(48, directory.length, true);
+    view.setUint32(52, crc32(directory, 0, directory.length), true);
+    view.setUint32(56, groups.length, true);
+    view.setUint32(60, sum(groups.map(({ terms }) => terms.length)), true);
+    view.setUint32(64, sum(groups.map(({ blocks }) => blocks.length)), true);
+    view.setUint32(68, runs.length, true);
+    setU64(view, 72, this.#segment.end);
+    view.setUint32(8, headCrc(head), true);
+    return head;
+  }
+}
+
+/** Fills `target`; where in the file each part's rows start. */
+function encodeRows(
+  target: Uint8Array,
+  fileAt: number,
+  groups: readonly GroupPart[],
+  runs: readonly RunPart[],
+): ReadonlyMap<GroupPart | RunPart, number> {
+  const places = new Map<GroupPart | RunPart, number>();
+  const view = viewOf(target);
+  let at = 0;
+  const add = (part: GroupPart | RunPart, key: QueueKey, first: number): void => {
+    places.set(part, fileAt + at);
+    for (let row = 0; row < part.rows.length; row += 3) {
+      for (let field = 0; field < 3; field += 1) view.setUint32(at + 4 * field, part.rows[row + field] ?? 0, true);
+      view.setUint32(at + 12, rowCheck(target, at, key, first + row / 3), true);
+      at += rowBytes;
+    }
+  };
+  for (const part of groups) add(part, { group: part.group, stream: 0, partition: 0 }, part.firstIndex);
+  for (const run of runs) add(run, run.key, run.firstOffset);
+  return places;
+}
+
+function encodeDirectory(
+  groups: readonly GroupPart[],
+  runs: readonly RunPart[],
+  places: ReadonlyMap<GroupPart | RunPart, number>,
+): Uint8Array {
+  const terms = groups.flatMap((part) => part.terms);
+  const blocks = groups.flatMap((part) => part.blocks);
+  const termsAt = groups.length * groupRowBytes;
+  const blocksAt = termsAt + terms.length * termRowBytes;
+  const runsAt = blocksAt + blocks.length * blockRowBytes;
+  const bytes = new Uint8Array(runsAt + runs.length * runRowBytes);
+  const view = viewOf(bytes);
+  let firstTerm = 0;
+  let firstBlock = 0;
+  groups.forEach((part, row) => {
+    const at = row * groupRowBytes;
+    const words = [firstTerm, part.terms.length, firstBlock, part.blocks.length];
+    view.setUint32(at, part.group, true);
+    view.setUint32(at + 4, part.rows.length / 3, true);
+    setU64(view, at + 8, part.firstIndex);
+    setU64(view, at + 16, places.get(part) ?? 0);
+    words.forEach((word, field) => view.setUint32(at + 24 + 4 * field, word, true));
+    firstTerm += part.terms.length;
+    firstBlock += part.blocks.length;
+  });
+  terms.forEach(({ first, term }, row) => {
+    setU64(view, termsAt + row * termRowBytes, first);
+    setU64(view, termsAt + row * termRowBytes + 8, term);
+  });
+  blocks.forEach((block, row) => {
+    const at = blocksAt + row * blockRowBytes;
+    setU64(view, at, block.at);
+    view.setUint32(at + 8, block.bytes, true);
+    view.setUint32(at + 12, block.crc, true);
+    setU64(view, at + 16, block.firstIndex);
+    view.setUint32(at + 24, block.count, true);
+  });
+  runs.forEach((run, row) => {
+    const at = runsAt + row * runRowBytes;
+    const words = [run.key.group, run.key.stream, run.key.partition, run.rows.length / 3];
+    words.forEach((word, field) => view.setUint32(at + 4 * field, word, true));
+    setU64(view, at + 16, run.firstOffset);
+    setU64(view, at + 24, places.get(run) ?? 0);
+  });
+  return bytes;
+}
+
+function reserve(part: GroupPart, bytes: number): void {
+  if (part.used + bytes <= part.buffer.length) return;
+  const grown = new Uint8Array(Math.max(2 * part.buffer.length, part.used + bytes));
+  grown.set(part.buffer.subarray(0, part.used));
+  part.buffer = grown;
+}
+
+function compareKeys(a: QueueKey, b: QueueKey): number {
+  return a.group - b.group || a.stream - b.stream || a.partition - b.partition;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
