@@ -21,7 +21,8 @@ function load(folder: string, edit: (text: string) => string = (text) => text): 
     const text = readFileSync(`${folder}/apache/rocketmq/v2/${name}.proto`, "utf8");
     protobuf.parse(edit(text), root, { keepCase: true });
   }
-  return root.resolveAll();
+  root.resolveAll();
+  return root;
 }
 
 function factsOf(item: protobuf.ReflectionObject): string[] {

@@ -15,7 +15,8 @@ function loadRoot(): protobuf.Root {
   const loaded = new protobuf.Root();
   loaded.resolvePath = (_origin, target) => (target.startsWith("google/") ? target : `${folder}/${target}`);
   loaded.loadSync("apache/rocketmq/v2/service.proto");
-  return loaded.resolveAll();
+  loaded.resolveAll();
+  return loaded;
 }
 
 /** The type that our schema calls `name`. */
