@@ -1,7 +1,7 @@
 // The walls between the rooms (ARCHITECTURE.md, "Rooms"). Each rule says why it stands; `make verify` runs them all.
 
 /** Files that only tests load: they may look anywhere, and nothing else may look at them. */
-const forTests = "\\.test\\.ts$|/src/(.*/)?testing/|^test/|^bench/";
+const forTests = "\\.test\\.ts$|/src/testing/|/src/[a-z-]+/testing/|^test/|^bench/";
 const pure = "^(packages/raft-ts/src/core|(packages/)?[^/]+/src/domain|operator/src/(model|plan))/";
 const packageSource = "^(packages/[^/]+|broker|nameserver|operator|cli|bench|test)/";
 
