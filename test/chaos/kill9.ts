@@ -19,6 +19,8 @@ export type Kill9Report = {
   readonly seed: number;
   readonly sends: number;
   readonly acknowledged: number;
+  /** Sends whose refusal proved that nothing was stored. */
+  readonly refused: number;
   readonly read: number;
   /** Messages whose ack was answered OK to the group that consumes during the run. */
   readonly acked: number;
@@ -69,6 +71,7 @@ export async function runKill9({ rounds, seed }: Kill9Options): Promise<Kill9Rep
     seed,
     sends: producers.operations.length,
     acknowledged: producers.acknowledged,
+    refused: producers.operations.filter(({ outcome }) => outcome.kind === "fail").length,
     read: reads.length,
     acked: consumer.acknowledged,
     anomalies: checkHistory(producers.operations, reads, bodies),

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { DevServer } from "@saturnmq/bench";
-import { readAll } from "../support/consumers.ts";
+import { AckingConsumer, readAll } from "../support/consumers.ts";
 import { checkHistory } from "../support/history.ts";
 import { Producers } from "../support/producers.ts";
 import { SeededBodies } from "../support/seeded-bodies.ts";
@@ -19,7 +19,10 @@ test(
     await first.cli("topic", "create", topic);
     const bodies = new SeededBodies(1, 2_048);
     const producers = new Producers({ topic, count: 16, bodies });
-    const running = producers.run({ host: first.host, port: first.grpcPort }, AbortSignal.timeout(20_000));
+    const consumer = new AckingConsumer({ topic, group: "during" });
+    const address = { host: first.host, port: first.grpcPort };
+    const signal = AbortSignal.timeout(20_000);
+    const running = Promise.all([producers.run(address, signal), consumer.run(address, signal)]);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     const exit = await first.terminate(10_000);
     await running;
@@ -29,7 +32,11 @@ test(
     expect(producers.acknowledged).toBeGreaterThan(200);
 
     await using second = await DevServer.start(options);
-    const reads = await readAll({ host: second.host, port: second.grpcPort }, { topic, group: "afterwards" });
+    const again = AbortSignal.timeout(3_000);
+    await consumer.run(address, again);
+    expect(consumer.brokenAcks).toEqual([]);
+    expect(consumer.acknowledged).toBeGreaterThan(100);
+    const reads = await readAll(address, { topic, group: "afterwards" });
     expect(checkHistory(producers.operations, reads, bodies)).toEqual([]);
   },
   patienceMs,
