@@ -33,10 +33,11 @@ test(
 
     await using second = await DevServer.start(options);
     const again = AbortSignal.timeout(3_000);
-    await consumer.run(address, again);
+    const restarted = { host: second.host, port: second.grpcPort };
+    await consumer.run(restarted, again);
     expect(consumer.brokenAcks).toEqual([]);
     expect(consumer.acknowledged).toBeGreaterThan(100);
-    const reads = await readAll(address, { topic, group: "afterwards" });
+    const reads = await readAll(restarted, { topic, group: "afterwards" });
     expect(checkHistory(producers.operations, reads, bodies)).toEqual([]);
   },
   patienceMs,
