@@ -54,6 +54,9 @@ export async function serveGrpcJs(services: readonly Service[], options: Transpo
   const port = await door.listen();
   return {
     port,
+    get connections() {
+      return door.connections;
+    },
     close: (deadlineMs) => close(door, [plain, secure], deadlineMs),
   };
 }

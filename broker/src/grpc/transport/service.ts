@@ -18,8 +18,8 @@ export type Method = UnaryMethod | ServerStreamingMethod | BidirectionalMethod;
 /**
  * One request, one reply.
  *
- * A thrown or rejected `SaturnError` ends the call with the gRPC status of its row in the error table and its message; anything else is logged
- * once and ends it with INTERNAL. The same holds for every kind of method.
+ * A thrown or rejected `SaturnError` ends the call with the gRPC status of its row in the error table, its message, and its code in the trailer
+ * `errorCodeTrailer`; anything else is logged once and ends it with INTERNAL. The same holds for every kind of method.
  */
 export type UnaryMethod = {
   readonly kind: "unary";
@@ -88,6 +88,8 @@ export type ClientHeaders = {
 export interface Transport {
   /** The port it listens on. */
   readonly port: number;
+  /** Connections open now. */
+  readonly connections: number;
   /**
    * Stops to accept, tells every connection to go away, waits for calls in flight, and ends what is left `deadlineMs` milliseconds from now.
    */

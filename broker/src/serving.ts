@@ -1,0 +1,154 @@
+import { hostname } from "node:os";
+import type { Clock, Logger, Timers } from "@saturnmq/kit";
+import type { LogStore } from "@saturnmq/store";
+import type { MetadataService } from "@saturnmq/wire";
+import { adminService } from "./admin/admin-service.ts";
+import { ClusterRoutes } from "./cluster-routes.ts";
+import type { BrokerConfig } from "./config.ts";
+import type { DataPlane } from "./data-plane-api.ts";
+import { messagingService } from "./grpc/handlers/messaging-service.ts";
+import { metricsSink } from "./grpc/handlers/metrics-sink.ts";
+import { Sessions } from "./grpc/handlers/sessions.ts";
+import { Stopping } from "./grpc/handlers/stopping.ts";
+import type { KeyPair } from "./grpc/transport/certificate.ts";
+import { serveGrpcJs } from "./grpc/transport/grpc-js.ts";
+import type { Service, Transport } from "./grpc/transport/service.ts";
+import type { RunningHttp } from "./http/http.ts";
+import { RpcBook } from "./http/rpc-book.ts";
+
+export type ServingWorld = {
+  readonly config: BrokerConfig;
+  readonly metadata: MetadataService;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+};
+
+const wildcardHosts: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+const messagingPath = "/apache.rocketmq.v2.MessagingService/";
+
+/** The two ports of a broker over its data plane. */
+export class Serving {
+  readonly #world: ServingWorld;
+  readonly #store: LogStore;
+  readonly #dataPlane: DataPlane;
+  readonly #routes: ClusterRoutes;
+  readonly #signal: AbortSignal;
+  readonly #rpcs = new RpcBook();
+  readonly #sessions: Sessions;
+  readonly #stopping = new Stopping();
+  #transport: Transport | undefined;
+  #http: RunningHttp | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** @param signal ends the watching of metadata */
+  constructor(world: ServingWorld, store: LogStore, dataPlane: DataPlane, signal: AbortSignal) {
+    this.#world = world;
+    this.#store = store;
+    this.#dataPlane = dataPlane;
+    this.#signal = signal;
+    this.#routes = new ClusterRoutes(world.metadata, store.identity.replicaId, signal);
+    this.#sessions = new Sessions(world.clock);
+  }
+
+  get grpcPort(): number {
+    return this.#transport?.port ?? this.#world.config.grpcPort;
+  }
+
+  get httpPort(): number {
+    return this.#http?.port ?? this.#world.config.httpPort;
+  }
+
+  /** @throws {SaturnError} when the port cannot be opened */
+  async openGrpc(tls: KeyPair): Promise<void> {
+    const { config, clock, logger } = this.#world;
+    const { connections, limits } = config;
+    this.#transport = await serveGrpcJs(this.#services(), {
+      ...{ host: config.host, port: config.grpcPort, tls, clock, log: logger },
+      receiveBytesMax: limits.requestBytesMax,
+      concurrentStreamsMax: connections.streamsMax,
+      connectionsMax: connections.max,
+      connectionMemoryMib: connections.memoryMib,
+      idleMs: connections.idleMs,
+      firstBytesTimeoutMs: connections.firstBytesTimeoutMs,
+      observe: (path, tookMs, grpcStatus) => {
+        // The client calls count themselves, by the status in their replies.
+        if (!path.startsWith(messagingPath)) this.#rpcs.record(path.slice(1), grpcStatus, tookMs);
+      },
+    });
+  }
+
+  /** Loaded only now: clients are served while this takes its time. @throws {SaturnError} when the port cannot be opened */
+  async openHttp(): Promise<void> {
+    const { serveHttp } = await import("./http/http.ts");
+    const { host, httpPort } = this.#world.config;
+    this.#http = await serveHttp({
+      host,
+      port: httpPort,
+      notReady: () => this.#notReady(),
+      metrics: { rpcs: this.#rpcs, counters: () => this.#counters(), gauges: () => this.#gauges() },
+    });
+  }
+
+  /** Answers waiting receives, ends telemetry, lets calls in flight finish for `deadlineMs`, closes both ports. */
+  close(deadlineMs: number): Promise<void> {
+    this.#closing ??= this.#close(deadlineMs);
+    return this.#closing;
+  }
+
+  async #close(deadlineMs: number): Promise<void> {
+    this.#stopping.begin();
+    await this.#transport?.close(deadlineMs);
+    await this.#http?.close();
+  }
+
+  #services(): readonly Service[] {
+    const { config, clock, timers, logger, metadata } = this.#world;
+    const host = wildcardHosts.has(config.host) ? hostname() : config.host;
+    const messaging = messagingService({
+      messaging: this.#dataPlane,
+      sessions: this.#sessions,
+      limits: config.limits,
+      ...{ clock, timers, log: logger, stopping: this.#stopping },
+      leadersOf: (topic) => this.#routes.leadersOf(topic),
+      ownPort: () => this.grpcPort,
+      storeHost: () => `${host}:${this.grpcPort}`,
+      observe: (rpc, code, tookMs) => {
+        this.#rpcs.record(rpc, code, tookMs);
+      },
+    });
+    return [messaging.service, adminService({ messaging: this.#dataPlane, metadata }, this.#signal), metricsSink];
+  }
+
+  #notReady(): readonly string[] {
+    if (this.#closing !== undefined) return ["the broker is stopping"];
+    if (this.#dataPlane.ready) return [];
+    const waiting = this.#dataPlane.counters().shards.filter(({ serving }) => !serving);
+    return waiting.length === 0
+      ? ["no shard is placed on this broker yet"]
+      : waiting.map(({ shard }) => `shard ${shard} is not served yet`);
+  }
+
+  #counters(): Readonly<Record<string, number>> {
+    const counters = this.#dataPlane.counters();
+    const { sentMessages, sentBytes, refusedSends, receives } = counters;
+    const { deliveredMessages, redeliveredMessages, ackedMessages, parkedMessages } = counters;
+    return {
+      ...{ sentMessages, sentBytes, refusedSends, receives },
+      ...{ deliveredMessages, redeliveredMessages, ackedMessages, parkedMessages },
+    };
+  }
+
+  #gauges(): Readonly<Record<string, number>> {
+    const { waitingReceives, inFlightMessages, stagedBytes, shards } = this.#dataPlane.counters();
+    const { logBytes, freeBytes, reserveBytes, full } = this.#store.usage();
+    return {
+      ...{ waitingReceives, inFlightMessages, stagedBytes },
+      ...{ logBytes, diskFreeBytes: freeBytes, diskReserveBytes: reserveBytes, diskFull: full ? 1 : 0 },
+      connections: this.#transport?.connections ?? 0,
+      clients: this.#sessions.count,
+      shards: shards.length,
+      shardsServed: shards.filter(({ serving }) => serving).length,
+    };
+  }
+}
