@@ -25,7 +25,7 @@ export function nodeDisk(): Disk {
 
 /** The system's error as ours. */
 export function toDiskError(error: unknown, path: string, detail: string): DiskError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
   const ours: DiskErrorCode = codes[code] ?? "io";
   return new DiskError(ours, path, code === "" ? detail : `${detail} (${code})`, { cause: error });
 }
@@ -144,19 +144,19 @@ class NodeFile implements DiskFile {
   }
 
   async sync(): Promise<void> {
-    await this.#call<void>("cannot sync", (done) => {
+    await this.#run("cannot sync", (done) => {
       fs.fdatasync(this.#fd, done);
     });
   }
 
   async truncate(length: number): Promise<void> {
-    await this.#call<void>("cannot truncate", (done) => {
+    await this.#run("cannot truncate", (done) => {
       fs.ftruncate(this.#fd, length, done);
     });
   }
 
   async close(): Promise<void> {
-    await this.#call<void>("cannot close", (done) => {
+    await this.#run("cannot close", (done) => {
       fs.close(this.#fd, done);
     });
   }
@@ -164,6 +164,15 @@ class NodeFile implements DiskFile {
   #readOnce(target: Uint8Array, targetStart: number, length: number, position: number): Promise<number> {
     return this.#call<number>("cannot read", (done) => {
       fs.read(this.#fd, target, targetStart, length, position, done);
+    });
+  }
+
+  #run(detail: string, start: (done: fs.NoParamCallback) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      start((error) => {
+        if (error) reject(toDiskError(error, this.#path, detail));
+        else resolve();
+      });
     });
   }
 
