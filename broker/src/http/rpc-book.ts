@@ -44,7 +44,7 @@ export class RpcBook {
 
   #cell(rpc: string, code: number): Cell {
     let byCode = this.#cells.get(rpc);
-    if (byCode === undefined) this.#cells.set(rpc, (byCode = new Map()));
+    if (byCode === undefined) this.#cells.set(rpc, (byCode = new Map<number, Cell>()));
     let cell = byCode.get(code);
     if (cell === undefined)
       byCode.set(code, (cell = { count: 0, sumMs: 0, buckets: Array<number>(latencyBoundsMs.length + 1).fill(0) }));

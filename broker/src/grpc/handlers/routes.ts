@@ -1,5 +1,5 @@
 import type { TopicInfo } from "@saturnmq/wire";
-import { v2 } from "@saturnmq/wire";
+import { type v2 } from "@saturnmq/wire";
 import { type Endpoints } from "./access-point.ts";
 import { acceptedTypeNumbers } from "./message-types.ts";
 import type { Resource } from "./names.ts";

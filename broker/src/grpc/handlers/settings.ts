@@ -1,5 +1,5 @@
 import type { GroupInfo } from "@saturnmq/wire";
-import { v2 } from "@saturnmq/wire";
+import { type v2 } from "@saturnmq/wire";
 import type { BrokerConfig } from "../../config.ts";
 import type { Endpoints } from "./access-point.ts";
 

@@ -89,7 +89,7 @@ async function close(door: FrontDoor, injectors: readonly Injector[], deadlineMs
 }
 
 const asIs = (bytes: Uint8Array): Buffer =>
-  bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const whole = (bytes: Buffer): Buffer => bytes;
 
 function register(server: Server, service: Service, options: TransportOptions): void {

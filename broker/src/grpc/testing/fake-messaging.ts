@@ -1,0 +1,112 @@
+import { SaturnError } from "@saturnmq/kit";
+import type { GroupInfo, MessageType, TopicInfo } from "@saturnmq/wire";
+import type {
+  Delivery,
+  GroupTopicStatus,
+  Messaging,
+  OutgoingMessage,
+  PeekedMessage,
+  QueueStatus,
+  ReceiveRequest,
+  SendOutcome,
+} from "../../messaging.ts";
+
+/** A data plane of one queue in memory: no leases, no time. What handlers asked of it can be looked at. */
+export class FakeMessaging implements Messaging {
+  readonly ready = true;
+  readonly topics = new Map<string, TopicInfo>();
+  readonly groups = new Map<string, GroupInfo>();
+  readonly stored: Delivery[] = [];
+  readonly givenBack: Delivery[] = [];
+  readonly received: ReceiveRequest[] = [];
+  readonly acked: string[] = [];
+  readonly changed: { readonly handle: string; readonly invisibleMs: number }[] = [];
+  /** Thrown by the next call of any kind. */
+  failure: unknown;
+
+  addTopic(name: string, type: MessageType = "NORMAL"): void {
+    const id = this.topics.size + 1;
+    this.topics.set(name, { id, name, type, queues: 8, retentionMs: undefined, createdAtMs: 0 });
+  }
+
+  topic(name: string): Promise<TopicInfo> {
+    const topic = this.topics.get(name);
+    if (this.failure !== undefined) return this.#fail();
+    if (topic === undefined)
+      return Promise.reject(new SaturnError("TOPIC_NOT_FOUND", `topic ${name} does not exist: create it`));
+    return Promise.resolve(topic);
+  }
+
+  group(name: string): Promise<GroupInfo> {
+    if (this.failure !== undefined) return this.#fail();
+    const known = this.groups.get(name);
+    const start = { kind: "default" } as const;
+    const facts = { order: false, start, maxAttempts: 17, cursorEpoch: 1, createdAtMs: 0 };
+    const group = known ?? { id: this.groups.size + 1, name, ...facts };
+    this.groups.set(name, group);
+    return Promise.resolve(group);
+  }
+
+  send(_topic: TopicInfo, messages: readonly OutgoingMessage[]): Promise<readonly SendOutcome[]> {
+    return Promise.resolve(
+      messages.map(({ bytes, start, length, bodyCrc }) => {
+        const offset = this.stored.length;
+        const message = Uint8Array.from(bytes.subarray(start, start + length));
+        const place = { queue: 0, offset, storedAtMs: 1_700_000_000_123 };
+        const lease = { attempt: 1, receiptHandle: `handle-${String(offset)}`, invisibleMs: 30_000 };
+        this.stored.push({ message, bodyCrc, ...place, ...lease });
+        return place;
+      }),
+    );
+  }
+
+  receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]> {
+    this.received.push(request);
+    const ready = this.stored.splice(0, request.batchSize);
+    if (ready.length > 0) return Promise.resolve(ready);
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve([]), request.waitMs);
+      const stop = (): void => {
+        clearTimeout(timer);
+        resolve([]);
+      };
+      if (signal.aborted) stop();
+      signal.addEventListener("abort", stop);
+    });
+  }
+
+  ack(_topic: TopicInfo, _group: GroupInfo, handles: readonly string[]): Promise<readonly (SaturnError | undefined)[]> {
+    return Promise.resolve(
+      handles.map((handle) => {
+        if (!handle.startsWith("handle-")) return new SaturnError("INVALID_RECEIPT_HANDLE", "the handle is not ours");
+        this.acked.push(handle);
+        return undefined;
+      }),
+    );
+  }
+
+  changeInvisible(_topic: TopicInfo, _group: GroupInfo, handle: string, invisibleMs: number): Promise<string> {
+    this.changed.push({ handle, invisibleMs });
+    return Promise.resolve(`${handle}+`);
+  }
+
+  giveBack(deliveries: readonly Delivery[]): void {
+    this.givenBack.push(...deliveries);
+  }
+
+  describeTopic(): Promise<readonly QueueStatus[]> {
+    return Promise.resolve([]);
+  }
+
+  describeGroup(): Promise<readonly GroupTopicStatus[]> {
+    return Promise.resolve([]);
+  }
+
+  peek(): Promise<PeekedMessage> {
+    return Promise.reject(new SaturnError("OFFSET_NOT_FOUND", "nothing is kept here"));
+  }
+
+  #fail(): Promise<never> {
+    return Promise.reject(this.failure);
+  }
+}
