@@ -9,13 +9,13 @@ import { describe, expect, test } from "@jest/globals";
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const program = `
 const wish: string = process.argv[2] ?? "";
-console.log(JSON.stringify({ node: Number.parseInt(process.versions.node, 10), args: process.argv.slice(2) }));
 if (wish === "exit") process.exitCode = 7;
-if (wish === "die") process.kill(process.pid, "SIGKILL");
 if (wish === "wait") {
   process.on("SIGTERM", () => { process.exit(9); });
   setInterval(() => undefined, 1_000);
 }
+console.log(JSON.stringify({ node: Number.parseInt(process.versions.node, 10), args: process.argv.slice(2) }));
+if (wish === "die") process.kill(process.pid, "SIGKILL");
 `;
 
 /** A checkout in small: the launcher, a main.ts that tells what it got, and the installed Node when `withNode`. Gone at the end. */
