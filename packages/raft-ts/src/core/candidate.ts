@@ -3,7 +3,7 @@ import { becomeLeader } from "./leader.ts";
 import type { VoteReply } from "./messages.ts";
 import { voteResult, votersOf } from "./quorum.ts";
 import type { Draft } from "./state.ts";
-import { retrySoon, sendDurably, sendNow, setHardState, setRole, waitForLeader } from "./transitions.ts";
+import { retrySoon, sendDurably, setHardState, setRole, waitForLeader } from "./transitions.ts";
 
 /** No leader was heard for an election timeout, or a round was lost: asks first whether an election could be won (Raft thesis §9.6). */
 export function campaign(draft: Draft): void {
@@ -15,7 +15,7 @@ export function campaign(draft: Draft): void {
   const { lastIndex, lastTerm } = state;
   for (const voter of votersOf(state.configuration)) {
     if (voter === self) continue;
-    sendNow(draft, voter, { kind: "preVoteRequest", term, electionTerm: term + 1, lastIndex, lastTerm });
+    sendDurably(draft, voter, { kind: "preVoteRequest", term, electionTerm: term + 1, lastIndex, lastTerm });
   }
   concludeRound(draft);
 }

@@ -2,7 +2,7 @@ import type { ReplicaId } from "../ports.ts";
 import type { PreVoteRequest, VoteRequest } from "./messages.ts";
 import type { Draft, RaftState } from "./state.ts";
 import { raftTimes } from "./times.ts";
-import { adoptTerm, sendDurably, sendNow, setHardState, waitForLeader } from "./transitions.ts";
+import { adoptTerm, sendDurably, setHardState, waitForLeader } from "./transitions.ts";
 
 /** Tells whether it would vote for the sender. Changes nothing, so that a replica that cannot win disturbs nobody (Raft thesis §9.6). */
 export function answerPreVote(draft: Draft, from: ReplicaId, request: PreVoteRequest): void {
@@ -10,9 +10,7 @@ export function answerPreVote(draft: Draft, from: ReplicaId, request: PreVoteReq
   const { electionTerm } = request;
   const granted = !mustStayLoyal(state) && electionTerm > state.hardState.term && !isBehind(state, request);
   const { term } = state.hardState;
-  // A refusal may carry a term that is not durable yet, so it waits; a grant promises nothing.
-  if (granted) sendNow(draft, from, { kind: "preVoteReply", term, electionTerm, granted });
-  else sendDurably(draft, from, { kind: "preVoteReply", term, electionTerm, granted });
+  sendDurably(draft, from, { kind: "preVoteReply", term, electionTerm, granted });
 }
 
 /** Votes, once a term, for a candidate whose log holds all that this one does (Raft paper §5.2, §5.4.1). */

@@ -143,6 +143,11 @@ export class CommitLoop {
     this.#applying = true;
     for (const snapshot of snapshots) snapshot.durable(nowMs);
     this.#apply();
+    this.#continue();
+  }
+
+  /** What came up while the end of a write was handled must not wait for an event from outside. */
+  #continue(): void {
     if (!this.#writing && (this.#staged.size > 0 || this.#awake.size > 0)) this.#schedule();
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
 import type { GroupId } from "../ports.ts";
-import { type Image, MemoryLog } from "../testing/memory-log.ts";
+import { MemoryLog } from "../testing/memory-log.ts";
 import { realClock, realTimers } from "../testing/real-time.ts";
 import { RecordingMachine } from "../testing/recording-machine.ts";
 import type { Driver, GroupOptions } from "./api.ts";

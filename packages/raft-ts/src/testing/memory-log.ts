@@ -24,6 +24,8 @@ export class MemoryLog implements RaftLog {
   /** Set to make the next commits reject. */
   writeError: Error | undefined;
   commits = 0;
+  /** Called before an entry takes its place, or the place of others. */
+  onAppend: (group: GroupId, index: number, entry: MemoryEntry) => void = () => undefined;
   readonly #latency: Latency;
   readonly #live = new Map<GroupId, MutableImage>();
   readonly #durable = new Map<GroupId, MutableImage>();
@@ -93,7 +95,9 @@ export class MemoryLog implements RaftLog {
     const bytes = payload?.bytes.slice(payload.start, payload.start + payload.length) ?? new Uint8Array(0);
     assert(bytes.length <= this.roomBytes, "more was staged than there is room for");
     this.#stagedBytes += bytes.length;
-    this.#stage({ kind: "append", group, index, entry: { term, bytes, crc: payload?.crc ?? 0 } });
+    const entry = { term, bytes, crc: payload?.crc ?? 0 };
+    this.onAppend(group, index, entry);
+    this.#stage({ kind: "append", group, index, entry });
   }
 
   saveHardState(group: GroupId, hardState: HardState): void {

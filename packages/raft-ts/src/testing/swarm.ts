@@ -1,0 +1,45 @@
+import type { SeededRandom } from "@saturnmq/kit";
+import { fairWeather, type LinkWeather } from "./network.ts";
+
+export type Fault = "none" | "crash" | "powerCut" | "pause" | "cutOneWay" | "isolate" | "split" | "heal" | "slowDisk";
+
+/** What one run is like. Not every fault is on in every run: some states are reached only where others are absent. */
+export type Swarm = {
+  readonly nodes: number;
+  readonly groups: number;
+  readonly safetyMs: number;
+  readonly proposeEveryMs: number;
+  readonly faultEveryMs: number;
+  readonly faults: readonly Fault[];
+  readonly weather: LinkWeather;
+};
+
+/** How many nodes; sizes of either parity, three most of all. */
+const sizes = [1, 2, 3, 3, 3, 4, 5] as const;
+const kinds: readonly Fault[] = ["crash", "crash", "powerCut", "pause", "cutOneWay", "isolate", "split", "slowDisk"];
+
+export function drawSwarm(random: SeededRandom): Swarm {
+  const chosen = kinds.filter(() => random.below(5) < 3);
+  const rough = random.below(2) === 0;
+  return {
+    nodes: sizes[random.below(sizes.length)] ?? 3,
+    groups: 1 + random.below(3),
+    safetyMs: 3_000 + random.below(5_000),
+    proposeEveryMs: 5 + random.below(60),
+    faultEveryMs: 300 + random.below(1_200),
+    // Cuts add up until they are healed, so healing is as likely as all of them.
+    faults: ["none", "heal", "heal", ...chosen],
+    weather: rough ? roughWeather(random) : fairWeather,
+  };
+}
+
+function roughWeather(random: SeededRandom): LinkWeather {
+  return {
+    delayMinMs: 0.1,
+    delayMaxMs: 1 + random.below(60),
+    loss: (random.below(3) * random.fraction()) / 10,
+    duplication: random.fraction() / 10,
+    straggling: random.fraction() / 20,
+    ordered: random.below(2) === 0,
+  };
+}
