@@ -15,7 +15,8 @@ export class EmbeddedMetadata implements MetadataService {
   }
 
   register(registration: Registration): Promise<{ readonly brokerId: number; readonly clusterId: string }> {
-    return this.#metadata.propose((state) => decideRegister(state, registration));
+    // The one broker of this process, whatever port it has today: so a first start that was cut short leaves no second one.
+    return this.#metadata.propose((state) => decideRegister(state, { ...registration, address: "in-process" }));
   }
 
   async heartbeat(brokerId: number, incarnation: number): Promise<void> {

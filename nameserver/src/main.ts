@@ -42,7 +42,7 @@ export type NameServer = {
  */
 export async function openNameServer(options: NameServerOptions): Promise<NameServer> {
   const { folder, disk, clock, timers, random, logger, shards, secret, fatal } = options;
-  const isNew = (await disk.list(folder)).length === 0;
+  const isNew = !(await disk.list(folder)).includes("identity");
   const identity = isNew
     ? { clusterId: options.newClusterId(), replicaId: 1 }
     : { clusterId: undefined, replicaId: undefined };
