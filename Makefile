@@ -34,10 +34,10 @@ fix: $(INSTALLED) ## Format, sort imports and apply what lint can repair
 generate: $(INSTALLED) ## Write the generated files anew
 	@$(NODE) scripts/generate.ts
 
-bench: $(INSTALLED) ## Measure this machine: store, broker, restart; prints a table (ARGS="--help" lists the parts)
+bench: $(INSTALLED) ## Measure this machine: store, broker, restart; prints a table (ARGS="--quick --only send" for a part)
 	@exec $(NODE) bench/src/main.ts $(ARGS)
 
-nightly: $(INSTALLED) ## Run everything, the suites that take long with it
+nightly: $(INSTALLED) ## Run all tests with the rounds and sizes that prove more and take long
 	@SATURNMQ_NIGHTLY=1 $(JEST) $(ARGS)
 
 chaos: $(INSTALLED) ## Run test/chaos: kill -9, full disk, a broker under load told to stop
@@ -46,5 +46,5 @@ chaos: $(INSTALLED) ## Run test/chaos: kill -9, full disk, a broker under load t
 clients: $(INSTALLED) ## Run test/clients: the official clients, unmodified
 	@$(JEST) test/clients $(ARGS)
 
-sim: $(INSTALLED) ## Run the seeded simulations (SIM_SEED=N replays one)
+sim: $(INSTALLED) ## Run the seeded simulations
 	@$(JEST) simulation $(ARGS)
