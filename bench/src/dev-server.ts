@@ -177,7 +177,7 @@ export class DevServer implements AsyncDisposable {
 }
 
 /** Runs the `saturnmq` command. @throws {Error} with its output when it fails or takes longer than 30 s */
-export async function runCli(...commandLine: readonly string[]): Promise<string> {
+async function runCli(...commandLine: readonly string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, cliArguments(...commandLine), { timeout: 30_000 });
   return stdout;
 }

@@ -187,7 +187,7 @@ test(
     await writeFile(file, lines.slice(0, 60).join("\n"));
     const commandLine = [example, "--tls", "--topic", "tls", "--endpoint", server.endpoint, file];
     // The client trusts no certificate of its own accord, and reads further roots from here only.
-    const roots = join(server.dataFolder, "tls-certificate.pem");
+    const roots = join(server.dataFolder, "tls", "tls-certificate.pem");
     const env = { ...process.env, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: roots };
     const { stdout } = await promisify(execFile)(process.execPath, commandLine, { env, timeout: patienceMs - 5_000 });
     expect(stdout).toMatch(/received 60 in .* each as it was sent; left 5 unacknowledged/);

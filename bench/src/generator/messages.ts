@@ -108,13 +108,8 @@ export function encodeAck({ topic, group }: Subscription, entries: readonly AckF
   return Buffer.concat([field(1, resource(group)), field(2, resource(topic)), ...encoded]);
 }
 
-/** `NotifyClientTerminationRequest` of a consumer. */
-export function encodeTermination(group: string): Buffer {
-  return field(1, resource(group));
-}
-
 /** `Status.code` in `bytes[start, end)`. */
-export function statusCode(bytes: Uint8Array, start: number, end: number): number {
+function statusCode(bytes: Uint8Array, start: number, end: number): number {
   const at = new FieldCursor(bytes, start, end);
   while (at.next()) if (at.number === 1) return at.value;
   return 0;

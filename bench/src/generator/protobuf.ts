@@ -1,7 +1,7 @@
 import { assert } from "@saturnmq/kit";
 
 /** A varint of `value`, 0 to 2^53 - 1 (protobuf encoding, "Base 128 Varints"). */
-export function varint(value: number): Buffer {
+function varint(value: number): Buffer {
   assert(Number.isSafeInteger(value) && value >= 0, `not a varint: ${String(value)}`);
   const bytes: number[] = [];
   let rest = value;
