@@ -1,0 +1,99 @@
+import { randomBytes, randomInt, randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { type BrokerConfig, parseBrokerConfig, type RunningBroker, startBroker } from "@saturnmq/broker";
+import type { Disk, Logger, Random } from "@saturnmq/kit";
+import { createLogger, type LogLevel, nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
+import { openNameServer, parseNameServerConfig } from "@saturnmq/nameserver";
+import { CliError, exitCodes } from "../exit-codes.ts";
+import { type Io, print } from "../io.ts";
+
+/** Room between the end of the calls' time to finish and the end of the process, milliseconds. */
+const closeSlackMs = 1_500;
+
+export type DevOptions = {
+  readonly data: string;
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly host: string;
+  readonly logLevel: LogLevel;
+};
+
+const cryptoRandom: Random = { below: (bound) => randomInt(bound) };
+
+/** Environment variables of `dev`'s own options: the command line has had its word about them. */
+export const devVariables = {
+  data: "SATURNMQ_DATA_DIR",
+  grpcPort: "SATURNMQ_GRPC_PORT",
+  httpPort: "SATURNMQ_HTTP_PORT",
+  host: "SATURNMQ_HOST",
+  logLevel: "SATURNMQ_LOG_LEVEL",
+} as const;
+
+/** Runs a name server and a broker in this process until it is told to stop. */
+export async function dev(io: Io, options: DevOptions): Promise<void> {
+  const { data: dataDir, grpcPort, httpPort, host } = options;
+  const own: ReadonlySet<string> = new Set(Object.values(devVariables));
+  const environment = Object.fromEntries(Object.entries(io.env).filter(([name]) => !own.has(name)));
+  const brokerConfig = parseBrokerConfig({ dataDir, grpcPort, httpPort, host }, environment);
+  const { shards } = parseNameServerConfig({ dataDir }, environment);
+  const logger = createLogger({ level: options.logLevel, pretty: io.stderr.isTTY === true });
+  const disk = nodeDisk();
+  await checkFolders(disk, dataDir);
+  await using opened = new AsyncDisposableStack();
+  const nameServer = await openNameServer({
+    folder: join(dataDir, folders.nameServer),
+    ...{ disk, clock: systemClock(), timers: systemTimers(), random: cryptoRandom, logger, shards },
+    secret: (length) => randomBytes(length),
+    newClusterId: () => randomUUID(),
+    fatal: (error) => die(logger, error),
+  });
+  opened.defer(() => nameServer.close());
+  const { metadata } = nameServer;
+  const broker = await startBroker(brokerConfig, { metadata, logger, fatal: (error) => die(logger, error) });
+  opened.defer(() => stop(broker, brokerConfig, logger));
+  await print(io.stdout, `${readyLine(brokerConfig, broker)}\n`);
+  await interruption(io.interrupted);
+  logger.info({}, "stopping: calls in flight may finish; Ctrl-C again ends at once");
+}
+
+/** The broker's is named by the broker itself. */
+const folders = { nameServer: "nameserver", broker: "broker" } as const;
+
+/** Half of the data is worse than none: a new cluster id beside old messages could never be put right. */
+async function checkFolders(disk: Disk, dataDir: string): Promise<void> {
+  const has = async (folder: string): Promise<boolean> => {
+    return (await disk.list(join(dataDir, folder))).includes("identity");
+  };
+  if ((await has(folders.nameServer)) || !(await has(folders.broker))) return;
+  throw new CliError(
+    exitCodes.failure,
+    `${join(dataDir, folders.broker)} holds messages, but ${join(dataDir, folders.nameServer)}, which says of which topics, is missing: ` +
+      "restore it, or start with another --data folder",
+  );
+}
+
+function readyLine({ host, dataDir }: BrokerConfig, { grpcPort, httpPort }: RunningBroker): string {
+  const shown = host.includes(":") ? `[${host}]` : host;
+  return `SaturnMQ is ready: clients at ${shown}:${grpcPort}, health and metrics at http://${shown}:${httpPort}, data in ${dataDir}`;
+}
+
+function interruption(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  // Servers keep the process alive, but nothing of this promise would without them.
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+async function stop(broker: RunningBroker, { shutdownMs }: BrokerConfig, logger: Logger): Promise<void> {
+  const late = setTimeout(() => die(logger, new Error("the broker did not stop in time")), shutdownMs + closeSlackMs);
+  late.unref();
+  await broker.close();
+  clearTimeout(late);
+}
+
+/** What broke leaves nothing that could be relied on: the process ends here, and recovery at the next start sorts out the rest. */
+function die(logger: Logger, error: unknown): never {
+  logger.fatal({ err: error }, "the process must end");
+  process.exit(exitCodes.failure);
+}

@@ -1,0 +1,38 @@
+import type { AdminMethods } from "@saturnmq/wire";
+import { AdminClient } from "../client/admin-client.ts";
+import { type Io, print } from "../io.ts";
+import { bodyFields, originalBody } from "../message-body.ts";
+import { facts, type GlobalOptions, time } from "../output.ts";
+
+export type PeekOptions = GlobalOptions & { readonly queue: number; readonly offset: number };
+
+type Peeked = AdminMethods["PeekMessage"]["reply"];
+
+export async function messagePeek(io: Io, topic: string, { queue, offset, ...options }: PeekOptions): Promise<void> {
+  using admin = await AdminClient.open(options.endpoint);
+  const message = await admin.call("PeekMessage", { topic, queue, offset });
+  const body = originalBody(message.body, message.bodyEncoding === "GZIP");
+  if (options.output === "json") {
+    await print(io.stdout, `${JSON.stringify({ ...message, body: undefined, ...bodyFields(body) }, null, 2)}\n`);
+    return;
+  }
+  await print(io.stdout, `${messageFacts(message, body.length)}\n\n`);
+  await print(io.stdout, body);
+  await print(io.stdout, "\n");
+}
+
+function messageFacts(message: Peeked, bodyBytes: number): string {
+  const { topic, queue, offset, messageId, tag, keys, properties, storedAtMs, bornAtMs, bornHost } = message;
+  return facts([
+    ["Topic", topic],
+    ["Queue", queue],
+    ["Offset", offset],
+    ["Message id", messageId],
+    ["Tag", tag ?? "-"],
+    ["Keys", keys.length === 0 ? "-" : keys.join(" ")],
+    ...Object.entries(properties).map(([name, value]) => [`Property ${name}`, value] as const),
+    ["Born", `${bornAtMs === undefined ? "-" : time(bornAtMs)}${bornHost === "" ? "" : ` on ${bornHost}`}`],
+    ["Stored", time(storedAtMs)],
+    ["Body", `${bodyBytes} bytes`],
+  ]);
+}

@@ -1,0 +1,46 @@
+import { InvalidArgumentError } from "commander";
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of `500ms`, `30s`, `15m`, `12h`, `3d`. */
+export function parseDuration(text: string): number {
+  const [, digits, unit] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? [];
+  const scale = unitMs[unit ?? ""];
+  if (digits === undefined || scale === undefined) {
+    throw new InvalidArgumentError("Give a number with a unit: 500ms, 30s, 15m, 12h or 3d.");
+  }
+  return Number(digits) * scale;
+}
+
+/** A parser of whole numbers in [min, max]. */
+export function parseWhole(min: number, max: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    const bounds = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+    throw new InvalidArgumentError(`Give a whole number ${bounds}.`);
+  };
+}
+
+/** Adds `key=value` to the properties given before. */
+export function parseProperty(text: string, earlier: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const split = text.indexOf("=");
+  if (split < 1) throw new InvalidArgumentError("Give it as key=value.");
+  return { ...earlier, [text.slice(0, split)]: text.slice(split + 1) };
+}
+
+/** Adds one more value of an option that may be repeated. */
+export function collect(text: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, text];
+}
+
+const defaultPort = 8_081;
+
+/** `host:port` of `host`, `host:port`, `1.2.3.4:8081` or `[::1]:8081`. */
+export function parseEndpoint(text: string): string {
+  const [, host, port = String(defaultPort)] = /^(\[[0-9a-fA-F:.]+\]|[^:/\s[\]]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
+  if (host === undefined || Number(port) < 1 || Number(port) > 65_535) {
+    throw new InvalidArgumentError("Give it as host:port, for example 127.0.0.1:8081.");
+  }
+  return `${host}:${port}`;
+}

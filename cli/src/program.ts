@@ -1,0 +1,218 @@
+import type { LogLevel } from "@saturnmq/kit/node";
+import { Command, Option } from "commander";
+import type { ConsumeOptions } from "./commands/consume.ts";
+import type { DevOptions } from "./commands/dev.ts";
+import type { GroupCreateOptions } from "./commands/group.ts";
+import type { InspectOptions } from "./commands/log.ts";
+import type { PeekOptions } from "./commands/message.ts";
+import type { ProduceCommandOptions } from "./commands/produce.ts";
+import type { TopicCreateOptions } from "./commands/topic.ts";
+import type { Io } from "./io.ts";
+import { type GlobalOptions, outputs } from "./output.ts";
+import { collect, parseDuration, parseEndpoint, parseProperty, parseWhole } from "./parse.ts";
+
+const logLevels = ["debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
+const attemptsMax = 1_000;
+const queuesMax = 1_024;
+
+const exitCodeHelp = `
+Exit codes:
+  0    done
+  1    failed
+  2    the command line is wrong, or the server refused a value in it
+  3    not found
+  4    nobody answers at the endpoint, or not in time, or it is not ready
+  5    refused for the moment (overload, full disk): try again
+  6    exists already
+  7    this version does not offer it
+  130  interrupted`;
+
+/**
+ * The whole command line. Commands load their code when they run, so that help and `dev` start fast.
+ *
+ * @param io given to the command that runs
+ */
+export function buildProgram(io: Io, version: string): Command {
+  const program = new Command("saturnmq")
+    .description("SaturnMQ: a message broker for the RocketMQ 5 clients")
+    .version(version)
+    .addOption(endpointOption())
+    .addOption(new Option("--output <form>", "form of results").choices(outputs).default("text"))
+    .addHelpText("after", exitCodeHelp)
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
+    .exitOverride();
+  addDev(program, io);
+  addTopic(program, io);
+  addGroup(program, io);
+  addProduce(program, io);
+  addConsume(program, io);
+  addMessage(program, io);
+  addCluster(program, io);
+  addLog(program, io);
+  return program;
+}
+
+function endpointOption(): Option {
+  return new Option("--endpoint <host:port>", "any broker of the cluster")
+    .env("SATURNMQ_ENDPOINT")
+    .default("127.0.0.1:8081")
+    .argParser(parseEndpoint);
+}
+
+/** A command below `parent` that inherits its settings for help and errors. */
+function add(parent: Command, nameAndArguments: string, description: string): Command {
+  return parent.command(nameAndArguments).description(description).copyInheritedSettings(parent);
+}
+
+function addDev(program: Command, io: Io): void {
+  add(program, "dev", "run a name server and a broker in this process, until Ctrl-C")
+    .addOption(
+      new Option("--data <folder>", "where everything is kept").env("SATURNMQ_DATA_DIR").default("./saturnmq-data"),
+    )
+    .addOption(portOption("--grpc-port <port>", "port for clients; 0: any free one", "SATURNMQ_GRPC_PORT", 8_081))
+    .addOption(
+      portOption("--http-port <port>", "port of health and metrics; 0: any free one", "SATURNMQ_HTTP_PORT", 9_090),
+    )
+    .addOption(new Option("--host <address>", "address to listen on").env("SATURNMQ_HOST").default("127.0.0.1"))
+    .addOption(
+      new Option("--log-level <level>", "log lines to keep")
+        .env("SATURNMQ_LOG_LEVEL")
+        .choices(logLevels)
+        .default("info"),
+    )
+    .addHelpText(
+      "after",
+      "\nEvery other setting of the broker is an environment variable, SATURNMQ_...: see broker/README.md.",
+    )
+    .action(async (options: DevOptions) => {
+      const { dev } = await import("./commands/dev.ts");
+      await dev(io, options);
+    });
+}
+
+function portOption(flags: string, description: string, variable: string, value: number): Option {
+  return new Option(flags, description).env(variable).default(value).argParser(parseWhole(0, 65_535));
+}
+
+function addTopic(program: Command, io: Io): void {
+  const topic = add(program, "topic", "make, show and delete topics");
+  add(topic, "create <name>", "make a topic")
+    .option("--type <type>", "normal (fifo, delay, transaction, priority and mixed are not built yet)", "normal")
+    .option("--queues <n>", "1 to 1024", parseWhole(1, queuesMax), 8)
+    .option("--retention <span>", "how long messages are kept, like 12h or 3d (default: the cluster's)", parseDuration)
+    .action(async (name: string, _options: object, command: Command) => {
+      const { topicCreate } = await import("./commands/topic.ts");
+      await topicCreate(io, name, command.optsWithGlobals<TopicCreateOptions>());
+    });
+  add(topic, "list", "show all topics").action(async (_options: object, command: Command) => {
+    const { topicList } = await import("./commands/topic.ts");
+    await topicList(io, command.optsWithGlobals<GlobalOptions>());
+  });
+  add(topic, "describe <name>", "show a topic and its queues").action(
+    async (name: string, _options: object, command: Command) => {
+      const { topicDescribe } = await import("./commands/topic.ts");
+      await topicDescribe(io, name, command.optsWithGlobals<GlobalOptions>());
+    },
+  );
+  add(topic, "delete <name>", "delete a topic and its messages").action(
+    async (name: string, _options: object, command: Command) => {
+      const { topicDelete } = await import("./commands/topic.ts");
+      await topicDelete(io, name, command.optsWithGlobals<GlobalOptions>());
+    },
+  );
+}
+
+function addGroup(program: Command, io: Io): void {
+  const group = add(program, "group", "make, show and delete consumer groups");
+  add(group, "create <name>", "make a consumer group")
+    .addOption(
+      new Option(
+        "--from <place>",
+        "where it starts (default: the beginning of topics younger than 1 h, else now)",
+      ).choices(["earliest", "latest"]),
+    )
+    .option("--order", "deliver messages of one message group in order (not built yet)")
+    .option(
+      "--max-attempts <n>",
+      "deliveries of a message before it is parked (default: 17)",
+      parseWhole(1, attemptsMax),
+    )
+    .action(async (name: string, _options: object, command: Command) => {
+      const { groupCreate } = await import("./commands/group.ts");
+      await groupCreate(io, name, command.optsWithGlobals<GroupCreateOptions>());
+    });
+  add(group, "list", "show all consumer groups").action(async (_options: object, command: Command) => {
+    const { groupList } = await import("./commands/group.ts");
+    await groupList(io, command.optsWithGlobals<GlobalOptions>());
+  });
+  add(group, "describe <name>", "show start, lag, in flight, parked and oldest unacknowledged message").action(
+    async (name: string, _options: object, command: Command) => {
+      const { groupDescribe } = await import("./commands/group.ts");
+      await groupDescribe(io, name, command.optsWithGlobals<GlobalOptions>());
+    },
+  );
+  add(group, "delete <name>", "delete a consumer group and its progress").action(
+    async (name: string, _options: object, command: Command) => {
+      const { groupDelete } = await import("./commands/group.ts");
+      await groupDelete(io, name, command.optsWithGlobals<GlobalOptions>());
+    },
+  );
+}
+
+function addProduce(program: Command, io: Io): void {
+  add(program, "produce <topic>", "send each line of standard input as a message; empty lines are skipped and counted")
+    .option("--tag <tag>", "tag of every message")
+    .option("--key <key>", "key of every message; may be repeated", collect)
+    .option("--property <key=value>", "property of every message; may be repeated", parseProperty)
+    .addHelpText(
+      "after",
+      "\nA send whose answer was lost is repeated with the same message id, so a message may be stored twice, never lost.",
+    )
+    .action(async (topic: string, _options: object, command: Command) => {
+      const { produce } = await import("./commands/produce.ts");
+      await produce(io, topic, command.optsWithGlobals<ProduceCommandOptions>());
+    });
+}
+
+function addConsume(program: Command, io: Io): void {
+  add(program, "consume <topic>", "print messages, acknowledging them once printed, until Ctrl-C")
+    .requiredOption("--group <group>", "consumer group; made at its first use")
+    .option("--count <n>", "end after so many messages", parseWhole(1))
+    .option("--tag <expression>", "only messages with this tag; several as 'a || b'", "*")
+    .option("--timeout <span>", "end when no message has come for so long, like 5s", parseDuration)
+    .action(async (topic: string, _options: object, command: Command) => {
+      const { consume } = await import("./commands/consume.ts");
+      await consume(io, topic, command.optsWithGlobals<ConsumeOptions>());
+    });
+}
+
+function addMessage(program: Command, io: Io): void {
+  const message = add(program, "message", "look at single messages");
+  add(message, "peek <topic>", "show a message by its place, without receiving it")
+    .requiredOption("--queue <n>", "queue of the topic, from 0", parseWhole(0))
+    .requiredOption("--offset <n>", "offset in the queue, from 0", parseWhole(0))
+    .action(async (topic: string, _options: object, command: Command) => {
+      const { messagePeek } = await import("./commands/message.ts");
+      await messagePeek(io, topic, command.optsWithGlobals<PeekOptions>());
+    });
+}
+
+function addCluster(program: Command, io: Io): void {
+  const cluster = add(program, "cluster", "look at the cluster");
+  add(cluster, "describe", "show brokers and shards").action(async (_options: object, command: Command) => {
+    const { clusterDescribe } = await import("./commands/cluster.ts");
+    await clusterDescribe(io, command.optsWithGlobals<GlobalOptions>());
+  });
+}
+
+function addLog(program: Command, io: Io): void {
+  const log = add(program, "log", "look at data folders");
+  add(log, "inspect <folder>", "print what a data folder holds; nothing is changed, and no server is asked")
+    .option("--verify", "read everything and check every checksum")
+    .action(async (folder: string, _options: object, command: Command) => {
+      const { logInspect } = await import("./commands/log.ts");
+      await logInspect(io, folder, command.optsWithGlobals<InspectOptions>());
+    });
+}
