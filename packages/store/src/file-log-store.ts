@@ -45,6 +45,7 @@ export class FileLogStore implements LogStore {
   readonly #marks = new Map<GroupId, CheckpointMark>();
   /** Records appended in this process's life. */
   #records = 0;
+  #closing: Promise<void> | undefined;
 
   constructor(parts: StoreParts) {
     this.identity = parts.identity;
@@ -189,7 +190,12 @@ export class FileLogStore implements LogStore {
     return { logBytes, freeBytes: pool.freeBytes + pool.spareBytes, reserveBytes, full: pool.full };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     const { writer, janitor, pool, segments, lock } = this.#parts;
     await writer.close();
     await janitor.close();

@@ -1,4 +1,3 @@
-import { defined } from "@saturnmq/kit";
 import type { GroupId } from "raft-ts";
 import { getU64 } from "./bytes.ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
@@ -143,7 +142,7 @@ export class GroupTable {
         return;
       case entryKind.logStart:
         if (entry.index <= log.terms.last + 1) log.trim(entry.index);
-        if ((this.#missing.get(entry.group)?.from ?? 0) < entry.index) this.#forgive(log, entry.index);
+        this.#forgive(log, entry.index);
         return;
       default:
         throw new CorruptionError(
@@ -163,10 +162,10 @@ export class GroupTable {
 
   /** Entries below the log start may be missing. */
   #forgive(log: GroupLog, logStart: number): void {
-    const missing = defined(this.#missing.get(log.group), "the missing entries");
+    const missing = this.#missing.get(log.group);
+    if (missing === undefined || missing.from >= logStart) return;
     this.#missing.delete(log.group);
-    if (logStart <= log.terms.last && log.places.first > logStart)
-      this.#missing.set(log.group, { ...missing, from: logStart });
+    if (logStart < log.places.first) this.#missing.set(log.group, { ...missing, from: logStart });
   }
 
   /** Messages of entries that a checkpoint covers are not applied again, so they are indexed right here. */

@@ -124,7 +124,6 @@ export class MemoryLogStore implements LogStore {
     if (index <= terms.first) return;
     this.#stage((groups) => {
       const target = groupOf(groups, group);
-      for (let at = target.terms.first; at < index; at += 1) target.entries.delete(at);
       target.terms.trim(index);
       target.logStart = index;
     });
@@ -218,9 +217,9 @@ export class MemoryLogStore implements LogStore {
   segments(): readonly SegmentStatus[] {
     return this.#segments.map(({ segment, bytes, lastWriteMs }, at) => {
       const lastIndex = new Map<GroupId, number>();
-      for (const [group, { terms, entries }] of this.#durable)
-        for (let index = terms.first; index <= terms.last; index += 1)
-          if (entries.get(index)?.position.segment === segment) lastIndex.set(group, index);
+      for (const [group, { entries }] of this.#durable)
+        for (const [index, { position }] of entries)
+          if (position.segment === segment) lastIndex.set(group, Math.max(index, lastIndex.get(group) ?? 0));
       return { segment, bytes: bytes.length, sealed: at < this.#segments.length - 1, lastWriteMs, lastIndex };
     });
   }
@@ -284,9 +283,11 @@ export class MemoryLogStore implements LogStore {
         const kept = this.#checkpoints.get(group) ?? [];
         for (const [index, { position }] of entries)
           if (position.segment === oldest.segment && (index >= logStart || !coveredTwice(kept, index))) return;
-        if (logStart > 1 && !coveredTwice(kept, logStart - 1)) return;
       }
       this.#segments.shift();
+      for (const groups of [this.#live, this.#durable])
+        for (const { entries } of groups.values())
+          for (const [index, { position }] of entries) if (position.segment === oldest.segment) entries.delete(index);
       for (const queue of this.#queues.values())
         while (queue.rows[0]?.segment === oldest.segment) {
           queue.rows.shift();

@@ -1,0 +1,1 @@
+export { contractSizes, describeLogStore, type StoreHarness } from "./contract.ts";
