@@ -12,11 +12,11 @@ describe("parseBrokerConfig", () => {
 
   test("the environment wins over what is given", () => {
     const config = parseBrokerConfig(
-      { grpcPort: 1, store: { segmentBytes: 2 ** 20 } },
-      { SATURNMQ_GRPC_PORT: "8181", SATURNMQ_STORE_SEGMENT_BYTES: "4194304", SATURNMQ_ZONE: "7" },
+      { grpcPort: 1, store: { segmentBytes: 2 ** 25 } },
+      { SATURNMQ_GRPC_PORT: "8181", SATURNMQ_STORE_SEGMENT_BYTES: "67108864", SATURNMQ_ZONE: "7" },
     );
     expect(config.grpcPort).toBe(8_181);
-    expect(config.store.segmentBytes).toBe(4_194_304);
+    expect(config.store.segmentBytes).toBe(67_108_864);
     expect(config.zone).toBe("7");
   });
 

@@ -8,6 +8,9 @@ const secondMs = 1_000;
 const minuteMs = 60 * secondMs;
 const dayMs = 24 * 60 * minuteMs;
 
+/** Of a log entry: it holds a request of 16 MiB in its stored form. */
+const entryBytesMax = 20 * mib;
+
 const port = z.int().min(0).max(65_535);
 const milliseconds = z.int().min(0);
 const bytes = z.int().min(1);
@@ -40,9 +43,9 @@ const connections = z.strictObject({
 
 const limits = z.strictObject({
   requestBytesMax: bytes
-    .max(64 * mib)
+    .max(16 * mib)
     .default(16 * mib)
-    .describe("Largest request, bytes."),
+    .describe("Largest request, bytes; also bounded by store.segmentBytes."),
   bodyBytesMax: bytes
     .max(16 * mib)
     .default(4 * mib)
@@ -62,9 +65,12 @@ const limits = z.strictObject({
 
 const store = z.strictObject({
   segmentBytes: bytes
-    .min(1 * mib)
+    .min(2 * mib)
+    .multipleOf(4 * kib)
     .default(256 * mib)
-    .describe("Size of one log segment, bytes. Fixed for segments that exist."),
+    .describe(
+      "Size of one log segment, bytes, a multiple of 4,096. Fixed for segments that exist. No request may be larger than this less 1 MiB.",
+    ),
   logBytesMax: bytes.default(8 * gib).describe("Size of the log above which the oldest messages go, bytes."),
   retentionMs: milliseconds
     .default(3 * dayMs)
@@ -132,6 +138,16 @@ export function parseBrokerConfig(
   if (parsed.success) return deepFreeze(parsed.data);
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "configuration"}: ${message}`);
   throw new SaturnError("BAD_REQUEST", `the broker's configuration is wrong: ${problems.join("; ")}`);
+}
+
+/** Largest payload of one log entry: what fits a segment beside its heads, and never more than `entryBytesMax`. Bytes. */
+export function logEntryBytesMax({ store }: BrokerConfig): number {
+  return Math.min(entryBytesMax, store.segmentBytes - mib / 2);
+}
+
+/** Largest request that is taken: one whose messages fit one log entry. Bytes. */
+export function requestBytesMax(config: BrokerConfig): number {
+  return Math.min(config.limits.requestBytesMax, logEntryBytesMax(config) - mib / 2);
 }
 
 type Shape = Readonly<Record<string, z.core.$ZodType>>;

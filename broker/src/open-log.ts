@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { Clock, Disk, Logger, Random, Timers } from "@saturnmq/kit";
 import { type LogStore, type LogStoreOptions, openLogStore } from "@saturnmq/store";
 import type { MetadataService } from "@saturnmq/wire";
-import type { BrokerConfig } from "./config.ts";
+import { type BrokerConfig, logEntryBytesMax } from "./config.ts";
 
 /** Below the data folder. The embedded name server has a folder of its own beside it. */
 const logFolderName = "broker";
@@ -27,9 +27,9 @@ export type LogDeps = {
 export async function openLog(config: BrokerConfig, deps: LogDeps): Promise<LogStore> {
   const { metadata, disk, storeOptions, ...world } = deps;
   const folder = join(config.dataDir, logFolderName);
-  const { segmentBytes } = config.store;
+  const sizes = { segmentBytes: config.store.segmentBytes, maxEntryBytes: logEntryBytesMax(config) };
   const open = (clusterId: string | undefined, replicaId: number | undefined): Promise<LogStore> =>
-    openLogStore({ ...world, disk, folder, clusterId, replicaId, segmentBytes, ...storeOptions });
+    openLogStore({ ...world, disk, folder, clusterId, replicaId, ...sizes, ...storeOptions });
   const about = { zone: config.zone, address: `${config.host}:${String(config.grpcPort)}` };
   if (await isNew(disk, folder)) {
     const given = await metadata.register({ brokerId: 0, incarnation: 1, clusterId: undefined, ...about });

@@ -4,7 +4,7 @@ import type { LogStore } from "@saturnmq/store";
 import type { MetadataService } from "@saturnmq/wire";
 import { adminService } from "./admin/admin-service.ts";
 import { ClusterRoutes } from "./cluster-routes.ts";
-import type { BrokerConfig } from "./config.ts";
+import { type BrokerConfig, requestBytesMax } from "./config.ts";
 import type { DataPlane } from "./data-plane-api.ts";
 import { messagingService } from "./grpc/handlers/messaging-service.ts";
 import { metricsSink } from "./grpc/handlers/metrics-sink.ts";
@@ -62,10 +62,10 @@ export class Serving {
   /** @throws {SaturnError} when the port cannot be opened */
   async openGrpc(tls: KeyPair): Promise<void> {
     const { config, clock, logger } = this.#world;
-    const { connections, limits } = config;
+    const { connections } = config;
     this.#transport = await serveGrpcJs(this.#services(), {
       ...{ host: config.host, port: config.grpcPort, tls, clock, log: logger },
-      receiveBytesMax: limits.requestBytesMax,
+      receiveBytesMax: requestBytesMax(config),
       concurrentStreamsMax: connections.streamsMax,
       connectionsMax: connections.max,
       connectionMemoryMib: connections.memoryMib,

@@ -10,6 +10,9 @@ import { type Io, print } from "../io.ts";
 /** Room between the end of the calls' time to finish and the end of the process, milliseconds. */
 const closeSlackMs = 1_500;
 
+/** Any long time. */
+const aliveMs = 3_600_000;
+
 export type DevOptions = {
   readonly data: string;
   readonly grpcPort: number;
@@ -40,6 +43,9 @@ export async function dev(io: Io, options: DevOptions): Promise<void> {
   const disk = nodeDisk();
   await checkFolders(disk, dataDir);
   await using opened = new AsyncDisposableStack();
+  // Timers of the name server and the broker do not keep a process alive, and at first nothing else would.
+  const alive = setInterval(() => undefined, aliveMs);
+  opened.defer(() => clearInterval(alive));
   const nameServer = await openNameServer({
     folder: join(dataDir, folders.nameServer),
     ...{ disk, clock: systemClock(), timers: systemTimers(), random: cryptoRandom, logger, shards },

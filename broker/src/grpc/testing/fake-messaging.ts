@@ -22,7 +22,7 @@ export class FakeMessaging implements Messaging {
   readonly acked: string[] = [];
   readonly changed: { readonly handle: string; readonly invisibleMs: number }[] = [];
   /** Thrown by the next call of any kind. */
-  failure: unknown;
+  failure: Error | undefined;
 
   addTopic(name: string, type: MessageType = "NORMAL"): void {
     const id = this.topics.size + 1;
@@ -107,6 +107,6 @@ export class FakeMessaging implements Messaging {
   }
 
   #fail(): Promise<never> {
-    return Promise.reject(this.failure);
+    return Promise.reject(this.failure ?? new Error("nothing to fail with"));
   }
 }
