@@ -17,7 +17,7 @@ export {
   shardOfQueue,
   type TopicInfo,
 } from "./metadata/ports.ts";
-export { type Init, limits as wireLimits, type MessageCodec } from "./protobuf/message-codec.ts";
+export { type Init, type MessageCodec } from "./protobuf/message-codec.ts";
 export * as v2 from "./rocketmq/messages.ts";
 export { messagingService } from "./rocketmq/service.ts";
 export {

@@ -253,6 +253,16 @@ describe("the official Node client", () => {
     expect(view("PYTHON").corrupted).toBe(true);
   });
 
+  test("would lose what the client said if the server's fields came in a second SystemProperties", () => {
+    const stored = store(request)[0]!.bytes;
+    const bodyDigest = { type: v2.DigestType.MD5, checksum: "" };
+    const second = v2.Message.encode({ systemProperties: { bodyDigest, receiptHandle: "rh" } });
+    const content = Buffer.concat([stored, second]);
+    const bytes = Buffer.concat([Uint8Array.of(18, 0x80 | (content.length & 0x7f), content.length >> 7), content]);
+    expect(v2.ReceiveMessageResponse.decode(bytes).message?.systemProperties?.messageId).toBe("01ABC");
+    expect(new MessageView(ReceiveMessageResponse.deserializeBinary(bytes).getMessage()).messageId).toBe("");
+  });
+
   test("takes the MD5 that languages without a proven form get", () => {
     expect(view("SOMETHING NEW").corrupted).toBeUndefined();
   });

@@ -46,10 +46,6 @@ const encoder = new TextEncoder();
 
 /** Writes `text`, whose `utf8Length` the caller has made room for; answers the end. */
 export function writeUtf8(target: Uint8Array, at: number, text: string): number {
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index);
-    if (unit >= 0x80) return at + encoder.encodeInto(text, target.subarray(at)).written;
-    target[at + index] = unit;
-  }
-  return at + text.length;
+  if (Buffer.isBuffer(target)) return at + target.write(text, at);
+  return at + encoder.encodeInto(text, target.subarray(at)).written;
 }

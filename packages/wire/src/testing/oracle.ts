@@ -8,7 +8,7 @@ import { rocketmqSchema } from "../rocketmq/schema.ts";
 export type Plain = Readonly<Record<string, unknown>>;
 
 /** Our .proto files as protobufjs reads them: a second, independent implementation. */
-export const root = loadRoot();
+const root = loadRoot();
 
 function loadRoot(): protobuf.Root {
   const folder = fileURLToPath(new URL("../../proto", import.meta.url));
@@ -20,7 +20,7 @@ function loadRoot(): protobuf.Root {
 }
 
 /** The type that our schema calls `name`. */
-export function oracleType(name: string): protobuf.Type {
+function oracleType(name: string): protobuf.Type {
   const space = name === "Timestamp" || name === "Duration" ? "google.protobuf" : "apache.rocketmq.v2";
   return root.lookupType(`${space}.${name}`);
 }
