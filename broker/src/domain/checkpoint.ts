@@ -59,7 +59,8 @@ export function encodeCheckpoint(state: ShardState): Uint8Array[] {
  * @throws {SaturnError} `INTERNAL_ERROR` naming the version, if a newer program wrote it
  */
 export function decodeCheckpoint(bytes: Uint8Array): ShardState {
-  const values = new Float64Array(bytes.slice().buffer);
+  // A copy of its own: a Buffer's `slice` would be a view of a larger, unaligned one.
+  const values = new Float64Array(new Uint8Array(bytes).buffer);
   const [found, timeMs = 0, lastStoredAtMs = 0, logStart = 1, q = 0, c = 0, s = 0, p = 0, t = 0, g = 0] = values;
   if (found !== version) {
     throw new SaturnError(
