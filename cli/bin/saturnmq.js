@@ -59,6 +59,8 @@ function restartUnder(node) {
 
 if (isAtLeast(process.versions.node, neededVersion)) {
   module.enableCompileCache();
+  // The cache is written at the end of a process; one that serves for long may be killed before it has one.
+  setTimeout(() => module.flushCompileCache(), 10_000).unref();
   await import("../src/main.ts");
 } else {
   const node = process.env.SATURNMQ_LAUNCHED === undefined ? findInstalledNode() : undefined;
