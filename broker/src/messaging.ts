@@ -25,11 +25,7 @@ export interface Messaging {
    */
   receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]>;
   /** Finishes messages; one outcome a handle, in order. `undefined`: done, or done before. */
-  ack(
-    topic: TopicInfo,
-    group: GroupInfo,
-    handles: readonly string[],
-  ): Promise<readonly (SaturnError | undefined)[]>;
+  ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly (SaturnError | undefined)[]>;
   /** Moves a lease's end to `invisibleMs` from now and answers the handle that replaces the old one. 0: visible at once. */
   changeInvisible(topic: TopicInfo, group: GroupInfo, handle: string, invisibleMs: number): Promise<string>;
   /** Gives leased messages back without raising their attempt: the client went away before they were written to it. */

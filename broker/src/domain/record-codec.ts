@@ -78,6 +78,16 @@ export function writeMessage(
   sink.setMessage(place.topic, place.queue, place.offset, tagHash);
 }
 
+/** Length of a message record. */
+export function messageBytes(messageLength: number, tagLength: number): number {
+  return recordHeadBytes + messageHeadBytes + tagLength + messageLength;
+}
+
+/** Length of any other record. */
+export function recordBytes(record: ControlRecord): number {
+  return recordHeadBytes + payloadBytes(record);
+}
+
 /** Adds any other record. */
 export function writeRecord(sink: RecordSink, record: ControlRecord): void {
   const at = sink.add(numberOf[record.kind], version, payloadBytes(record));

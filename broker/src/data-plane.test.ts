@@ -1,0 +1,488 @@
+import { describe, expect, test } from "@jest/globals";
+import { outgoing, PlaneBench, textOf } from "./testing/plane-bench.ts";
+
+describe("send, receive, acknowledge", () => {
+  test("what was sent comes once, byte for byte, and not again after its ack", async () => {
+    const bench = await PlaneBench.open();
+    expect(bench.plane.ready).toBe(true);
+    const topic = await bench.topic("orders");
+    const group = await bench.group("billing");
+    const texts = Array.from({ length: 20 }, (_, at) => `message ${at}`);
+    const outcomes = [];
+    for (const text of texts) outcomes.push(...(await bench.send(topic, text)));
+    expect(new Set(outcomes.map(({ queue }) => queue))).toEqual(new Set([0, 1, 2, 3]));
+    const deliveries = await bench.receiveAll(topic, group);
+    expect(deliveries.map(textOf).sort()).toEqual([...texts].sort());
+    for (const { attempt, queue, offset, storedAtMs } of deliveries) {
+      expect(attempt).toBe(1);
+      expect(outcomes).toContainEqual({ queue, offset, storedAtMs });
+    }
+    expect(await bench.ack(topic, group, deliveries)).toEqual(texts.map(() => undefined));
+    await bench.time.pass(60_000);
+    expect(await bench.receive(topic, group)).toEqual([]);
+    expect(await bench.plane.describeGroup(group)).toMatchObject([
+      {
+        topic: "orders",
+        queues: Array.from({ length: 4 }, () => ({ lag: 0, inFlight: 0, parked: 0, startOffset: 0 })),
+      },
+    ]);
+  });
+
+  test("messages of one call lie together in one queue", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders");
+    const outcomes = await bench.send(topic, "a", "b", "c");
+    expect(outcomes.map(({ offset }) => offset)).toEqual([0, 1, 2]);
+    expect(new Set(outcomes.map(({ queue }) => queue)).size).toBe(1);
+  });
+
+  test("a send is answered only when its write has ended", async () => {
+    let hold = false;
+    let end: () => void = () => undefined;
+    const write = (): Promise<void> => (hold ? new Promise((resolve) => (end = resolve)) : Promise.resolve());
+    const bench = await PlaneBench.open({ store: { write } });
+    const topic = await bench.topic("orders");
+    let answered = false;
+    hold = true;
+    const sent = bench.plane.send(topic, [outgoing("a")], Infinity).then(() => (answered = true));
+    await bench.time.pass(10);
+    expect(answered).toBe(false);
+    end();
+    await sent;
+    expect(answered).toBe(true);
+  });
+
+  test("a message comes again after its invisible time, with a higher attempt, until it is parked", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    await bench.send(topic, "a");
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
+      const [delivery] = await bench.receive(topic, group, { invisibleMs: 5_000 });
+      expect(delivery).toMatchObject({ attempt });
+      expect(await bench.receive(topic, group)).toEqual([]);
+      await bench.time.pass(5_000);
+    }
+    expect(await bench.receive(topic, group)).toEqual([]);
+    expect(await bench.plane.describeGroup(group)).toMatchObject([
+      { queues: [{ parked: 1, lag: 0, inFlight: 0, floor: 1 }] },
+    ]);
+    expect(bench.plane.counters()).toMatchObject({ parkedMessages: 1, redeliveredMessages: 2 });
+  });
+
+  test("an expired handle is refused, a second ack before that is not", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    await bench.send(topic, "a", "b");
+    const [first, second] = await bench.receive(topic, group, { invisibleMs: 1_000 });
+    expect(await bench.ack(topic, group, [first!, first!])).toEqual([undefined, undefined]);
+    await bench.time.pass(1_000);
+    expect(await bench.ack(topic, group, [second!])).toEqual(["INVALID_RECEIPT_HANDLE: receipt handle is expired"]);
+  });
+
+  test("changing the invisible time replaces the handle, even by the same deadline", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    await bench.send(topic, "a");
+    const [delivery] = await bench.receive(topic, group, { invisibleMs: 10_000, waitMs: 0 });
+    const remaining = 10_000 - 1;
+    const replaced = await bench.plane.changeInvisible(topic, group, delivery!.receiptHandle, remaining);
+    expect(await bench.ack(topic, group, [delivery!])).toEqual([
+      expect.stringContaining("was replaced by a newer one"),
+    ]);
+    expect(await bench.ack(topic, group, [{ ...delivery!, receiptHandle: replaced }])).toEqual([undefined]);
+    expect(await bench.ack(topic, group, [delivery!])).toEqual([
+      expect.stringContaining("was replaced by a newer one"),
+    ]);
+  });
+
+  test("an invisible time of 0 shows the message at once", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    await bench.send(topic, "a");
+    const [delivery] = await bench.receive(topic, group);
+    await bench.plane.changeInvisible(topic, group, delivery!.receiptHandle, 0);
+    expect(await bench.receive(topic, group)).toMatchObject([{ attempt: 2 }]);
+  });
+
+  test("what is given back comes again with the same attempt", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    await bench.send(topic, "a");
+    const deliveries = await bench.receive(topic, group);
+    bench.plane.giveBack(deliveries);
+    expect(await bench.receive(topic, group)).toMatchObject([{ attempt: 1 }]);
+    expect(await bench.ack(topic, group, deliveries)).toEqual([expect.stringContaining("was replaced")]);
+  });
+
+  test("a handle of another topic or group, or of none, is refused", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const other = await bench.topic("invoices", 1);
+    const group = await bench.group("billing");
+    const stranger = await bench.group("audit");
+    await bench.send(topic, "a");
+    const deliveries = await bench.receive(topic, group);
+    expect(await bench.ack(other, group, deliveries)).toEqual([expect.stringContaining("INVALID_RECEIPT_HANDLE")]);
+    expect(await bench.ack(topic, stranger, deliveries)).toEqual([expect.stringContaining("INVALID_RECEIPT_HANDLE")]);
+    const forged = [{ ...deliveries[0]!, receiptHandle: "forged" }];
+    expect(await bench.ack(topic, group, forged)).toEqual([expect.stringContaining("INVALID_RECEIPT_HANDLE")]);
+    expect(await bench.ack(topic, group, deliveries)).toEqual([undefined]);
+  });
+});
+
+describe("long polling", () => {
+  test("an empty receive is held for all of its time", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders");
+    const group = await bench.group("billing");
+    let answer: unknown;
+    const request = {
+      topic,
+      group,
+      filter: undefined,
+      batchSize: 1,
+      invisibleMs: 1_000,
+      waitMs: 10_000,
+      clientId: "c",
+    };
+    void bench.plane.receive(request, new AbortController().signal).then((deliveries) => (answer = deliveries));
+    await bench.time.pass(9_999);
+    expect(answer).toBeUndefined();
+    expect(bench.plane.counters().waitingReceives).toBe(1);
+    await bench.time.pass(1);
+    expect(answer).toEqual([]);
+    expect(bench.plane.counters().waitingReceives).toBe(0);
+  });
+
+  test("those who wait are served in turn, no more of them than there are messages", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders");
+    const group = await bench.group("billing");
+    const answers: string[] = [];
+    const request = {
+      topic,
+      group,
+      filter: undefined,
+      batchSize: 1,
+      invisibleMs: 60_000,
+      waitMs: 10_000,
+      clientId: "c",
+    };
+    for (let waiter = 0; waiter < 5; waiter += 1) {
+      void bench.plane.receive(request, new AbortController().signal).then(([first]) => {
+        answers.push(`${waiter} ${first === undefined ? "nothing" : textOf(first)}`);
+      });
+    }
+    await bench.send(topic, "a", "b");
+    await bench.time.pass(10);
+    expect(answers).toEqual(["0 a", "1 b"]);
+    await bench.time.pass(10_000);
+    expect(answers.slice(2)).toEqual(["2 nothing", "3 nothing", "4 nothing"]);
+  });
+
+  test("an aborted receive leases nothing", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    const abort = new AbortController();
+    const request = {
+      topic,
+      group,
+      filter: undefined,
+      batchSize: 9,
+      invisibleMs: 60_000,
+      waitMs: 10_000,
+      clientId: "c",
+    };
+    const aborted = bench.plane.receive(request, abort.signal);
+    abort.abort();
+    expect(await aborted).toEqual([]);
+    await bench.send(topic, "a");
+    expect(await bench.receive(topic, group)).toMatchObject([{ attempt: 1 }]);
+  });
+
+  test("a lease that ends wakes who waits", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    await bench.send(topic, "a");
+    await bench.receive(topic, group, { invisibleMs: 2_000 });
+    let attempt = 0;
+    const request = {
+      topic,
+      group,
+      filter: undefined,
+      batchSize: 1,
+      invisibleMs: 9_000,
+      waitMs: 30_000,
+      clientId: "c",
+    };
+    void bench.plane.receive(request, new AbortController().signal).then(([first]) => (attempt = first?.attempt ?? 0));
+    await bench.time.pass(2_000);
+    expect(attempt).toBe(2);
+  });
+
+  test("closing ends receives empty, refuses sends, and a new start knows everything", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    await bench.send(topic, "a", "b");
+    const [first] = await bench.receive(topic, group, { batchSize: 1, invisibleMs: 60_000 });
+    await bench.ack(topic, group, [first!]);
+    const request = {
+      topic,
+      group,
+      filter: new Set(["x"]),
+      batchSize: 1,
+      invisibleMs: 9_000,
+      waitMs: 30_000,
+      clientId: "c",
+    };
+    const held = bench.plane.receive({ ...request, group: await bench.group("other") }, new AbortController().signal);
+    await bench.plane[Symbol.asyncDispose]();
+    expect(await held).toEqual([]);
+    await expect(bench.plane.send(topic, [outgoing("c")], Infinity)).rejects.toThrow("shutting down");
+    await bench.crash();
+    expect((await bench.receive(topic, group)).map(textOf)).toEqual(["b"]);
+    expect(bench.failures).toEqual([]);
+  });
+});
+
+describe("crashes", () => {
+  test("acknowledged messages stay acknowledged, leases keep their deadlines, the rest comes again", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 3);
+    const group = await bench.group("billing");
+    for (let at = 0; at < 12; at += 1) await bench.send(topic, `m${at}`);
+    const deliveries = await bench.receiveAll(topic, group, { invisibleMs: 30_000 });
+    expect(deliveries).toHaveLength(12);
+    await bench.ack(
+      topic,
+      group,
+      deliveries.filter((_, at) => at % 2 === 0),
+    );
+    await bench.crash();
+    expect(await bench.receive(topic, group)).toEqual([]);
+    expect(await bench.ack(topic, group, deliveries.slice(0, 2))).toEqual([undefined, undefined]);
+    await bench.time.pass(30_000);
+    const again = await bench.receiveAll(topic, group);
+    expect(again.map(textOf).sort()).toEqual(
+      deliveries
+        .filter((_, at) => at % 2 === 1 && at !== 1)
+        .map(textOf)
+        .sort(),
+    );
+    expect(again.every(({ attempt }) => attempt === 2)).toBe(true);
+  });
+
+  test("a lease whose record was lost still acknowledges, unless the message was leased anew", async () => {
+    let hold = false;
+    const held: (() => void)[] = [];
+    const write = (): Promise<void> => (hold ? new Promise((resolve) => held.push(resolve)) : Promise.resolve());
+    const bench = await PlaneBench.open({ store: { write }, shards: 1 });
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    await bench.send(topic, "a", "b");
+    await bench.receive(topic, group, { batchSize: 1, invisibleMs: 0 });
+    hold = true;
+    const lost = await bench.receive(topic, group, { batchSize: 2, invisibleMs: 60_000 });
+    expect(lost.map(textOf).sort()).toEqual(["a", "b"]);
+    hold = false;
+    await bench.crash();
+    expect(await bench.ack(topic, group, [lost[0]!])).toEqual([undefined]);
+    const again = await bench.receive(topic, group);
+    expect(again.map(textOf)).toEqual([textOf(lost[1]!)]);
+    expect(await bench.ack(topic, group, [lost[1]!])).toEqual([expect.stringContaining("was replaced")]);
+  });
+
+  test("a restart after checkpoints and sealed segments knows the same", async () => {
+    const bench = await PlaneBench.open({ store: { segmentBytes: 4_096, checkpointBytes: 16_384 } });
+    const topic = await bench.topic("orders", 6);
+    const group = await bench.group("billing");
+    for (let at = 0; at < 300; at += 1) await bench.send(topic, `message ${at} ${"x".repeat(100)}`);
+    let acked = 0;
+    for (let round = 0; round < 5; round += 1) {
+      const deliveries = await bench.receive(topic, group);
+      await bench.ack(topic, group, deliveries);
+      acked += deliveries.length;
+      await bench.time.pass(1_000);
+    }
+    expect(acked).toBeGreaterThan(100);
+    await bench.crash();
+    expect(await bench.receiveAll(topic, group)).toHaveLength(300 - acked);
+    expect(bench.failures).toEqual([]);
+  });
+});
+
+describe("filters, starts, retention, deletion", () => {
+  test("only wanted tags are delivered; the others are finished", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders");
+    const group = await bench.group("billing");
+    const messages = Array.from({ length: 1_000 }, (_, at) => outgoing(`m${at}`, ["red", "blue", undefined][at % 3]));
+    for (let at = 0; at < 1_000; at += 100) await bench.plane.send(topic, messages.slice(at, at + 100), Infinity);
+    const got = [];
+    for (let round = 0; round < 20; round += 1) {
+      const deliveries = await bench.receive(topic, group, { filter: new Set(["blue"]) });
+      await bench.ack(topic, group, deliveries);
+      got.push(...deliveries.map(textOf));
+    }
+    const wanted = messages.filter(({ tag }) => tag === "blue").map(({ messageId }) => messageId);
+    expect(got.sort()).toEqual(wanted.sort());
+    const [status] = await bench.plane.describeGroup(group);
+    expect(status!.queues.every(({ lag, floor, nextOffset }) => lag === 0 && floor === nextOffset)).toBe(true);
+  });
+
+  test("a group begins where its start says", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    await bench.send(topic, "old");
+    await bench.time.pass(3 * 3_600_000);
+    const implicit = await bench.group("implicit");
+    const create = { requestId: "r", order: false, maxAttempts: undefined, implicit: false };
+    const earliest = await bench.metadata.createGroup({ ...create, name: "earliest", from: "earliest" });
+    const latest = await bench.metadata.createGroup({ ...create, name: "latest", from: "latest" });
+    await bench.time.pass(1);
+    await bench.send(topic, "new");
+    expect((await bench.receive(topic, earliest)).map(textOf)).toEqual(["old", "new"]);
+    expect((await bench.receive(topic, latest)).map(textOf)).toEqual(["new"]);
+    expect((await bench.receive(topic, implicit)).map(textOf)).toEqual(["new"]);
+    const young = await bench.topic("young", 1);
+    await bench.send(young, "first");
+    expect((await bench.receive(young, implicit)).map(textOf)).toEqual(["first"]);
+  });
+
+  test("retention by size drops the oldest messages; groups go on behind them", async () => {
+    const bench = await PlaneBench.open({
+      store: { segmentBytes: 4_096 },
+      settings: { retentionBytes: 20_000 },
+      shards: 2,
+    });
+    const topic = await bench.topic("orders", 2);
+    const group = await bench.group("billing");
+    await bench.send(topic, "first");
+    const [first] = await bench.receive(topic, group, { invisibleMs: 3_600_000 });
+    for (let at = 0; at < 400; at += 1) await bench.send(topic, `message ${at} ${"x".repeat(100)}`);
+    for (let round = 0; round < 4; round += 1) {
+      await bench.time.pass(3_000);
+      await bench.send(topic, "a write that frees what may go");
+    }
+    const queues = await bench.plane.describeTopic(topic);
+    expect(queues.every(({ minOffset }) => minOffset > 0)).toBe(true);
+    expect(bench.store.usage().logBytes).toBeLessThan(40_000);
+    expect(await bench.ack(topic, group, [first!])).toEqual([expect.stringContaining("no longer kept")]);
+    await expect(bench.plane.peek(topic, 0, 0)).rejects.toThrow("holds offsets");
+    const { queue, minOffset } = queues[0]!;
+    expect(textOf(await bench.plane.peek(topic, queue, minOffset))).toMatch(/^message /);
+    const left = queues.reduce((sum, status) => sum + status.nextOffset - status.minOffset, 0);
+    const got = [];
+    for (let round = 0; round < 20; round += 1)
+      got.push(...(await bench.receive(topic, group, { invisibleMs: 60_000 })));
+    expect(got).toHaveLength(left);
+    await bench.crash();
+    expect(await bench.plane.describeTopic(topic)).toEqual(queues);
+    expect(bench.failures).toEqual([]);
+  });
+
+  test("a topic's own retention trims its queues by time", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("short", 1, 60_000);
+    await bench.send(topic, "a", "b");
+    await bench.time.pass(50_000);
+    await bench.send(topic, "c");
+    await bench.time.pass(20_000);
+    expect(await bench.plane.describeTopic(topic)).toMatchObject([{ minOffset: 2, nextOffset: 3 }]);
+  });
+
+  test("a deleted topic's handles, sends and receives are refused, and a new one of its name is empty", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 3);
+    const group = await bench.group("billing");
+    for (const text of ["a", "b", "c", "d"]) await bench.send(topic, text);
+    const deliveries = await bench.receiveAll(topic, group);
+    const request = {
+      topic,
+      group,
+      filter: new Set(["x"]),
+      batchSize: 1,
+      invisibleMs: 9_000,
+      waitMs: 30_000,
+      clientId: "c",
+    };
+    const held = bench.plane.receive(request, new AbortController().signal);
+    const outcome = expect(held).rejects.toThrow("topic orders was deleted");
+    await bench.metadata.deleteTopic({ name: "orders" });
+    await outcome;
+    const anew = await bench.topic("orders", 3);
+    await expect(bench.plane.send(topic, [outgoing("x")], Infinity)).rejects.toMatchObject({ code: "TOPIC_NOT_FOUND" });
+    expect(await bench.ack(topic, group, deliveries.slice(0, 1))).toEqual([expect.stringContaining("deleted topic")]);
+    expect(await bench.ack(anew, group, deliveries.slice(1, 2))).toEqual([
+      expect.stringContaining("deleted one of this name"),
+    ]);
+    expect(await bench.receive(anew, group)).toEqual([]);
+    expect(await bench.plane.describeTopic(anew)).toMatchObject([
+      { nextOffset: 0 },
+      { nextOffset: 0 },
+      { nextOffset: 0 },
+    ]);
+  });
+
+  test("a deleted group's state goes; one of its name begins anew", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 3);
+    const group = await bench.group("billing");
+    await bench.send(topic, "a");
+    const deliveries = await bench.receive(topic, group);
+    await bench.metadata.deleteGroup({ name: "billing" });
+    expect(await bench.ack(topic, group, deliveries)).toEqual([expect.stringContaining("deleted consumer group")]);
+    const anew = await bench.group("billing");
+    expect(await bench.receive(topic, anew)).toMatchObject([{ attempt: 1 }]);
+  });
+});
+
+describe("refusals", () => {
+  test("more than the staged bytes allow is refused at once, and taken later", async () => {
+    let open = true;
+    let end: () => void = () => undefined;
+    const write = (): Promise<void> => (open ? Promise.resolve() : new Promise((resolve) => (end = resolve)));
+    const bench = await PlaneBench.open({ store: { write }, settings: { stagedBytesMax: 5_000 } });
+    const topic = await bench.topic("orders");
+    open = false;
+    const first = bench.plane.send(topic, [outgoing("x".repeat(4_000))], Infinity);
+    await expect(bench.plane.send(topic, [outgoing("y".repeat(4_000))], Infinity)).rejects.toMatchObject({
+      code: "TOO_MANY_REQUESTS",
+    });
+    expect(bench.plane.counters().refusedSends).toBe(1);
+    open = true;
+    await bench.time.pass(1);
+    end();
+    await first;
+    await expect(bench.send(topic, "y".repeat(4_000))).resolves.toHaveLength(1);
+  });
+
+  test("a full disk refuses sends and goes on with receives and acks", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    await bench.send(topic, "a");
+    const { store } = bench;
+    const usage = store.usage.bind(store);
+    store.usage = () => ({ ...usage(), full: true });
+    await bench.time.pass(1_000);
+    await expect(bench.plane.send(topic, [outgoing("b")], Infinity)).rejects.toThrow(/disk of this broker is full/);
+    const deliveries = await bench.receive(topic, group);
+    expect(await bench.ack(topic, group, deliveries)).toEqual([undefined]);
+    store.usage = usage;
+    await expect(bench.send(topic, "c")).resolves.toHaveLength(1);
+  });
+
+  test("an unknown topic is named", async () => {
+    const bench = await PlaneBench.open();
+    await expect(bench.plane.topic("nothing")).rejects.toMatchObject({ code: "TOPIC_NOT_FOUND" });
+  });
+});

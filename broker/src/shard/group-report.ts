@@ -1,0 +1,39 @@
+import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import { groupProgress } from "../domain/group-progress.ts";
+import type { GroupTopicStatus } from "../messaging.ts";
+import type { ReadableShard } from "./receives.ts";
+import type { Led } from "./shard-runtime.ts";
+
+export type QueueProgress = GroupTopicStatus["queues"][number] & { readonly topic: number };
+
+/** The progress of a group on the queues of one shard that it has begun. */
+export async function shardReport(
+  { runtime, reader }: ReadableShard,
+  led: Led,
+  group: GroupInfo,
+): Promise<QueueProgress[]> {
+  return Promise.all(
+    groupProgress(led.state, group.id, runtime.now()).map(async (progress) => {
+      const { topic, queue, floor, nextOffset } = progress;
+      const open = floor < nextOffset && floor >= led.state.minOf(led.state.cursorOf(group.id, topic, queue));
+      const oldestUnackedAtMs = open ? await reader.messages.storedAtMs(topic, queue, floor) : undefined;
+      return { ...progress, oldestUnackedAtMs };
+    }),
+  );
+}
+
+/** A queue that the group has not begun: what it would find there. */
+export async function unbegunQueue(
+  { reader }: ReadableShard,
+  led: Led,
+  topic: TopicInfo,
+  group: GroupInfo,
+  queue: number,
+): Promise<QueueProgress> {
+  const row = led.state.queues.find(topic.id, queue);
+  const nextOffset = row < 0 ? 0 : (led.state.queues.next[row] ?? 0);
+  const floor = row < 0 ? 0 : await reader.startOffset(led, topic, group, queue);
+  const oldestUnackedAtMs = floor < nextOffset ? await reader.messages.storedAtMs(topic.id, queue, floor) : undefined;
+  const none = { inFlight: 0, parked: 0, startOffset: undefined };
+  return { topic: topic.id, queue, floor, nextOffset, lag: nextOffset - floor, oldestUnackedAtMs, ...none };
+}

@@ -1,0 +1,23 @@
+import type { Clock, Logger } from "@saturnmq/kit";
+import type { LogStore } from "@saturnmq/store";
+import type { Totals } from "./totals.ts";
+
+/** What a shard needs from the process it runs in. */
+export type ShardHost = {
+  readonly store: LogStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly totals: Totals;
+  /** Receipt handle keys, newest first; at least one. */
+  handleKeys(): readonly DataView[];
+  /** Deliveries of one message before it is parked; `undefined` for a group that is not known. */
+  maxAttemptsOf(group: number): number | undefined;
+  /** `ShardRuntime.expire` is to be called at this reading of the monotonic clock, or earlier. */
+  alarmAt(monoMs: number): void;
+  /** A topic, or one group of it, may have messages ready in this shard. */
+  ready(topic: number, group: number | undefined): void;
+  /** The shard begins to serve. */
+  leading(shard: number): void;
+  /** The next entry of the shard is on its way to disk. */
+  gathered(shard: number): void;
+};

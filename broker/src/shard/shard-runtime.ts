@@ -1,0 +1,265 @@
+import { assert, defined, SaturnError } from "@saturnmq/kit";
+import { recordAt, recordFlags, walkRecords } from "@saturnmq/store";
+import type { AppliedEntry, Group, GroupMachine, Payload } from "raft-ts";
+import { apply } from "../domain/apply.ts";
+import { encodeCheckpoint } from "../domain/checkpoint.ts";
+import { decideAck, decideExpiry, decideGiveBack, decideVisibility } from "../domain/leases.ts";
+import { Overlay } from "../domain/overlay.ts";
+import { decideSend } from "../domain/queues.ts";
+import { encodeReceiptHandle, type ReceiptHandle } from "../domain/receipt-handle.ts";
+import { messageBytes, readRecord, recordBytes, writeMessage, writeRecord } from "../domain/record-codec.ts";
+import type { ControlRecord, ShardRecord } from "../domain/shard-record.ts";
+import type { ShardState } from "../domain/shard-state.ts";
+import { ShardTime } from "../domain/shard-time.ts";
+import { tagHash } from "../domain/tag-hash.ts";
+import type { OutgoingMessage } from "../messaging.ts";
+import type { ShardHost } from "./shard-host.ts";
+import { Staging } from "./staging.ts";
+
+const noTag = new Uint8Array(0);
+const utf8 = new TextEncoder();
+const unknownOutcome =
+  "this broker lost the lead of the shard before the outcome was known: it may or may not have been stored; try again";
+
+/** The place in the log up to which a state was applied. */
+export type LogPoint = { readonly index: number; readonly term: number };
+
+/** The state and the overlay of a shard while it is led and served here. Compared by identity after every wait. */
+export type Led = { readonly state: ShardState; readonly overlay: Overlay };
+
+/**
+ * One shard on this process: the state machine behind its Raft group, and the leader's side of it. Decides in the caller's turn, stages the
+ * records, and answers when they are applied.
+ */
+export class ShardRuntime implements GroupMachine {
+  readonly shard: number;
+  readonly state: ShardState;
+  readonly #host: ShardHost;
+  readonly #staging = new Staging();
+  readonly #time = new ShardTime();
+  /** Topics that records applied in this turn gave something to, and cursors' groups. */
+  readonly #touched = new Set<number>();
+  #waiting: (() => void)[] = [];
+  #group: Group | undefined;
+  #led: Led | undefined;
+  #applied: LogPoint;
+
+  /** @param state the state at `applied`: a checkpoint's, or an empty one */
+  constructor(shard: number, state: ShardState, applied: LogPoint, host: ShardHost) {
+    this.shard = shard;
+    this.state = state;
+    this.#host = host;
+    this.#applied = applied;
+    this.#time.observe(state.timeMs, host.clock.monoMs(), false);
+  }
+
+  /** Gives the group that was opened with this machine. */
+  attach(group: Group): void {
+    assert(this.#group === undefined, "a shard has one group");
+    this.#group = group;
+  }
+
+  /** Set while this replica leads and serves. */
+  get led(): Led | undefined {
+    return this.#led;
+  }
+
+  get appliedTo(): LogPoint {
+    return this.#applied;
+  }
+
+  get stagedBytes(): number {
+    return this.#staging.bytes;
+  }
+
+  /** True while no other replica can lead: what is told or handed out now cannot be contradicted. Reads the clock. */
+  get leaseValid(): boolean {
+    return this.#group?.leaseValid(this.#host.clock.monoMs()) ?? false;
+  }
+
+  /** Shard time now. */
+  now(): number {
+    return this.#time.now(this.#host.clock.monoMs());
+  }
+
+  /** Calls back when the shard begins to serve; at once if it does. */
+  whenLed(callback: () => void): void {
+    if (this.#led !== undefined) callback();
+    else this.#waiting.push(callback);
+  }
+
+  /** Resolves when everything staged so far is applied; `undefined` when it is. @throws {SaturnError} `HA_NOT_AVAILABLE` if the lead was lost */
+  settled(): Promise<void> | undefined {
+    return this.#staging.applied();
+  }
+
+  /**
+   * Stages messages for one queue. The caller waits for `settled` before it tells anyone.
+   *
+   * @returns offset of the first message and the store time of all
+   */
+  send(
+    led: Led,
+    topic: number,
+    queue: number,
+    messages: readonly OutgoingMessage[],
+  ): { offset: number; storedAtMs: number } {
+    const tags = messages.map(({ tag }) => (tag === undefined ? noTag : utf8.encode(tag)));
+    const bytes = messages.reduce((sum, { length }, at) => sum + messageBytes(length, tags[at]?.length ?? 0), 0);
+    const nowMs = this.now();
+    const wallMs = this.#host.clock.wallMs();
+    let first: { offset: number; storedAtMs: number } | undefined;
+    const place = { topic, queue };
+    messages.forEach((message, at) => {
+      const stored = decideSend(led.overlay, place, nowMs, wallMs);
+      const tag = tags[at] ?? noTag;
+      // The sink may move on only before the call's first record: all of them share one entry.
+      const sink = this.#staging.sink(first === undefined ? bytes : 0);
+      writeMessage(sink, stored, message, tag, tagHash(tag));
+      led.overlay.add(stored);
+      first ??= stored;
+    });
+    this.#group?.wake();
+    return defined(first, "a message to send");
+  }
+
+  /** Finishes the message of a handle. @throws {SaturnError} `INVALID_RECEIPT_HANDLE` */
+  ack(led: Led, handle: ReceiptHandle): void {
+    const record = decideAck(led.state, led.overlay, handle, this.now());
+    if (record === undefined) return;
+    this.stage(led, record);
+    this.#host.totals.ackedMessages += 1;
+  }
+
+  /** Moves the end of a lease; the handle that replaces the old one. @throws {SaturnError} `INVALID_RECEIPT_HANDLE` */
+  changeInvisible(led: Led, handle: ReceiptHandle, invisibleMs: number): string {
+    const record = decideVisibility(led.state, led.overlay, handle, this.now(), invisibleMs);
+    this.stage(led, record);
+    const { deadlineMs, term, counter, attempt } = record;
+    this.alarmAt(deadlineMs);
+    return this.encodeHandle({ ...handle, deadlineMs, term, counter, attempt });
+  }
+
+  /** Gives a message back unread. @throws {SaturnError} `INVALID_RECEIPT_HANDLE` if its lease has ended */
+  giveBack(led: Led, handle: ReceiptHandle): void {
+    this.stage(led, decideGiveBack(led.state, led.overlay, handle, this.now()));
+  }
+
+  /** Stages one record and takes it into the overlay. */
+  stage(led: Led, record: ControlRecord): void {
+    assert(led === this.#led, "a record was decided by a leader of the past");
+    writeRecord(this.#staging.sink(recordBytes(record)), record);
+    led.overlay.add(record);
+    this.#group?.wake();
+  }
+
+  encodeHandle(handle: ReceiptHandle): string {
+    return encodeReceiptHandle(handle, defined(this.#host.handleKeys()[0], "a receipt handle key"));
+  }
+
+  /** Has `expire` called when shard time reaches `timeMs`. */
+  alarmAt(timeMs: number): void {
+    this.#host.alarmAt(this.#time.monoAt(timeMs));
+  }
+
+  /** Ends leases whose time has come. @returns the monotonic time at which it should be called again, `Infinity` for none */
+  expire(): number {
+    const led = this.#led;
+    if (led === undefined) return Infinity;
+    const { state, overlay } = led;
+    const { parked, ready } = decideExpiry(state, overlay, this.now(), (group) => this.#host.maxAttemptsOf(group));
+    for (const record of parked) writeRecord(this.#staging.sink(recordBytes(record)), record);
+    if (parked.length > 0) this.#group?.wake();
+    this.#host.totals.parkedMessages += parked.length;
+    const { cursors, queues } = overlay.decided;
+    for (const cursor of ready) {
+      this.#host.ready(queues.topic[cursors.queueRow[cursor] ?? 0] ?? 0, cursors.group[cursor] ?? 0);
+    }
+    return this.#time.monoAt(overlay.nextDueMs);
+  }
+
+  /** The state as it is now, and the place in the log that it stands for. */
+  checkpoint(): { readonly at: LogPoint; readonly parts: readonly Uint8Array[] } {
+    return { at: this.#applied, parts: encodeCheckpoint(this.state) };
+  }
+
+  gather(maxBytes: number): Payload | undefined {
+    const payload = this.#staging.gather(maxBytes);
+    if (payload !== undefined) this.#host.gathered(this.shard);
+    return payload;
+  }
+
+  apply(entry: AppliedEntry): void {
+    const { payload, index, term } = entry;
+    const { bytes } = payload;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    walkRecords(
+      payload,
+      (at) => {
+        this.#applyRecord(readRecord(view, at), view, at, entry);
+      },
+      entry.summary,
+    );
+    this.#time.observe(this.state.timeMs, this.#host.clock.monoMs(), this.#led !== undefined);
+    this.#applied = { index, term };
+    if (this.#led !== undefined && payload.length > 0) this.#staging.entryApplied(payload.length);
+  }
+
+  applied(): void {
+    this.#staging.answer();
+    const led = this.#led;
+    if (led === undefined) {
+      this.#touched.clear();
+      return;
+    }
+    if (led.overlay.awaitsCommit || led.overlay.nextDueMs <= this.now()) this.#host.alarmAt(this.expire());
+    for (const topic of this.#touched) this.#host.ready(topic, undefined);
+    this.#touched.clear();
+  }
+
+  leading(term: number): void {
+    const overlay = new Overlay(this.state, term, this.now());
+    this.#led = { state: this.state, overlay };
+    this.#host.logger.info({ shard: this.shard, term, index: this.#applied.index }, "shard is served here");
+    this.#host.alarmAt(this.expire());
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#host.leading(this.shard);
+    for (const callback of waiting) callback();
+  }
+
+  following(leader: number): void {
+    if (this.#led !== undefined)
+      this.#host.logger.info({ shard: this.shard, leader }, "shard is not served here any more");
+    this.#led = undefined;
+    this.#staging.fail(new SaturnError("HA_NOT_AVAILABLE", unknownOutcome));
+  }
+
+  #applyRecord(record: ShardRecord, view: DataView, at: number, entry: AppliedEntry): void {
+    apply(this.state, record);
+    switch (record.kind) {
+      case "message":
+        if (!entry.summary) this.#index(record.topic, record.queue, record.offset, view, at, entry);
+        this.#touched.add(record.topic);
+        break;
+      case "cursorStarted":
+        this.#touched.add(record.topic);
+        break;
+      case "logStartRaised":
+        this.#host.store.setLogStart(this.shard, this.state.logStart);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #index(stream: number, partition: number, offset: number, view: DataView, at: number, entry: AppliedEntry): void {
+    assert(view.getUint8(at + recordAt.flags) === recordFlags.message, "a message record is not marked as one");
+    this.#host.store.indexMessage({ group: this.shard, stream, partition }, offset, {
+      segment: entry.position.segment,
+      offset: entry.position.offset + at - entry.payload.start,
+      length: view.getUint32(at + recordAt.length, true),
+      tagHash: view.getUint32(at + recordAt.tagHash, true),
+    });
+  }
+}

@@ -1,0 +1,74 @@
+import { assert } from "@saturnmq/kit";
+import type { LogStore, RecordPosition } from "@saturnmq/store";
+import { messageParts } from "../domain/record-codec.ts";
+
+/** A message read from the log. `message` is a copy. */
+export type ReadMessage = {
+  readonly message: Uint8Array;
+  readonly bodyCrc: number;
+  readonly storedAtMs: number;
+  /** Empty when it has none. */
+  readonly tag: string;
+};
+
+const utf8 = new TextDecoder();
+
+/** One shard's messages by their place. Answers in the caller's turn what is in memory. */
+export class StoredMessages {
+  readonly #store: LogStore;
+  readonly #shard: number;
+
+  constructor(store: LogStore, shard: number) {
+    this.#store = store;
+    this.#shard = shard;
+  }
+
+  /** Index rows of [offset, offset + count), which were applied and not trimmed when this is called. */
+  rows(topic: number, queue: number, offset: number, count: number): ReturnType<LogStore["lookup"]> {
+    return this.#store.lookup({ group: this.#shard, stream: topic, partition: queue }, offset, count);
+  }
+
+  /** The message at a place. @throws {CorruptionError} */
+  read(position: RecordPosition): ReadMessage | Promise<ReadMessage> {
+    const record = this.#store.readRecord(position);
+    return record instanceof Promise ? record.then(readMessage) : readMessage(record);
+  }
+
+  /** Store time of a message that is kept, milliseconds since the Unix epoch. */
+  async storedAtMs(topic: number, queue: number, offset: number): Promise<number> {
+    return (await this.one(topic, queue, offset)).storedAtMs;
+  }
+
+  /** A message that is kept. */
+  async one(topic: number, queue: number, offset: number): Promise<ReadMessage> {
+    const [row] = await this.rows(topic, queue, offset, 1);
+    assert(row !== undefined, `offset ${offset} of topic ${topic} queue ${queue} is not in the index`);
+    return this.read(row);
+  }
+
+  /** First offset in [from, to) for which `test` holds, `to` if none; it must hold for all after the first. */
+  async first(from: number, to: number, test: (offset: number) => Promise<boolean>): Promise<number> {
+    let [low, high] = [from, to];
+    while (low < high) {
+      const middle = low + Math.floor((high - low) / 2);
+      if (await test(middle)) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** First offset in [from, to) stored at or after a time, `to` if none. Store times never go back within a shard. */
+  firstStoredSince(topic: number, queue: number, from: number, to: number, timeMs: number): Promise<number> {
+    return this.first(from, to, async (offset) => (await this.storedAtMs(topic, queue, offset)) >= timeMs);
+  }
+}
+
+function readMessage(record: Uint8Array): ReadMessage {
+  const { messageStart, messageEnd, tagStart, tagLength, bodyCrc, storedAtMs } = messageParts(record);
+  return {
+    message: record.slice(messageStart, messageEnd),
+    bodyCrc,
+    storedAtMs,
+    tag: tagLength === 0 ? "" : utf8.decode(record.subarray(tagStart, tagStart + tagLength)),
+  };
+}

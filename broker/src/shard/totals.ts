@@ -1,0 +1,24 @@
+/** Totals since the start of the process. */
+export type Totals = {
+  sentMessages: number;
+  sentBytes: number;
+  refusedSends: number;
+  receives: number;
+  deliveredMessages: number;
+  redeliveredMessages: number;
+  ackedMessages: number;
+  parkedMessages: number;
+};
+
+export function noTotals(): Totals {
+  return {
+    sentMessages: 0,
+    sentBytes: 0,
+    refusedSends: 0,
+    receives: 0,
+    deliveredMessages: 0,
+    redeliveredMessages: 0,
+    ackedMessages: 0,
+    parkedMessages: 0,
+  };
+}

@@ -1,0 +1,78 @@
+import type { ClusterView, CreateGroup, CreateTopic, GroupInfo, MetadataService, TopicInfo } from "@saturnmq/wire";
+
+/** A name server in a few lines: what it is told holds at once. */
+export class FixedMetadata implements MetadataService {
+  readonly #watchers = new Set<(view: ClusterView) => void>();
+  readonly #topics = new Map<string, TopicInfo>();
+  readonly #groups = new Map<string, GroupInfo>();
+  readonly #shardCount: number;
+  readonly #wallMs: () => number;
+  #revision = 1;
+  #lastId = 0;
+  maxAttempts = 3;
+
+  constructor(shardCount: number, wallMs: () => number) {
+    this.#shardCount = shardCount;
+    this.#wallMs = wallMs;
+  }
+
+  register(): Promise<{ brokerId: number; clusterId: string }> {
+    return Promise.resolve({ brokerId: 1, clusterId: "test" });
+  }
+
+  heartbeat(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  watch(changed: (view: ClusterView) => void, signal: AbortSignal): void {
+    this.#watchers.add(changed);
+    signal.addEventListener("abort", () => this.#watchers.delete(changed));
+    changed(this.#view());
+  }
+
+  async createTopic({ name, type, queues, retentionMs }: Omit<CreateTopic, "requestId">): Promise<TopicInfo> {
+    const topic = { id: (this.#lastId += 1), name, type, queues, retentionMs, createdAtMs: this.#wallMs() };
+    this.#topics.set(name, topic);
+    this.#changed();
+    return topic;
+  }
+
+  async deleteTopic({ name }: { name: string }): Promise<void> {
+    this.#topics.delete(name);
+    this.#changed();
+  }
+
+  async createGroup({ name, order, from, maxAttempts }: CreateGroup): Promise<GroupInfo> {
+    const createdAtMs = this.#wallMs();
+    const start = from === "latest" ? ({ kind: "time", atMs: createdAtMs } as const) : ({ kind: from } as const);
+    const attempts = maxAttempts ?? this.maxAttempts;
+    const group = { id: (this.#lastId += 1), name, order, start, maxAttempts: attempts, cursorEpoch: 0, createdAtMs };
+    this.#groups.set(name, group);
+    this.#changed();
+    return group;
+  }
+
+  async deleteGroup({ name }: { name: string }): Promise<void> {
+    this.#groups.delete(name);
+    this.#changed();
+  }
+
+  #view(): ClusterView {
+    const shards = Array.from({ length: this.#shardCount }, (_, shard) => ({ shard, voters: [1], leaderHint: 1 }));
+    return {
+      revision: this.#revision,
+      clusterId: "test",
+      shardCount: this.#shardCount,
+      topics: new Map(this.#topics),
+      groups: new Map(this.#groups),
+      shards,
+      brokers: new Map(),
+      handleKeys: [new Uint8Array(32).fill(7)],
+    };
+  }
+
+  #changed(): void {
+    this.#revision += 1;
+    for (const watcher of this.#watchers) watcher(this.#view());
+  }
+}

@@ -1,0 +1,121 @@
+import { SeededRandom, silentLogger } from "@saturnmq/kit";
+import { crc32 } from "@saturnmq/kit/node";
+import { MemoryLogStore, type MemoryLogStoreOptions } from "@saturnmq/store";
+import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import { createDriver, immediateTurn } from "raft-ts";
+import { createDataPlane } from "../data-plane.ts";
+import type { DataPlane, DataPlaneSettings } from "../data-plane-api.ts";
+import type { Delivery, OutgoingMessage, ReceiveRequest, SendOutcome } from "../messaging.ts";
+import { FixedMetadata } from "./fixed-metadata.ts";
+import { ManualTime, settle } from "./manual-time.ts";
+
+/** A message whose stored form is its text with a body in the middle. */
+export function outgoing(text: string, tag?: string): OutgoingMessage {
+  const bytes = new TextEncoder().encode(`[${text}]`);
+  const bodyLength = bytes.length - 2;
+  const bodyCrc = crc32(bytes, 1, bodyLength);
+  return { bytes, start: 0, length: bytes.length, bodyStart: 1, bodyLength, bodyCrc, tag, messageId: text };
+}
+
+export function textOf({ message }: { message: Uint8Array }): string {
+  return new TextDecoder().decode(message).slice(1, -1);
+}
+
+export type BenchOptions = {
+  readonly shards?: number;
+  readonly store?: MemoryLogStoreOptions;
+  readonly settings?: DataPlaneSettings;
+};
+
+/** A data plane on a log in memory, a name server in a few lines, and time that stands still. */
+export class PlaneBench {
+  readonly time = new ManualTime();
+  readonly metadata: FixedMetadata;
+  readonly failures: unknown[] = [];
+  readonly #options: BenchOptions;
+  store: MemoryLogStore;
+  plane!: DataPlane;
+
+  private constructor(options: BenchOptions) {
+    this.#options = options;
+    this.metadata = new FixedMetadata(options.shards ?? 3, () => this.time.wallMs());
+    this.store = new MemoryLogStore({ wallMs: () => this.time.wallMs(), ...options.store });
+  }
+
+  static async open(options: BenchOptions = {}): Promise<PlaneBench> {
+    const bench = new PlaneBench(options);
+    await bench.start();
+    return bench;
+  }
+
+  async start(): Promise<void> {
+    const { time, metadata, store } = this;
+    const fatal = (error: unknown): void => {
+      this.failures.push(error);
+    };
+    const common = { clock: time, timers: time, random: new SeededRandom(1), logger: silentLogger, fatal };
+    const driver = createDriver({ log: store, turn: immediateTurn, ...common });
+    const { settings } = this.#options;
+    this.plane = await createDataPlane({
+      store,
+      driver,
+      metadata,
+      brokerId: 1,
+      ...common,
+      ...(settings && { settings }),
+    });
+    await this.time.pass(1_000);
+  }
+
+  /** A power cut: the process is gone, and what no commit covered. */
+  async crash(): Promise<void> {
+    this.store = this.store.crash();
+    await this.start();
+  }
+
+  topic(name: string, queues = 4, retentionMs?: number): Promise<TopicInfo> {
+    return this.metadata.createTopic({ name, type: "NORMAL", queues, retentionMs });
+  }
+
+  group(name: string): Promise<GroupInfo> {
+    return this.plane.group(name);
+  }
+
+  async send(topic: TopicInfo, ...texts: string[]): Promise<readonly SendOutcome[]> {
+    const outcomes = this.plane.send(
+      topic,
+      texts.map((text) => outgoing(text)),
+      Infinity,
+    );
+    await settle();
+    return outcomes;
+  }
+
+  /** One receive, its time passed. */
+  async receive(topic: TopicInfo, group: GroupInfo, more: Partial<ReceiveRequest> = {}): Promise<readonly Delivery[]> {
+    const request = { topic, group, filter: undefined, batchSize: 32, invisibleMs: 10_000, waitMs: 50, clientId: "c" };
+    const received = this.plane.receive({ ...request, ...more }, new AbortController().signal);
+    await this.time.pass((more.waitMs ?? request.waitMs) + 1);
+    return received;
+  }
+
+  /** Receives until nothing is left. */
+  async receiveAll(topic: TopicInfo, group: GroupInfo, more: Partial<ReceiveRequest> = {}): Promise<Delivery[]> {
+    const all: Delivery[] = [];
+    for (;;) {
+      const deliveries = await this.receive(topic, group, more);
+      if (deliveries.length === 0) return all;
+      all.push(...deliveries);
+    }
+  }
+
+  async ack(topic: TopicInfo, group: GroupInfo, deliveries: readonly Delivery[]): Promise<(string | undefined)[]> {
+    const outcomes = this.plane.ack(
+      topic,
+      group,
+      deliveries.map(({ receiptHandle }) => receiptHandle),
+    );
+    await settle();
+    return (await outcomes).map((error) => error?.message);
+  }
+}
