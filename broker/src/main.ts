@@ -43,6 +43,8 @@ export type RunningBroker = {
   close(deadlineMs?: number): Promise<void>;
 };
 
+const readyWaitMs = 10_000;
+const readyPollMs = 2;
 /** Any long time. */
 const aliveMs = 3_600_000;
 const tlsFolderName = "tls";
@@ -91,7 +93,19 @@ export async function startBroker(config: BrokerConfig, deps: BrokerDeps): Promi
   await serving.openGrpc(await certificate);
   opened.defer(() => serving.close(0));
   await serving.openHttp();
+  await untilReady(dataPlane, world);
   return running(serving, store, config, opened.move());
+}
+
+/**
+ * Waits until every shard of this broker is served; with voters elsewhere that may take longer than anybody should wait here, and `/readyz`
+ * goes on telling.
+ */
+async function untilReady(dataPlane: DataPlane, { clock, timers, logger }: World): Promise<void> {
+  const startedMs = clock.monoMs();
+  while (!dataPlane.ready && clock.monoMs() - startedMs < readyWaitMs)
+    await new Promise<void>((resolve) => timers.after(readyPollMs, resolve));
+  if (!dataPlane.ready) logger.warn({}, "ports are open, but not every shard is served yet");
 }
 
 function running(
