@@ -75,8 +75,8 @@ module.exports = {
       name: "nobody-imports-the-wiring",
       comment: "main.ts is where a process is put together; what it wires must not reach back.",
       severity: "error",
-      from: { path: "^[^/]+/src/", pathNot: "^[^/]+/src/(main|index)\\.ts$|" + forTests },
-      to: { path: "^[^/]+/src/(main|index)\\.ts$", dependencyTypes: ["local"] },
+      from: { path: "^([^/]+)/src/", pathNot: "^[^/]+/src/(main|index)\\.ts$|" + forTests },
+      to: { path: "^$1/src/(main|index)\\.ts$" },
     },
     {
       name: "apps-do-not-import-apps",

@@ -4,13 +4,12 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { brokerConfigSchema } from "@saturnmq/broker";
 import { nameServerConfigSchema } from "@saturnmq/nameserver";
-import { z } from "zod";
 
 /** The part of JSON Schema that our configurations use. */
 type Schema = {
   readonly type?: string;
   readonly description?: string;
-  readonly default?: unknown;
+  readonly default?: string | number | boolean;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly properties?: Readonly<Record<string, Schema>>;
@@ -29,7 +28,7 @@ function rowOf(key: string, { description = "", default: preset, minimum, maximu
   return `| \`${key}\` | \`${variable}\` | ${shown(preset)} | ${boundsOf(minimum, maximum)} | ${description} |`;
 }
 
-function shown(value: unknown): string {
+function shown(value: string | number | boolean | undefined): string {
   if (value === "" || value === undefined) return "";
   return typeof value === "number"
     ? value.toLocaleString("en-US", { useGrouping: value >= 10_000 })
@@ -43,9 +42,9 @@ function boundsOf(minimum: number | undefined, maximum: number | undefined): str
   return most === undefined ? `from ${shown(minimum)}` : `${shown(minimum)} to ${shown(most)}`;
 }
 
-function section(title: string, schema: z.ZodType): string {
+function section(title: string, schema: typeof brokerConfigSchema | typeof nameServerConfigSchema): string {
   const heading = ["| key | environment | default | bounds | meaning |", "|---|---|---|---|---|"];
-  return [`## ${title}`, "", ...heading, ...rowsOf(z.toJSONSchema(schema, { io: "input" }) as Schema), ""].join("\n");
+  return [`## ${title}`, "", ...heading, ...rowsOf(schema.toJSONSchema({ io: "input" }) as Schema), ""].join("\n");
 }
 
 const page = [
