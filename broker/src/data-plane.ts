@@ -221,16 +221,10 @@ class LocalDataPlane implements DataPlane {
   }
 
   async describeGroup(group: GroupInfo): Promise<readonly GroupTopicStatus[]> {
-    const begun = new Map<number, QueueProgress[]>();
-    for (const shard of this.#shards.values()) {
-      for (const progress of await shardReport(shard, await this.#led(shard), group)) {
-        const known = begun.get(progress.topic);
-        if (known === undefined) begun.set(progress.topic, [progress]);
-        else known.push(progress);
-      }
-    }
+    const begun: QueueProgress[] = [];
+    for (const shard of this.#shards.values()) begun.push(...(await shardReport(shard, await this.#led(shard), group)));
     const statuses: GroupTopicStatus[] = [];
-    for (const [id, progress] of begun) {
+    for (const [id, progress] of Map.groupBy(begun, ({ topic }) => topic)) {
       const topic = this.#directory.topicById(id);
       if (topic !== undefined) statuses.push(await this.#topicStatus(topic, group, progress));
     }
@@ -281,7 +275,7 @@ class LocalDataPlane implements DataPlane {
     this.#alarm.close();
     await this.#housekeeping.stop();
     // A shard that lost its lead has told those who wait.
-    await Promise.allSettled(this.#runtimes.map((runtime) => runtime.settled()));
+    await Promise.allSettled(this.#runtimes.map(async (runtime) => runtime.settled()));
     await this.#checkpoints.takeAll();
     await this.#options.driver.close();
   }
@@ -399,8 +393,8 @@ class LocalDataPlane implements DataPlane {
   }
 
   async #topicStatus(topic: TopicInfo, group: GroupInfo, begun: readonly QueueProgress[]): Promise<GroupTopicStatus> {
-    const queues = [...begun];
-    const known = new Set(begun.map(({ queue }) => queue));
+    const queues = begun.map(({ status }) => status);
+    const known = new Set(queues.map(({ queue }) => queue));
     for (const [number, numbers] of this.#routes.queuesOf(topic)) {
       const shard = this.#shard(number);
       const led = await this.#led(shard);
@@ -408,8 +402,7 @@ class LocalDataPlane implements DataPlane {
         if (!known.has(queue)) queues.push(await unbegunQueue(shard, led, topic, group, queue));
       }
     }
-    queues.sort((a, b) => a.queue - b.queue);
-    return { topic: topic.name, queues: queues.map(({ topic: _, ...status }) => status) };
+    return { topic: topic.name, queues: queues.sort((a, b) => a.queue - b.queue) };
   }
 
   /** Runs what no caller waits for: what it throws is a bug, and ends the process. */

@@ -31,7 +31,7 @@ test("a handle comes back whole, under the key that signed it or an older one", 
 
 test("no changed character goes unnoticed", () => {
   fc.assert(
-    fc.property(handle, fc.nat(85), fc.constantFrom(..."AZaz09-_"), (each, at, letter) => {
+    fc.property(handle, fc.nat(85), fc.constantFrom("A", "Z", "a", "z", "0", "9", "-", "_"), (each, at, letter) => {
       const text = encodeReceiptHandle(each, keyOf(1));
       fc.pre(text[at] !== letter);
       const forged = text.slice(0, at) + letter + text.slice(at + 1);

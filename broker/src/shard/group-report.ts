@@ -4,7 +4,9 @@ import type { GroupTopicStatus } from "../messaging.ts";
 import type { ReadableShard } from "./receives.ts";
 import type { Led } from "./shard-runtime.ts";
 
-export type QueueProgress = GroupTopicStatus["queues"][number] & { readonly topic: number };
+type QueueStatus = GroupTopicStatus["queues"][number];
+/** A queue's status and the topic id it belongs to. */
+export type QueueProgress = { readonly topic: number; readonly status: QueueStatus };
 
 /** The progress of a group on the queues of one shard that it has begun. */
 export async function shardReport(
@@ -13,11 +15,11 @@ export async function shardReport(
   group: GroupInfo,
 ): Promise<QueueProgress[]> {
   return Promise.all(
-    groupProgress(led.state, group.id, runtime.now()).map(async (progress) => {
-      const { topic, queue, floor, nextOffset } = progress;
+    groupProgress(led.state, group.id, runtime.now()).map(async ({ topic, ...progress }) => {
+      const { queue, floor, nextOffset } = progress;
       const open = floor < nextOffset && floor >= led.state.minOf(led.state.cursorOf(group.id, topic, queue));
       const oldestUnackedAtMs = open ? await reader.messages.storedAtMs(topic, queue, floor) : undefined;
-      return { ...progress, oldestUnackedAtMs };
+      return { topic, status: { ...progress, oldestUnackedAtMs } };
     }),
   );
 }
@@ -29,11 +31,11 @@ export async function unbegunQueue(
   topic: TopicInfo,
   group: GroupInfo,
   queue: number,
-): Promise<QueueProgress> {
+): Promise<QueueStatus> {
   const row = led.state.queues.find(topic.id, queue);
   const nextOffset = row < 0 ? 0 : (led.state.queues.next[row] ?? 0);
   const floor = row < 0 ? 0 : await reader.startOffset(led, topic, group, queue);
   const oldestUnackedAtMs = floor < nextOffset ? await reader.messages.storedAtMs(topic.id, queue, floor) : undefined;
   const none = { inFlight: 0, parked: 0, startOffset: undefined };
-  return { topic: topic.id, queue, floor, nextOffset, lag: nextOffset - floor, oldestUnackedAtMs, ...none };
+  return { queue, floor, nextOffset, lag: nextOffset - floor, oldestUnackedAtMs, ...none };
 }

@@ -137,9 +137,15 @@ export class Receives {
 
   #subscription(topic: TopicInfo, group: GroupInfo): Subscription {
     let groups = this.#subscriptions.get(topic.id);
-    if (groups === undefined) this.#subscriptions.set(topic.id, (groups = new Map()));
+    if (groups === undefined) {
+      groups = new Map<number, Subscription>();
+      this.#subscriptions.set(topic.id, groups);
+    }
     let subscription = groups.get(group.id);
-    if (subscription === undefined) groups.set(group.id, (subscription = new Subscription(topic, group)));
+    if (subscription === undefined) {
+      subscription = new Subscription(topic, group);
+      groups.set(group.id, subscription);
+    }
     subscription.topic = topic;
     subscription.group = group;
     return subscription;

@@ -237,19 +237,13 @@ export class ShardRuntime implements GroupMachine {
 
   #applyRecord(record: ShardRecord, view: DataView, at: number, entry: AppliedEntry): void {
     apply(this.state, record);
-    switch (record.kind) {
-      case "message":
-        if (!entry.summary) this.#index(record.topic, record.queue, record.offset, view, at, entry);
-        this.#touched.add(record.topic);
-        break;
-      case "cursorStarted":
-        this.#touched.add(record.topic);
-        break;
-      case "logStartRaised":
-        this.#host.store.setLogStart(this.shard, this.state.logStart);
-        break;
-      default:
-        break;
+    if (record.kind === "message") {
+      if (!entry.summary) this.#index(record.topic, record.queue, record.offset, view, at, entry);
+      this.#touched.add(record.topic);
+    } else if (record.kind === "cursorStarted") {
+      this.#touched.add(record.topic);
+    } else if (record.kind === "logStartRaised") {
+      this.#host.store.setLogStart(this.shard, this.state.logStart);
     }
   }
 
