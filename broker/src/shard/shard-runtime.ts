@@ -108,19 +108,17 @@ export class ShardRuntime implements GroupMachine {
     const bytes = messages.reduce((sum, { length }, at) => sum + messageBytes(length, tags[at]?.length ?? 0), 0);
     const nowMs = this.now();
     const wallMs = this.#host.clock.wallMs();
-    let first: { offset: number; storedAtMs: number } | undefined;
-    const place = { topic, queue };
+    const first = decideSend(led.overlay, { topic, queue }, nowMs, wallMs);
+    // One sink for all of them: they share one entry.
+    const sink = this.#staging.sink(bytes);
     messages.forEach((message, at) => {
-      const stored = decideSend(led.overlay, place, nowMs, wallMs);
+      const stored = { ...first, offset: first.offset + at };
       const tag = tags[at] ?? noTag;
-      // The sink may move on only before the call's first record: all of them share one entry.
-      const sink = this.#staging.sink(first === undefined ? bytes : 0);
       writeMessage(sink, stored, message, tag, tagHash(tag));
       led.overlay.add(stored);
-      first ??= stored;
     });
     this.#group?.wake();
-    return defined(first, "a message to send");
+    return first;
   }
 
   /** Finishes the message of a handle. @throws {SaturnError} `INVALID_RECEIPT_HANDLE` */

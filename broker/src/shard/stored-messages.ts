@@ -65,8 +65,11 @@ export class StoredMessages {
 
 function readMessage(record: Uint8Array): ReadMessage {
   const { messageStart, messageEnd, tagStart, tagLength, bodyCrc, storedAtMs } = messageParts(record);
+  // A copy: the view may be overwritten after this turn. `slice` of a Buffer would be none.
+  const message = new Uint8Array(messageEnd - messageStart);
+  message.set(record.subarray(messageStart, messageEnd));
   return {
-    message: record.slice(messageStart, messageEnd),
+    message,
     bodyCrc,
     storedAtMs,
     tag: tagLength === 0 ? "" : utf8.decode(record.subarray(tagStart, tagStart + tagLength)),
