@@ -9,6 +9,11 @@ import { retrySoon, sendDurably, setHardState, setRole, waitForLeader } from "./
 export function campaign(draft: Draft): void {
   const { state } = draft;
   const { self } = state;
+  // On a slow disk another round would only outdate the vote that is being written.
+  if (state.role.kind === "candidate" && state.durableTerm < state.hardState.term) {
+    waitForLeader(draft);
+    return;
+  }
   setRole(draft, { kind: "preCandidate", votes: new Map([[self, true]]) });
   waitForLeader(draft);
   const { term } = state.hardState;

@@ -3,7 +3,7 @@ import type { ReplicaId } from "../ports.ts";
 import type { AppendAccepted, AppendRejected, Entry, HeartbeatReply } from "./messages.ts";
 import { becomeProbe, maySend, newProgress, noteAccepted, noteSent, type Progress } from "./progress.ts";
 import { quorumValue, votersOf } from "./quorum.ts";
-import { type Draft, heardByQuorumMs, type Leader, lastIndexOfTerm, termAt } from "./state.ts";
+import { type Draft, lastIndexOfTerm, nextTickMs, termAt } from "./state.ts";
 import { raftTimes } from "./times.ts";
 import { sendNow, setRole, stepDown, suspect } from "./transitions.ts";
 
@@ -90,9 +90,9 @@ export function advanceCommit(draft: Draft): void {
 }
 
 /** Steps down when no majority was heard for too long: another may lead by then (check-quorum, Raft thesis §6.2). */
-export function checkQuorum(draft: Draft, role: Leader): void {
-  const { state } = draft;
-  if (state.nowMs - heardByQuorumMs(state, role) >= raftTimes.leaderQuietMs) stepDown(draft);
+export function checkQuorum(draft: Draft): void {
+  // Compared as the due time is computed: rounded otherwise, a tick could be due for ever and change nothing.
+  if (draft.state.nowMs >= nextTickMs(draft.state)) stepDown(draft);
 }
 
 /** Sends a follower what it lacks, ahead of answers while its log is known to agree. */

@@ -119,8 +119,8 @@ export function leaseUntilMs(state: RaftState): number {
   return contact + raftTimes.leaseMs;
 }
 
-/** The time at which a majority, this leader included, was last heard. */
-export function heardByQuorumMs(state: RaftState, role: Leader): number {
+/** When a majority, this leader included, was last heard. */
+function heardByQuorumMs(state: RaftState, role: Leader): number {
   return quorumValue(state.configuration, (voter) =>
     voter === state.self ? Infinity : (role.progress.get(voter)?.heardMs ?? -Infinity),
   );

@@ -45,7 +45,7 @@ function tick(draft: Draft, { electionJitterMs, retryDelayMs }: Tick): void {
   const { state } = draft;
   state.electionJitterMs = electionJitterMs;
   state.retryDelayMs = retryDelayMs;
-  if (state.role.kind === "leader") checkQuorum(draft, state.role);
+  if (state.role.kind === "leader") checkQuorum(draft);
   else if (state.nowMs >= state.campaignAtMs) campaign(draft);
 }
 

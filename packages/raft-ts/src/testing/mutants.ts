@@ -40,12 +40,9 @@ function believeEveryLog(state: RaftState, input: Input, log: LogView): readonly
   if (input.kind !== "received") return step(state, input, log);
   const { message } = input;
   if (message.kind !== "voteRequest" && message.kind !== "preVoteRequest") return step(state, input, log);
-  const term = Math.max(message.term, state.lastTerm);
-  return step(
-    state,
-    { ...input, message: { ...message, lastIndex: 2 ** 40, lastTerm: Math.max(1, term) } as typeof message },
-    log,
-  );
+  if (state.lastTerm > message.term) return step(state, input, log);
+  const { lastIndex, lastTerm } = state;
+  return step(state, { ...input, message: { ...message, lastIndex, lastTerm } }, log);
 }
 
 function countUnsyncedEntries(state: RaftState, input: Input, log: LogView): readonly Effect[] {

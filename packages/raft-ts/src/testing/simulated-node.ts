@@ -131,7 +131,8 @@ export class SimulatedNode {
   resume(): void {
     const frozen = this.#frozen ?? [];
     this.#frozen = undefined;
-    for (const run of frozen) this.#later(0, run);
+    // In the order in which they came, as sockets and timers keep it.
+    for (const [at, run] of frozen.entries()) this.#later(at / 1_000, run);
   }
 
   receive(from: ReplicaId, message: PeerMessage): void {

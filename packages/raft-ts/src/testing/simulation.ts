@@ -35,12 +35,15 @@ export type Report = {
   readonly truncations: number;
 };
 
+/** More events than this at one instant are a loop that never lets time go on. */
+const eventsAtOnceMax = 5_000;
+
 /** In this span after the faults end, a majority must elect, answer and agree. */
 const livenessMs = 10_000;
 
 /**
  * One seeded run: size, faults and load are drawn from `seed`; every invariant is checked after every event; then faults end for a random majority,
- * which must come to serve; then one follower is cut off for a while, and must disturb nobody when it returns.
+ * which must come to serve; then one follower is cut off for a while, and must disturb nobody when it returns; then a leader goes deaf, and must be replaced.
  *
  * @throws {Violation} when an invariant is broken
  */
@@ -48,7 +51,8 @@ export async function simulate(seed: number, core: typeof step = step): Promise<
   const simulation = new Simulation(seed, core);
   await simulation.safetyPhase();
   await simulation.livenessPhase();
-  await simulation.calmPhase();
+  await simulation.outcastPhase();
+  await simulation.deafLeaderPhase();
   return simulation.report();
 }
 
@@ -168,7 +172,7 @@ class Simulation implements World {
   }
 
   /** All is well, one follower is cut off and returns: whoever leads goes on to lead (Raft thesis §9.6). */
-  async calmPhase(): Promise<void> {
+  async outcastPhase(): Promise<void> {
     if (this.nodes.length < 3) return;
     const leaders = new Set(this.groups.map((group) => this.#leader(group)?.id));
     const outcast = this.#all.find((node) => !leaders.has(node.id));
@@ -188,6 +192,18 @@ class Simulation implements World {
       );
   }
 
+  /** A leader that reaches everyone and is reached by nobody steps down, so that the others may elect (check-quorum, Raft thesis §6.2). */
+  async deafLeaderPhase(): Promise<void> {
+    const [group = 0] = this.groups;
+    const deaf = this.#leader(group);
+    if (this.nodes.length < 3 || deaf === undefined) return;
+    for (const other of this.nodes) this.#network.cut(other, deaf.id);
+    await this.#runUntil(this.nowMs + 4_000);
+    const serves = this.#all.some((node) => node !== deaf && node.group(group)?.serving === true);
+    if (!serves)
+      throw new Violation("Check-quorum (Raft thesis §6.2)", `node ${deaf.id} hears nobody and blocks its group`);
+  }
+
   report(): Report {
     return {
       seed: this.#seed,
@@ -203,8 +219,13 @@ class Simulation implements World {
     this.#queue.after(untilMs - this.nowMs, () => {
       over = true;
     });
+    let instantMs = this.nowMs;
+    let atOnce = 0;
     while (!over) {
       this.#queue.runNext();
+      atOnce = this.nowMs === instantMs ? atOnce + 1 : 0;
+      instantMs = this.nowMs;
+      if (atOnce > eventsAtOnceMax) throw new Violation("Progress", "events follow each other without time going on");
       // What the event resolved goes on before the next event, as it would in a process whose event loop is idle.
       for (let turn = 0; turn < 10; turn += 1) await undefined;
       for (const node of this.#all) node.flush();
@@ -254,7 +275,8 @@ class Simulation implements World {
         node.propose(group, `${group}-${this.#proposed}`.padEnd(this.#random.below(80), "."));
       }
     }
-    this.#queue.after(this.#random.below(2 * this.#swarm.proposeEveryMs), () => this.#client());
+    const everyMs = this.#calm ? 50 : this.#swarm.proposeEveryMs;
+    this.#queue.after(this.#random.below(2 * everyMs), () => this.#client());
   }
 
   #nemesis(): void {
@@ -265,7 +287,9 @@ class Simulation implements World {
         break;
       case "crash":
         this.#crash(node);
-        this.#queue.after(this.#random.below(2_000), () => this.#bootUnlessCalm(node));
+        this.#queue.after(this.#random.below(this.#random.below(2) === 0 ? 100 : 2_000), () =>
+          this.#bootUnlessCalm(node),
+        );
         break;
       case "powerCut":
         for (const one of this.#all) {
@@ -289,6 +313,9 @@ class Simulation implements World {
       case "split":
         this.#split();
         break;
+      case "cutAndRestart":
+        this.#cutAndRestart();
+        break;
       case "heal":
         this.#network.heal();
         break;
@@ -309,6 +336,25 @@ class Simulation implements World {
         this.#network.cut(other.id, one.id);
       }
     }
+  }
+
+  /** Someone stops to hear a leader and campaigns; those who could elect it restart, and may have forgotten whom they promised loyalty. */
+  #cutAndRestart(): void {
+    const leader = this.#leader(this.#pick(this.groups));
+    const [deaf, ...forgetful] = this.#shuffled(this.#all.filter((node) => node !== leader));
+    if (leader === undefined || deaf === undefined) return;
+    this.#network.cut(leader.id, deaf.id);
+    for (let round = 0; round < 4; round += 1) {
+      const delayMs = 700 + 300 * round + this.#random.below(200);
+      for (const node of forgetful)
+        this.#queue.after(delayMs + this.#random.below(20), () => this.#restartAtOnce(node));
+    }
+  }
+
+  #restartAtOnce(node: SimulatedNode): void {
+    if (this.#calm || !node.up) return;
+    this.#crash(node);
+    this.#queue.after(this.#random.below(60), () => this.#bootUnlessCalm(node));
   }
 
   #boot(node: SimulatedNode): void {

@@ -1,7 +1,17 @@
 import type { SeededRandom } from "@saturnmq/kit";
 import { fairWeather, type LinkWeather } from "./network.ts";
 
-export type Fault = "none" | "crash" | "powerCut" | "pause" | "cutOneWay" | "isolate" | "split" | "heal" | "slowDisk";
+export type Fault =
+  | "none"
+  | "crash"
+  | "powerCut"
+  | "pause"
+  | "cutOneWay"
+  | "isolate"
+  | "split"
+  | "cutAndRestart"
+  | "heal"
+  | "slowDisk";
 
 /** What one run is like. Not every fault is on in every run: some states are reached only where others are absent. */
 export type Swarm = {
@@ -16,7 +26,17 @@ export type Swarm = {
 
 /** How many nodes; sizes of either parity, three most of all. */
 const sizes = [1, 2, 3, 3, 3, 4, 5] as const;
-const kinds: readonly Fault[] = ["crash", "crash", "powerCut", "pause", "cutOneWay", "isolate", "split", "slowDisk"];
+const kinds: readonly Fault[] = [
+  "crash",
+  "crash",
+  "powerCut",
+  "pause",
+  "cutOneWay",
+  "isolate",
+  "split",
+  "cutAndRestart",
+  "slowDisk",
+];
 
 export function drawSwarm(random: SeededRandom): Swarm {
   const chosen = kinds.filter(() => random.below(5) < 3);
@@ -25,7 +45,8 @@ export function drawSwarm(random: SeededRandom): Swarm {
     nodes: sizes[random.below(sizes.length)] ?? 3,
     groups: 1 + random.below(3),
     safetyMs: 3_000 + random.below(5_000),
-    proposeEveryMs: 5 + random.below(60),
+    // A busy group hides faults of elections: whoever is cut off falls behind and could not win anyway.
+    proposeEveryMs: random.below(3) === 0 ? 500 + random.below(2_500) : 5 + random.below(60),
     faultEveryMs: 300 + random.below(1_200),
     // Cuts add up until they are healed, so healing is as likely as all of them.
     faults: ["none", "heal", "heal", ...chosen],
