@@ -16,8 +16,10 @@ export class GroupTable {
   readonly #checkpoints: CheckpointStore;
   readonly #sealed: Segment[] = [];
   readonly #scanned: Segment[] = [];
-  /** Groups whose entries of sealed segments end before what the state frame says: a later truncation must have cut them. */
-  readonly #missing = new Map<GroupId, { readonly from: number; readonly segment: Segment; readonly at: number }>();
+  /** Groups whose entries of sealed segments end before what the state frame says: a later truncation must have cut them. By first missing index. */
+  readonly #cut = new Map<GroupId, number>();
+  /** Groups whose first entries are freed although the state frame still names them: a later log start must lie there or above. */
+  readonly #freed = new Map<GroupId, number>();
   /** Groups of which entries were discarded while scanning: their messages are indexed in a second pass. */
   readonly truncated = new Set<GroupId>();
   #started = false;
@@ -63,15 +65,13 @@ export class GroupTable {
 
   /** Last checks, and the groups' logs as durable. */
   finish(oldestPath: string): void {
-    const hole = [...this.#missing][0];
-    if (hole !== undefined) {
-      const [group, { from }] = hole;
+    const [hole] = [...this.#cut, ...[...this.#freed].map(([group]) => [group, this.groupLog(group).terms.first])];
+    if (hole !== undefined)
       throw new CorruptionError(
         oldestPath,
         0,
-        `entries of group ${group} from ${from} on are missing: segment files were removed`,
+        `entries of group ${hole[0]} from ${hole[1]} on are missing: segment files were removed`,
       );
-    }
     for (const log of this.groups.values()) {
       log.durableLogStart = log.terms.first;
       log.markPlaced();
@@ -90,18 +90,21 @@ export class GroupTable {
   #begin(segment: Segment, at: number, state: GroupState): void {
     const log = this.groupLog(state.group);
     log.restore(state);
-    log.terms.restart(state.logStart, state.startTerm);
-    for (const { summary } of this.#sealed) {
-      const part = summary?.groups.get(state.group);
-      if (part === undefined) continue;
+    const parts = this.#sealed
+      .map(({ summary }) => summary?.groups.get(state.group))
+      .filter((part) => part !== undefined);
+    const held = parts[0]?.firstIndex ?? state.lastIndex + 1;
+    if (held > state.logStart) this.#freed.set(state.group, held);
+    // The term before the first entry held is not known yet; the log start that allowed to free brings it.
+    const before = parts.length === 0 ? state.lastTerm : 0;
+    log.terms.restart(Math.max(held, state.logStart), held > state.logStart ? before : state.startTerm);
+    for (const part of parts)
       part.terms.forEach(({ first, term }, row) => {
         const last = (part.terms[row + 1]?.first ?? part.firstIndex + part.count) - 1;
-        // A gap leaves the rest out; it is found below.
         if (first <= log.terms.last + 1) log.terms.extend(last, term);
       });
-    }
     if (log.terms.last < state.lastIndex) {
-      this.#missing.set(state.group, { from: log.terms.last + 1, segment, at });
+      this.#cut.set(state.group, log.terms.last + 1);
       log.terms.extend(state.lastIndex, state.lastTerm);
     }
     if (log.terms.last !== state.lastIndex || log.terms.lastTerm !== state.lastTerm)
@@ -115,7 +118,7 @@ export class GroupTable {
     const same =
       terms.last === state.lastIndex &&
       terms.lastTerm === state.lastTerm &&
-      terms.first === state.logStart &&
+      (terms.first === state.logStart || this.#freed.has(state.group)) &&
       hardState.term === state.hardTerm &&
       hardState.vote === state.vote;
     if (!same) throw contradiction(segment, at, state);
@@ -141,8 +144,7 @@ export class GroupTable {
         this.#truncate(log, entry.index);
         return;
       case entryKind.logStart:
-        if (entry.index <= log.terms.last + 1) log.trim(entry.index);
-        this.#forgive(log, entry.index);
+        this.#moveLogStart(segment, offset, log, entry);
         return;
       default:
         throw new CorruptionError(
@@ -157,15 +159,20 @@ export class GroupTable {
     log.truncate(index);
     this.truncated.add(log.group);
     for (const segment of [...this.#sealed, ...this.#scanned]) segment.uncover(log.group, index);
-    if ((this.#missing.get(log.group)?.from ?? 0) >= index) this.#missing.delete(log.group);
+    if ((this.#cut.get(log.group) ?? 0) >= index) this.#cut.delete(log.group);
   }
 
-  /** Entries below the log start may be missing. */
-  #forgive(log: GroupLog, logStart: number): void {
-    const missing = this.#missing.get(log.group);
-    if (missing === undefined || missing.from >= logStart) return;
-    this.#missing.delete(log.group);
-    if (logStart < log.places.first) this.#missing.set(log.group, { ...missing, from: logStart });
+  #moveLogStart(segment: Segment, offset: number, log: GroupLog, { index, term }: EntryHead): void {
+    if (index > log.terms.last + 1)
+      throw new CorruptionError(
+        segment.path,
+        offset,
+        `the log start ${index} of group ${log.group} lies beyond ${log.terms.last}`,
+      );
+    if (index < log.terms.first) return;
+    log.terms.trim(index);
+    log.terms.setTermBefore(term);
+    if ((this.#freed.get(log.group) ?? Number.POSITIVE_INFINITY) <= index) this.#freed.delete(log.group);
   }
 
   /** Messages of entries that a checkpoint covers are not applied again, so they are indexed right here. */

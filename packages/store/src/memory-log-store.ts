@@ -1,6 +1,7 @@
 import { assert, defined } from "@saturnmq/kit";
 import type { GroupId, HardState, LogView, Payload, Position, StoredEntry } from "raft-ts";
 import type { Identity, IndexRow, LogStore, QueueKey, RecordPosition, SegmentStatus } from "./ports.ts";
+import { recordAt, recordFlags, walkRecords } from "./record.ts";
 import { countRecords } from "./record-check.ts";
 import { TermRuns } from "./term-runs.ts";
 
@@ -239,7 +240,35 @@ export class MemoryLogStore implements LogStore {
     for (const [group, checkpoints] of this.#checkpoints) next.#checkpoints.set(group, checkpoints);
     for (const [group, held] of this.#durable)
       for (const groups of [next.#live, next.#durable]) groups.set(group, copyOf(held));
+    next.#indexCovered();
     return next;
+  }
+
+  /** What the newest checkpoint covers is not applied again, so its messages are indexed here, as the file store does at recovery. */
+  #indexCovered(): void {
+    for (const [group, { entries, terms }] of this.#durable) {
+      const covered = Math.min(this.#checkpoints.get(group)?.at(-1)?.index ?? 0, terms.last);
+      for (let index = terms.first; index <= covered; index += 1) {
+        const entry = entries.get(index);
+        if (entry !== undefined) this.#indexEntry(group, entry);
+      }
+    }
+  }
+
+  #indexEntry(group: GroupId, { payload, position }: MemoryEntry): void {
+    const view = new DataView(payload.bytes.buffer, payload.bytes.byteOffset, payload.bytes.byteLength);
+    walkRecords(payload, (at, length) => {
+      if ((view.getUint8(at + recordAt.flags) & recordFlags.message) === 0) return;
+      const key = {
+        group,
+        stream: view.getUint32(at + recordAt.stream, true),
+        partition: view.getUint32(at + recordAt.partition, true),
+      };
+      const offset =
+        view.getUint32(at + recordAt.offset + 4, true) * 2 ** 32 + view.getUint32(at + recordAt.offset, true);
+      const place = { segment: position.segment, offset: position.offset + at - payload.start, length };
+      this.indexMessage(key, offset, { ...place, tagHash: view.getUint32(at + recordAt.tagHash, true) });
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,9 +1,9 @@
 import type { DiskFile } from "@saturnmq/kit";
 import { Arena } from "./arena.ts";
-import { blockBytes } from "./bytes.ts";
+import { blockBytes, viewOf } from "./bytes.ts";
 import { CheckpointStore } from "./checkpoint-store.ts";
 import { FileLogStore, type StoreParts } from "./file-log-store.ts";
-import { frameHeadBytes } from "./frame.ts";
+import { frameHeadBytes, readFrameHead, sealFrameHead } from "./frame.ts";
 import { claimFolder } from "./identity.ts";
 import { Janitor } from "./janitor.ts";
 import { LogReader } from "./log-reader.ts";
@@ -11,7 +11,7 @@ import { LogWriter } from "./log-writer.ts";
 import { MessageIndex } from "./message-index.ts";
 import type { LogStoreOptions } from "./options.ts";
 import { checkpointFolder, indexFolder } from "./paths.ts";
-import type { Identity, LogStore } from "./ports.ts";
+import { CorruptionError, type Identity, type LogStore } from "./ports.ts";
 import { QueueRows } from "./queue-rows.ts";
 import { type RecoveredLog, recoverLog } from "./recovery.ts";
 import type { Segment } from "./segment.ts";
@@ -129,6 +129,8 @@ async function beginWriting(
     await makeWhole(settings, found.prepared, blockBytes);
     pool.adopt(found.prepared);
   }
+  for (const segment of found.segments)
+    if (segment.badCopy !== undefined) await mendStateFrame(settings, segment, segment.badCopy);
   const active = found.segments.at(-1);
   if (active !== undefined) {
     await makeWhole(settings, active, active.end);
@@ -163,6 +165,32 @@ async function makeWhole({ disk }: Settings, segment: Segment, end: number): Pro
     if (size < segment.size)
       await zeroFill(file, Math.max(end, Math.floor(size / blockBytes) * blockBytes), segment.size);
     await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** A state frame is there twice so that one bad copy loses nothing: it is written anew from the other before that goes bad too. */
+async function mendStateFrame(
+  { disk, logger }: Settings,
+  segment: Segment,
+  { good, bad }: { good: number; bad: number },
+): Promise<void> {
+  const file = await disk.open(segment.path, { access: "readWrite" });
+  try {
+    const bytes = new Uint8Array(Math.abs(good - bad));
+    await file.read(bytes, 0, bytes.length, good);
+    const view = viewOf(bytes);
+    const head = readFrameHead(bytes, view, 0, segment.sequence, segment.salt);
+    if (head === undefined)
+      throw new CorruptionError(segment.path, good, "the state frame cannot be read a second time");
+    sealFrameHead(bytes, view, 0, segment.salt, { ...head, copy: 1 - head.copy });
+    await file.write(bytes, 0, bytes.length, bad);
+    await file.sync();
+    logger.warn(
+      { path: segment.path, offset: bad },
+      "a copy of a state frame was corrupt and has been written anew from the other",
+    );
   } finally {
     await file.close();
   }

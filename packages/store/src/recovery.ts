@@ -197,7 +197,15 @@ class Recovery {
       (await this.#faultOf(row, reader, blockBytes, first)) === undefined
     ) {
       this.#acceptState({ segment, at: blockBytes, reader }, first);
-      return blockBytes + 2 * alignUp(first.length);
+      const second = blockBytes + alignUp(first.length);
+      const copy = await reader.head(second);
+      if (
+        copy?.copy !== 1 ||
+        copy.sequence !== first.sequence ||
+        (await reader.fault(second, copy, false)) !== undefined
+      )
+        segment.badCopy = { good: blockBytes, bad: second };
+      return second + alignUp(first.length);
     }
     const copies: { at: number; head: FrameHead }[] = [];
     await reader.scanHeads(blockBytes, (at, head) => {
@@ -206,11 +214,8 @@ class Recovery {
     for (const { at, head } of copies) {
       await reader.head(at);
       if ((await this.#faultOf(row, reader, at, head)) !== undefined) continue;
-      this.#context.logger.warn(
-        { path: segment.path, offset: blockBytes },
-        "the first copy of a state frame is corrupt; the second is used",
-      );
       this.#acceptState({ segment, at, reader }, head);
+      segment.badCopy = { good: at, bad: blockBytes };
       return at + alignUp(head.length);
     }
     await this.#stop({ segment, at: blockBytes, reader }, row, first, undefined);

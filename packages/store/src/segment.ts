@@ -21,6 +21,8 @@ export class Segment {
   /** Present once it is sealed; then `rows` is not. */
   summary: Summary | undefined;
   rows: QueueRows | undefined;
+  /** Copies of the state frame as recovery found them: the second is to be written anew from the first named. */
+  badCopy: { readonly good: number; readonly bad: number } | undefined;
   /** A good summary found on disk although the segment had to be scanned: adopted when it is sealed. */
   known: Summary | undefined;
   readonly #disk: Disk;

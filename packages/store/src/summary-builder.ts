@@ -67,11 +67,11 @@ async function walkSegment(
   visit: (reader: FrameReader, offset: number, head: FrameHead) => void | Promise<void>,
 ): Promise<void> {
   const reader = new FrameReader(source, sequence, salt, end);
-  let begun = false;
+  /** Up to here an unreadable block may be a copy of the state frame: one bad copy is what there are two for. */
+  let copiesEnd = end;
   for (let offset = blockBytes; offset < end; ) {
     const head = await reader.head(offset);
-    // One bad copy of a state frame is what there are two for.
-    if (head === undefined && !begun) {
+    if (head === undefined && offset < copiesEnd) {
       offset += blockBytes;
       continue;
     }
@@ -79,10 +79,10 @@ async function walkSegment(
     if (head === undefined || (fault !== undefined && head.kind !== frameKind.state))
       throw new CorruptionError(path, fault?.at ?? offset, fault?.detail ?? "no frame where one must be");
     if (fault === undefined) await visit(reader, offset, head);
-    begun = true;
+    if (copiesEnd === end) copiesEnd = offset + (head.copy === 0 ? 2 : 1) * alignUp(head.length);
     offset += alignUp(head.length);
   }
-  if (!begun) throw new CorruptionError(path, blockBytes, "no frame where one must be");
+  if (copiesEnd === end) throw new CorruptionError(path, blockBytes, "no frame where one must be");
 }
 
 /** What is gathered of one group. */

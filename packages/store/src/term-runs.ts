@@ -72,6 +72,20 @@ export class TermRuns {
     }
   }
 
+  /** Sets the term of the entry before the first. */
+  setTermBefore(term: number): void {
+    const before = this.#first - 1;
+    const known = this.#terms[0] ?? 0;
+    if (known === term) return;
+    // The first run goes on behind it.
+    if (this.#last >= this.#first && this.#starts[1] !== this.#first) {
+      this.#starts.splice(1, 0, this.#first);
+      this.#terms.splice(1, 0, known);
+    }
+    this.#starts[0] = before;
+    this.#terms[0] = term;
+  }
+
   /** Starts over with nothing but the knowledge that the entry at `first - 1` had `term`. */
   restart(first: number, term: number): void {
     this.#starts = [first - 1];

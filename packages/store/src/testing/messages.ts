@@ -121,10 +121,10 @@ export async function restore(store: LogStore, group: GroupId): Promise<number> 
   return count;
 }
 
-/** Reads a queue from the first offset to its end, message by message. */
-export async function readQueue(store: LogStore, key: QueueKey): Promise<readonly TestMessage[]> {
+/** Reads a queue from an offset to its end, message by message. */
+export async function readQueue(store: LogStore, key: QueueKey, first = 0): Promise<readonly TestMessage[]> {
   const messages: TestMessage[] = [];
-  for (let from = 0; ; ) {
+  for (let from = first; ; ) {
     const rows = await store.lookup(key, from, 10);
     for (const row of rows) messages.push(readMessage(await store.readRecord(row)));
     if (rows.length === 0) return messages;
