@@ -147,7 +147,7 @@ describe("startBroker", () => {
           if (status?.code === 20_000) return `m${at}`;
           return expect([42_900, 50_002]).toContain(status?.code);
         },
-        (error: { code: number }) => expect([1, 14]).toContain(error.code),
+        (error: unknown) => expect([1, 14]).toContain((error as { code: number }).code),
       ),
     );
     await Promise.race(answers);
