@@ -45,6 +45,7 @@ else
       await writeFile(ballast, Buffer.alloc(48 * 2 ** 20));
 
       const { stored, refusal } = await fill(client);
+      if (refusal.code !== 42_900) throw new Error(`${JSON.stringify(refusal)} ${server.output}`);
       expect(refusal).toMatchObject({ code: 42_900 });
       expect(refusal.message).toMatch(/disk|space|full/i);
       expect(stored.length).toBeGreaterThan(20);
