@@ -9,7 +9,7 @@ import { readAll } from "../support/consumers.ts";
 
 const patienceMs = 120_000;
 const topic = "filling";
-const diskMib = 160;
+const diskMib = 224;
 /** Small segments, so that a small disk holds several. */
 const env = { SATURNMQ_STORE_SEGMENT_BYTES: String(8 * 2 ** 20) };
 
@@ -45,7 +45,6 @@ else
       await writeFile(ballast, Buffer.alloc(48 * 2 ** 20));
 
       const { stored, refusal } = await fill(client);
-      if (refusal.code !== 42_900) throw new Error(`${JSON.stringify(refusal)} ${server.output}`);
       expect(refusal).toMatchObject({ code: 42_900 });
       expect(refusal.message).toMatch(/disk|space|full/i);
       expect(stored.length).toBeGreaterThan(20);

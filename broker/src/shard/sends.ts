@@ -59,6 +59,8 @@ export class Sends {
 
   /** The shard's next entry is on its way: the next shard takes its turn. */
   gathered(shard: number): void {
+    // With every commit: what is left of the active segment when the disk fills up must stay for acks.
+    this.refresh();
     const { shards } = this.#options;
     if (shards[this.#current]?.shard === shard) this.#current = (this.#current + 1) % shards.length;
   }
