@@ -13,9 +13,10 @@ help: ## Show this list
 
 install: $(INSTALLED) ## Install the pinned dependencies, Node 24 among them
 
-# npm removes node_modules first, the stamp with it, so a broken installation is never taken for a whole one.
+# `npm ci` would refuse a lock file in which a platform's optional binary is absent, and not every registry carries all of them. Installing
+# without saving takes the same pinned versions and integrity from the lock file and changes neither it nor package.json.
 $(INSTALLED): package-lock.json
-	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 run: $(INSTALLED) ## Start a broker and its name server, data in ./saturnmq-data (ARGS="--grpc-port 8091" passes options)

@@ -67,7 +67,7 @@ if (isAtLeast(process.versions.node, neededVersion)) {
   if (node === undefined) {
     process.stderr.write(
       `saturnmq: Node.js ${neededVersion} or newer is needed, this is ${process.versions.node}. ` +
-        "On Linux x64 and arm64 `npm ci` installs one beside SaturnMQ; elsewhere install it from nodejs.org.\n",
+        "On Linux x64 and arm64 `make install` installs one beside SaturnMQ; elsewhere install it from nodejs.org.\n",
     );
     process.exitCode = 1;
   } else {
