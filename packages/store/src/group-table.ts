@@ -156,7 +156,12 @@ export class GroupTable {
   }
 
   #truncate(log: GroupLog, index: number): void {
-    log.truncate(index);
+    // Entries of freed segments that were overwritten before they were applied.
+    if (index < log.terms.first && this.#freed.has(log.group)) {
+      log.terms.restart(index, 0);
+      log.places.restart(index);
+      this.#freed.set(log.group, index);
+    } else log.truncate(index);
     this.truncated.add(log.group);
     for (const segment of [...this.#sealed, ...this.#scanned]) segment.uncover(log.group, index);
     if ((this.#cut.get(log.group) ?? 0) >= index) this.#cut.delete(log.group);

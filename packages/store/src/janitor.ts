@@ -2,7 +2,7 @@ import { type Cancel, type Disk, DiskError, type Logger, type Timers } from "@sa
 import type { GroupId } from "raft-ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
 import type { GroupLog } from "./group-log.ts";
-import { indexFolder, summaryPath } from "./paths.ts";
+import { summaryPath } from "./paths.ts";
 import type { Segment } from "./segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import type { SegmentPool } from "./segment-pool.ts";
@@ -129,9 +129,9 @@ export class Janitor {
     const segment = segments.removeOldest();
     changed(segment);
     await segment.summary?.close();
-    await disk.remove(summaryPath(folder, segment.sequence));
-    await disk.syncFolder(indexFolder(folder));
+    // The segment first: without its summary it would have to be read whole at the next start.
     await pool.recycle(segment);
+    await disk.remove(summaryPath(folder, segment.sequence));
     logger.debug({ segment: segment.sequence }, "a segment is freed");
   }
 

@@ -59,7 +59,8 @@ export class LogReader {
 
   async replay(log: GroupLog, from: number, to: number, visit: (entry: StoredEntry) => void): Promise<void> {
     let next = from;
-    for (const segment of this.#segments) {
+    // A copy: segments that are not needed may be freed meanwhile.
+    for (const segment of [...this.#segments]) {
       const range = segment.ranges.get(log.group);
       if (range === undefined || range.last < next || next > to) continue;
       if (range.first > next) break;

@@ -10,7 +10,7 @@ import { LogReader } from "./log-reader.ts";
 import { LogWriter } from "./log-writer.ts";
 import { MessageIndex } from "./message-index.ts";
 import type { LogStoreOptions } from "./options.ts";
-import { checkpointFolder, indexFolder } from "./paths.ts";
+import { checkpointFolder, indexFolder, sequenceOf } from "./paths.ts";
 import { CorruptionError, type Identity, type LogStore } from "./ports.ts";
 import { QueueRows } from "./queue-rows.ts";
 import { type RecoveredLog, recoverLog } from "./recovery.ts";
@@ -49,8 +49,9 @@ async function openLocked(settings: Settings, identity: Identity, lock: AsyncDis
   const { disk, folder, logger, voters } = settings;
   const checkpoints = new CheckpointStore(disk, checkpointFolder(folder), logger);
   await checkpoints.open();
-  await removeLeftovers(settings);
+  await disk.makeFolder(indexFolder(folder));
   const found = await recoverLog({ disk, folder, identity, logger, checkpoints, voters });
+  await removeLeftovers(settings, found.segments);
   const pool = new SegmentPool({ ...settings, identity });
   await pool.open();
   const { lastSequence, file } = await beginWriting(settings, identity, found, pool, checkpoints);
@@ -203,11 +204,14 @@ function statesOf(groups: StoreParts["groups"], checkpoints: CheckpointStore): r
     .sort((a, b) => a.group - b.group);
 }
 
-/** Half-written summaries of an earlier life. */
-async function removeLeftovers({ disk, folder }: Settings): Promise<void> {
-  await disk.makeFolder(indexFolder(folder));
-  for (const name of await disk.list(indexFolder(folder)))
-    if (name.endsWith(".tmp")) await disk.remove(`${indexFolder(folder)}/${name}`);
+/** Summaries that an earlier life left half written, or whose segment is freed. */
+async function removeLeftovers({ disk, folder }: Settings, segments: readonly Segment[]): Promise<void> {
+  const held = new Set(segments.map(({ sequence }) => sequence));
+  for (const name of await disk.list(indexFolder(folder))) {
+    const sequence = sequenceOf(name, "sum");
+    if (name.endsWith(".tmp") || (sequence !== undefined && !held.has(sequence)))
+      await disk.remove(`${indexFolder(folder)}/${name}`);
+  }
 }
 
 function withDefaults(options: LogStoreOptions): Settings {

@@ -136,8 +136,8 @@ class Recovery {
         dense = false;
         continue;
       }
-      segment.known = opened.summary;
-      if (dense) {
+      if (!dense) segment.known = opened.summary;
+      else {
         this.#table.addSealed(segment, opened.summary);
         this.#last = opened.summary.lastSequence;
         tail += 1;

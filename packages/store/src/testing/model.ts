@@ -37,7 +37,8 @@ export class Model {
 
   /** What differs between the store's views and this; `undefined` when nothing does. */
   difference(store: LogStore): string | undefined {
-    for (const [id, { entries, logStart, hardTerm, vote }] of this.groups) {
+    for (const id of new Set([...this.groups.keys(), ...store.groups()])) {
+      const { entries, logStart, hardTerm, vote } = this.group(id);
       const view = store.view(id);
       const hard = store.hardState(id);
       if (view.lastIndex !== entries.length) return `group ${id} ends at ${view.lastIndex}, not ${entries.length}`;
