@@ -48,10 +48,11 @@ try {
 
 async function runAll(): Promise<BenchResult> {
   const machine = machineFacts(folder);
+  const store = wants("store") ? runStore() : undefined;
   const load =
     wants("send") || wants("receive") ? await runLoad() : { rssIdleBytes: Number.NaN, send: [], receive: [] };
   const restart = wants("restart") ? await runRestart() : undefined;
-  return { name, quick, machine, ...load, restart, store: wants("store") ? runStore() : undefined };
+  return { name, quick, machine, ...load, restart, store };
 }
 
 async function runLoad(): Promise<Pick<BenchResult, "rssIdleBytes" | "send" | "receive">> {
