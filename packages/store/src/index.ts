@@ -1,3 +1,4 @@
+export { type InspectLine, type InspectOptions, inspectLog } from "./inspect.ts";
 export { MemoryLogStore, type MemoryLogStoreOptions } from "./memory-log-store.ts";
 export { openLogStore } from "./open-log-store.ts";
 export type { LogStoreOptions } from "./options.ts";

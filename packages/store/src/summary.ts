@@ -95,6 +95,23 @@ export class Summary {
     return found;
   }
 
+  /** Every run of every queue. */
+  *allRuns(): Generator<{ readonly key: QueueKey; readonly run: QueueRun }> {
+    const runs = this.#runs;
+    for (let row = 0; row < runs.byteLength; row += runRowBytes) {
+      const [group, stream, partition, count] = [0, 4, 8, 12].map((field) => runs.getUint32(row + field, true)) as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      yield {
+        key: { group, stream, partition },
+        run: { firstOffset: getU64(runs, row + 16), count, rowsAt: getU64(runs, row + 24) },
+      };
+    }
+  }
+
   /** Reads part of the file; fewer bytes at its end. */
   async read(at: number, length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
