@@ -31,7 +31,7 @@ export class Workload {
   }
 
   /** One random step. Rejects when the disk fails. */
-  async step(store: LogStore, time: ManualTime): Promise<void> {
+  async step(store: LogStore, time: Pick<ManualTime, "advance">): Promise<void> {
     const dice = this.#random.below(100);
     if (dice < 8) await this.#checkpoint(store);
     else if (dice < 16) time.advance(this.#random.below(2) === 0 ? 60 : 1100);

@@ -1,0 +1,212 @@
+import { beforeAll, describe, expect, test } from "@jest/globals";
+import { defined, SeededRandom, silentLogger } from "@saturnmq/kit";
+import { ManualTime, MemoryDisk } from "@saturnmq/kit/testing";
+import { viewOf } from "./bytes.ts";
+import { type InspectLine, inspectLog } from "./inspect.ts";
+import { openLogStore } from "./open-log-store.ts";
+import { CorruptionError, type LogStore } from "./ports.ts";
+import { restore } from "./testing/messages.ts";
+import type { Model } from "./testing/model.ts";
+import { Workload } from "./testing/workload.ts";
+
+/** The whole of it, every byte, when the nightly run asks for it; a seeded sample otherwise. */
+const everyByte = process.env["SATURNMQ_NIGHTLY"] === "1";
+const sampleSize = 250;
+
+function open(disk: MemoryDisk): Promise<LogStore> {
+  const time = new ManualTime();
+  return openLogStore({
+    disk,
+    folder: "data",
+    clusterId: "c",
+    replicaId: 1,
+    clock: time,
+    timers: time,
+    random: new SeededRandom(9),
+    logger: silentLogger,
+    segmentBytes: 106_496,
+    cacheBytes: 327_680,
+    maxEntryBytes: 24_576,
+    reserveBytes: 0,
+  });
+}
+
+/** A folder with sealed segments, checkpoints and an active segment whose last frame no seal follows. */
+type Sample = {
+  readonly disk: MemoryDisk;
+  readonly acknowledged: Model;
+  readonly beforeLast: Model;
+  readonly lastFrame: Place;
+};
+type Place = { readonly path: string; readonly from: number; readonly to: number };
+
+async function makeSample(): Promise<Sample> {
+  const disk = new MemoryDisk();
+  const time = new ManualTime();
+  const work = new Workload(4);
+  const store = await open(disk);
+  while (store.segments().length < 4) await work.step(store, time);
+  for (let step = 0; step < 20; step += 1) await work.step(store, time);
+  const beforeLast = work.acknowledged.copy();
+  const size = active(disk).to;
+  // One more frame, with messages, that is the last.
+  while (active(disk).to === size) await work.step(store, { advance: () => undefined });
+  disk.killProcesses();
+  return { disk, acknowledged: work.acknowledged, beforeLast, lastFrame: active(disk) };
+}
+
+/** Where the newest frame lies: found by its sequence number, without the code under test. */
+function active(disk: MemoryDisk): Place {
+  let newest = { path: "", from: 0, to: 0, sequence: -1 };
+  for (const path of disk.paths().filter((name) => /\d{12}\.seg$/.test(name))) {
+    const bytes = disk.content(path);
+    const view = viewOf(bytes);
+    for (let from = 4096; from < bytes.length; from += 4096) {
+      const sequence = view.getUint32(from, true) === 0x31_46_51_53 ? view.getUint32(from + 24, true) : -1;
+      if (sequence > newest.sequence) newest = { path, from, to: from + view.getUint32(from + 8, true), sequence };
+    }
+  }
+  return newest;
+}
+
+/** Opens what is left and reads everything. @returns how it ended: right to the last, right but for the last frame, or a clear refusal */
+async function outcome(sample: Sample, disk: MemoryDisk): Promise<"whole" | "cut" | "refused"> {
+  let store: LogStore | undefined;
+  try {
+    store = await open(disk);
+    const cut = sample.acknowledged.difference(store) !== undefined;
+    if (cut) expect(sample.beforeLast.difference(store)).toBeUndefined();
+    for (const group of store.groups()) {
+      const found = await store.readCheckpoint(group);
+      if (found) expect(Buffer.from(found.bytes).toString()).toBe(`group ${group} at ${found.index}`);
+      await restore(store, group);
+    }
+    await (cut ? sample.beforeLast : sample.acknowledged).expectContent(store);
+    return cut ? "cut" : "whole";
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error;
+    expect(disk.paths().some((path) => error.file === path) || error.message.includes("missing")).toBe(true);
+    expect(error.offset).toBeGreaterThanOrEqual(0);
+    return "refused";
+  } finally {
+    await store?.[Symbol.asyncDispose]();
+  }
+}
+
+describe("damage", () => {
+  let sample: Sample;
+  beforeAll(async () => {
+    sample = await makeSample();
+  });
+
+  test("an undamaged folder opens whole and is found sound", async () => {
+    expect(await outcome(sample, sample.disk.copy())).toBe("whole");
+    const found = await collect(sample.disk, true);
+    expect(found.filter(({ kind }) => kind === "damage" || kind === "tornTail")).toEqual([]);
+    expect(found.filter(({ kind }) => kind === "segment").length).toBeGreaterThanOrEqual(4);
+    expect(found.some((line) => line.kind === "segment" && line.sealed)).toBe(true);
+    expect(found.some(({ kind }) => kind === "checkpoint")).toBe(true);
+  });
+
+  test("the last file cut at every byte of its last frame: the acknowledged prefix, without that frame", async () => {
+    const { path, from, to } = sample.lastFrame;
+    const step = everyByte ? 1 : Math.max(1, Math.floor((to - from) / 60));
+    for (let length = from; length <= to; length += step) {
+      const disk = sample.disk.copy();
+      disk.plant(path, disk.content(path).subarray(0, length).slice());
+      expect([length, await outcome(sample, disk)]).toEqual([length, "cut"]);
+    }
+    const disk = sample.disk.copy();
+    disk.plant(path, disk.content(path).subarray(0, to).slice());
+    expect(await outcome(sample, disk)).toBe("whole");
+  }, 60_000);
+
+  test(
+    "any byte flipped: the acknowledged prefix or a refusal with file and offset, never a wrong message",
+    async () => {
+      const outcomes = { whole: 0, cut: 0, refused: 0 };
+      for (const { path, byte, bit } of flips(sample)) {
+        const disk = sample.disk.copy();
+        disk.flipBit(path, byte, bit);
+        const inLast = path === sample.lastFrame.path && byte >= sample.lastFrame.from && byte < sample.lastFrame.to;
+        try {
+          const result = await outcome(sample, disk);
+          outcomes[result] += 1;
+          // Only what nobody was told to be durable may be cut.
+          if (result === "cut") expect({ path, byte, bit, inLast }).toEqual({ path, byte, bit, inLast: true });
+        } catch (error) {
+          throw new Error(`${path} byte ${byte} bit ${bit}`, { cause: error });
+        }
+      }
+      expect(outcomes.refused).toBeGreaterThan(0);
+      expect(outcomes.cut).toBeGreaterThan(0);
+    },
+    everyByte ? 7_200_000 : 60_000,
+  );
+
+  test("verification names the file and the place of a flipped bit in everything that is used", async () => {
+    const random = new SeededRandom(3);
+    for (const path of sample.disk.paths().filter((name) => !name.includes("spare"))) {
+      const content = sample.disk.content(path);
+      // Inside the first frame behind the header and the state frames there is no padding to hit.
+      const byte = path.endsWith(".seg") ? 4096 + random.below(80) : random.below(Math.min(content.length, 40));
+      if (path.endsWith(".seg") && content.subarray(4096, 4100).every((value) => value === 0)) continue;
+      const disk = sample.disk.copy();
+      disk.flipBit(path, byte, random.below(8));
+      const damage = (await collect(disk, true)).filter(({ kind }) => kind === "damage" || kind === "tornTail");
+      const files = damage.map((line) => ("file" in line ? line.file : ""));
+      expect([path, byte, files.includes(path)]).toEqual([path, byte, true]);
+    }
+  });
+
+  test("a summary that is lost or bad is rebuilt from its segment", async () => {
+    const paths = sample.disk.paths().filter((path) => path.endsWith(".sum"));
+    expect(paths.length).toBeGreaterThan(0);
+    for (const path of paths) {
+      const disk = sample.disk.copy();
+      disk.plant(path, undefined);
+      expect(await outcome(sample, disk)).toBe("whole");
+      expect(disk.content(path)).toEqual(sample.disk.content(path));
+    }
+  });
+
+  test("a missing segment, identity or checkpoint that is needed is a refusal", async () => {
+    const segments = sample.disk.paths().filter((path) => /\d{12}\.seg$/.test(path));
+    for (const path of [defined(segments[0], "a segment"), defined(segments[1], "a segment"), "data/identity"]) {
+      const disk = sample.disk.copy();
+      disk.plant(path, undefined);
+      expect(await outcome(sample, disk)).toBe("refused");
+    }
+  });
+});
+
+async function collect(disk: MemoryDisk, verify: boolean): Promise<readonly InspectLine[]> {
+  const found: InspectLine[] = [];
+  for await (const line of inspectLog(disk, "data", { verify })) found.push(line);
+  return found;
+}
+
+/** Every byte of every file with a bit each, or a seeded sample that favours what is densely packed. */
+function* flips(sample: Sample): Generator<{ path: string; byte: number; bit: number }> {
+  const random = new SeededRandom(77);
+  const paths = sample.disk.paths();
+  if (everyByte) {
+    for (const path of paths)
+      for (let byte = 0; byte < sample.disk.content(path).length; byte += 1) yield { path, byte, bit: random.below(8) };
+    return;
+  }
+  const { path, from, to } = sample.lastFrame;
+  for (let row = 0; row < sampleSize / 5; row += 1)
+    yield { path, byte: from + random.below(to - from), bit: random.below(8) };
+  for (const path of paths.filter((name) => !name.includes("spare")))
+    for (let row = 0; row < sampleSize / 10; row += 1) {
+      const used = sample.disk.content(path).length;
+      const byte =
+        row % 3 === 0
+          ? random.below(Math.min(used, 100))
+          : row % 3 === 1
+            ? Math.min(used - 1, 4096 + random.below(200))
+            : random.below(used);
+      yield { path, byte, bit: random.below(8) };
+    }
+}
