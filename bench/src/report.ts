@@ -21,9 +21,8 @@ export function renderReport(result: BenchResult): string {
   return [
     `# ${result.name}, ${result.machine.date.slice(0, 10)}${result.quick ? " (quick: short spans, no claims)" : ""}`,
     renderMachine(result.machine),
-    renderSend(result.send),
-    renderReceive(result.receive),
-    renderMemory(result),
+    ...(result.send.length === 0 ? [] : [renderSend(result.send), renderMemory(result)]),
+    ...(result.receive.length === 0 ? [] : [renderReceive(result.receive)]),
     ...(result.restart === undefined ? [] : [renderRestart(result.restart)]),
     ...(result.store === undefined ? [] : [`## Store alone\n\n${result.store.trim()}`]),
     "",
