@@ -4,13 +4,13 @@
  * Rounds of all four are interleaved in one run on one file system; each figure is the median of its rounds.
  */
 import { randomInt } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { availableParallelism, cpus, release } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { silentLogger } from "@saturnmq/kit";
 import { crc32, nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
 import { type LogStore, openLogStore, RecordBatch } from "@saturnmq/store";
+import { machineFacts } from "./machine.ts";
 
 const kib = 1024;
 const mib = 1024 * kib;
@@ -29,12 +29,6 @@ const rounds = Number(values.rounds);
 const roundMs = 1000 * Number(values.seconds);
 const folder = mkdtempSync(join(values.folder, "saturnmq-bench-"));
 
-try {
-  await main();
-} finally {
-  rmSync(folder, { recursive: true, force: true });
-}
-
 async function main(): Promise<void> {
   const disk = nodeDisk();
   await using store = await openLogStore({
@@ -51,7 +45,8 @@ async function main(): Promise<void> {
   const writer = new StoreWriter(store);
   const small: Pair = { bare: [], store: [] };
   const large: Pair = { bare: [], store: [] };
-  await writer.commits(1, roundMs);
+  // Until segments are recycled ones, as in a log that has reached its bound.
+  for (const _ of [1, 2]) await writer.commits(groupRecords, 2 * roundMs);
   for (let round = 0; round < rounds; round += 1) {
     small.bare.push(await yardstick.loop(4 * kib, roundMs));
     small.store.push(await writer.commits(1, roundMs));
@@ -186,17 +181,12 @@ function median(values: readonly number[]): number {
 }
 
 function machine(): string {
-  const mounts = readFileSync("/proc/self/mounts", "utf8")
-    .split("\n")
-    .map((line) => line.split(" "));
-  const holding = mounts.filter(([, point = "-"]) => `${folder}/`.startsWith(point === "/" ? "/" : `${point}/`));
-  const fileSystem = holding.sort((a, b) => (b[1]?.length ?? 0) - (a[1]?.length ?? 0))[0]?.[2] ?? "unknown";
-  const facts = [
-    `${cpus()[0]?.model ?? "unknown CPU"}, ${availableParallelism()} cores`,
-    `Linux ${release()}`,
-    fileSystem,
-    `Node ${process.versions.node}`,
-    `${rounds} rounds of ${roundMs / 1000} s each, interleaved`,
-  ];
-  return facts.join("; ");
+  const { cpu, cores, memoryGiB, kernel, fileSystem, node, date } = machineFacts(folder);
+  return `${cpu}, ${cores} cores, ${memoryGiB} GiB; ${kernel}; ${fileSystem}; Node ${node}; ${rounds} rounds of ${roundMs / 1000} s each, interleaved; ${date}`;
+}
+
+try {
+  await main();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
 }
