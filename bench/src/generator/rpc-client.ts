@@ -199,7 +199,10 @@ export class RpcClient {
   }
 
   #ended(stream: number): void {
-    const fields = this.#calls.get(stream)?.fields;
+    const call = this.#calls.get(stream);
+    // Our half of a stream that stays open would keep the server's connection from closing.
+    if (call?.endsAfterUnsent === false) this.#connection.write(frame(frameType.reset, 0, stream, cancel));
+    const fields = call?.fields;
     const status = fields?.get("grpc-status");
     if (status === undefined) {
       const reason = `the stream ended without a gRPC status, HTTP status ${fields?.get(":status") ?? "absent"}`;
@@ -215,6 +218,12 @@ export class RpcClient {
     this.#calls.delete(stream);
     clearTimeout(call.deadline);
     call.resolve({ messages: call.messages, end });
+    this.#closeWhenDrained();
+  }
+
+  /** The server that sent GOAWAY waits for us to go (RFC 9113, 6.8). */
+  #closeWhenDrained(): void {
+    if (this.#goAwayAfter < windowMax && this.#calls.size === 0) this.#connection.close();
   }
 
   #giveUp(stream: number, timeoutMs: number): void {
@@ -228,6 +237,7 @@ export class RpcClient {
       if (stream > lastStream)
         this.#finish(stream, { kind: "notProcessed", reason: `the server is going away ${debug}` });
     }
+    this.#closeWhenDrained();
   }
 
   #close(reason: Error): void {
