@@ -46,7 +46,7 @@ async function main(): Promise<void> {
   const small: Pair = { bare: [], store: [] };
   const large: Pair = { bare: [], store: [] };
   // Until segments are recycled ones, as in a log that has reached its bound.
-  for (const _ of [1, 2]) await writer.commits(groupRecords, 2 * roundMs);
+  for (let round = 0; round < 2; round += 1) await writer.commits(groupRecords, 2 * roundMs);
   for (let round = 0; round < rounds; round += 1) {
     small.bare.push(await yardstick.loop(4 * kib, roundMs));
     small.store.push(await writer.commits(1, roundMs));
@@ -143,7 +143,7 @@ class StoreWriter {
     const { lastIndex } = this.#store.view(0);
     this.#store.setLogStart(0, lastIndex);
     await this.#store.commit();
-    for (const _ of [1, 2]) await this.#store.writeCheckpoint(0, lastIndex, 1, []);
+    for (let copy = 0; copy < 2; copy += 1) await this.#store.writeCheckpoint(0, lastIndex, 1, []);
     const done = (): boolean => this.#store.segments().length === 1;
     for (let wait = 0; wait < 200 && !done(); wait += 1) await new Promise((resolve) => setTimeout(resolve, 10));
   }

@@ -314,7 +314,7 @@ export function describeLogStore(name: string, start: () => Promise<StoreHarness
       await fill([0], 4);
       store.setLogStart(0, store.view(0).lastIndex);
       await store.commit();
-      for (const _ of [1, 2]) await store.writeCheckpoint(0, store.view(0).lastIndex, 1, []);
+      for (let copy = 0; copy < 2; copy += 1) await store.writeCheckpoint(0, store.view(0).lastIndex, 1, []);
       await until(() => (store.segments()[0]?.segment ?? 0) > 1);
       store = await harness.restart();
       expect(store.hardState(7)).toEqual({ term: 5, vote: 3 });
