@@ -333,6 +333,17 @@ describe("ReceiveMessage", () => {
     expect(messaging.givenBack.map(({ receiptHandle }) => receiptHandle)).toEqual(["handle-1", "handle-2"]);
   });
 
+  test("a message that cannot be delivered ends the call, once its status is out", async () => {
+    await ask("SendMessage", { messages: [message(), message()] });
+    Object.assign(defined(messaging.stored[1], "message"), { message: Buffer.from("no message at all") });
+    const call = new FakeCall();
+    const replies = await receive({}, call);
+    expect(replies.map(content)).toEqual(["status", "message"]);
+    expect(call.ended).toMatchObject({ code: "INTERNAL_SERVER_ERROR" });
+    expect(messaging.givenBack).toHaveLength(1);
+    expect(errors).toEqual(["a delivery failed on a bug"]);
+  });
+
   test("a waiting receive ends at once, empty, when the broker stops or the client goes", async () => {
     const startedMs = performance.now();
     const waiting = receive({});

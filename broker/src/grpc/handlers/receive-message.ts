@@ -1,4 +1,4 @@
-import { SaturnError } from "@saturnmq/kit";
+import { defined, SaturnError } from "@saturnmq/kit";
 import { bodyDigest, deliverySize, storedBody, v2, writeDelivery } from "@saturnmq/wire";
 import type { Delivery, ReceiveRequest } from "../../messaging.ts";
 import type { ServerStreamingMethod, StreamingCall } from "../transport/service.ts";
@@ -11,10 +11,12 @@ import type { Room } from "./room.ts";
 import { ok, okCode, refusal, type Status } from "./status.ts";
 import { parseTagFilter } from "./tag-filter.ts";
 
+const rpc = "ReceiveMessage";
+
 /** Hands out messages, waiting for some: first the status, then the messages, then the time of sending. */
 export function receiveMessage(room: Room, renewals: Renewals): ServerStreamingMethod {
   return streaming(
-    "ReceiveMessage",
+    rpc,
     room,
     v2.ReceiveMessageRequest,
     (status, call) => refuse(status, call, room),
@@ -85,17 +87,22 @@ async function held<T>(room: Room, call: StreamingCall, wait: (signal: AbortSign
 
 /** Writes what was leased, and answers how many; the rest, which the client is not there for any more, is given back. */
 async function deliver(room: Room, call: StreamingCall, deliveries: readonly Delivery[]): Promise<number> {
-  const { language } = call.client;
-  if (!call.gone) call.write(okReply);
-  for (const [at, delivery] of deliveries.entries()) {
-    if (call.gone) {
-      room.messaging.giveBack(deliveries.slice(at));
-      return at;
+  let written = 0;
+  try {
+    call.write(okReply);
+    for (; written < deliveries.length && !call.gone; written += 1) {
+      const delivery = defined(deliveries[written], "delivery");
+      const reply = deliveryReply(delivery, call.client.language, room.storeHost());
+      if (!call.write(reply)) await call.drained();
     }
-    if (!call.write(deliveryReply(delivery, language, room.storeHost()))) await call.drained();
+    call.write(timeReply(room));
+  } catch (err) {
+    // The status is out and says OK: only the end of the call itself can still tell.
+    room.log.error({ err, rpc }, "a delivery failed on a bug");
+    call.end({ code: "INTERNAL_SERVER_ERROR", message: "the broker failed; its log has the reason" });
   }
-  call.write(timeReply(room));
-  return deliveries.length;
+  if (written < deliveries.length) room.messaging.giveBack(deliveries.slice(written));
+  return written;
 }
 
 function deliveryReply(delivery: Delivery, language: string, storeHost: string): Uint8Array {
