@@ -237,11 +237,13 @@ class LocalDataPlane implements DataPlane {
     const row = state.queues.find(topic.id, queue);
     const [min, next] = row < 0 ? [0, 0] : [state.queues.min[row] ?? 0, state.queues.next[row] ?? 0];
     if (queue >= topic.queues || offset < min || offset >= next) {
+      const place = `queue ${queue} of topic ${topic.name}`;
+      const held = next > min ? `holds offsets ${min} to ${next - 1}, not ${offset}` : "holds nothing";
       throw new SaturnError(
         "OFFSET_NOT_FOUND",
         queue >= topic.queues
           ? `topic ${topic.name} has queues 0 to ${topic.queues - 1}, no queue ${queue}`
-          : `queue ${queue} of topic ${topic.name} holds offsets ${min} to ${next - 1}, not ${offset}`,
+          : `${place} ${held}`,
       );
     }
     const { message, bodyCrc, storedAtMs } = await shard.reader.messages.one(topic.id, queue, offset);
