@@ -48,7 +48,7 @@ export class FakeServer implements AsyncDisposable {
       ReceiveMessage: grpcMethod<v2.ReceiveMessageRequest, v2.ReceiveMessageResponse>(ReceiveMessage),
       AckMessage: grpcMethod<v2.AckMessageRequest, v2.AckMessageResponse>(AckMessage),
     };
-    server.addService(methods as unknown as ServiceDefinition, {
+    server.addService(methods, {
       QueryRoute: unary((answers.route ?? (() => ({ status: ok }))) as (request: unknown) => unknown),
       SendMessage: unary((answers.send ?? unknownCall) as (request: unknown) => unknown),
       ReceiveMessage: streaming((answers.receive ?? unknownCall) as (request: unknown) => readonly unknown[]),
