@@ -9,7 +9,7 @@ import { encodeSegmentHeader } from "./segment-header.ts";
 const fillBytes = 1024 * 1024;
 const fillsPerSync = 4;
 /** Freed files kept for later beside the one that is ready. */
-const sparesKept = 2;
+const sparesKept = 4;
 /** Pause before the next attempt to make a segment on a full disk. */
 const retryMs = 1000;
 

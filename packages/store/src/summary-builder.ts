@@ -132,6 +132,7 @@ class SummaryBuilder {
   /** By group, stream, partition; the newest run of each. */
   readonly #current = new Map<string, RunPart>();
   readonly #runs: RunPart[] = [];
+  #lastRun: RunPart | undefined;
   #at = blockBytes;
   #lastSequence = 0;
   #lastWriteMs = 0;
@@ -208,12 +209,14 @@ class SummaryBuilder {
     const bodyEnd = bodyStart + view.getUint32(at + recordAt.bodyLength, true);
     part.buffer.set(bytes.subarray(at, at + bodyStart), part.used);
     part.used += bodyStart;
-    part.buffer.set(bytes.subarray(at + bodyEnd, at + length), part.used);
-    part.used += length - bodyEnd;
+    if (bodyEnd < length) {
+      part.buffer.set(bytes.subarray(at + bodyEnd, at + length), part.used);
+      part.used += length - bodyEnd;
+    }
     if ((view.getUint8(at + recordAt.flags) & recordFlags.message) !== 0) {
       const stream = view.getUint32(at + recordAt.stream, true);
       const partition = view.getUint32(at + recordAt.partition, true);
-      const run = this.#runOf({ group: part.group, stream, partition }, getU64(view, at + recordAt.offset));
+      const run = this.#runOf(part.group, stream, partition, getU64(view, at + recordAt.offset));
       run.rows.push(offset, length, view.getUint32(at + recordAt.tagHash, true));
     }
     return length;
@@ -239,14 +242,21 @@ class SummaryBuilder {
     return part;
   }
 
-  #runOf(key: QueueKey, offset: number): RunPart {
-    const name = `${key.group}/${key.stream}/${key.partition}`;
+  /** The run that the message continues, or a new one. Messages of one queue often follow each other. */
+  #runOf(group: GroupId, stream: number, partition: number, offset: number): RunPart {
+    const last = this.#lastRun;
+    if (last !== undefined && continues(last, offset)) {
+      const { key } = last;
+      if (key.partition === partition && key.stream === stream && key.group === group) return last;
+    }
+    const name = `${group}/${stream}/${partition}`;
     let run = this.#current.get(name);
-    if (run === undefined || run.firstOffset + run.rows.length / 3 !== offset) {
-      run = { key, firstOffset: offset, rows: [] };
+    if (run === undefined || !continues(run, offset)) {
+      run = { key: { group, stream, partition }, firstOffset: offset, rows: [] };
       this.#current.set(name, run);
       this.#runs.push(run);
     }
+    this.#lastRun = run;
     return run;
   }
 
@@ -366,6 +376,10 @@ function reserve(part: GroupPart, bytes: number): void {
   const grown = new Uint8Array(Math.max(2 * part.buffer.length, part.used + bytes));
   grown.set(part.buffer.subarray(0, part.used));
   part.buffer = grown;
+}
+
+function continues(run: RunPart, offset: number): boolean {
+  return run.firstOffset + run.rows.length / 3 === offset;
 }
 
 function compareKeys(a: QueueKey, b: QueueKey): number {
