@@ -37,6 +37,8 @@ const producerCount = 12;
 const largestBodyBytes = 4_096;
 /** A round's load lasts from the shortest to the longest, milliseconds. */
 const loadMs = { shortest: 100, longest: 1_200 };
+/** Small segments, so that kills also meet their sealing, their summaries and the beginning of the next. */
+const env = { SATURNMQ_STORE_SEGMENT_BYTES: String(2 * 2 ** 20) };
 /** One round in so many is killed while it starts, instead of under load. */
 const killStartEvery = 5;
 
@@ -52,7 +54,7 @@ export async function runKill9({ rounds, seed }: Kill9Options): Promise<Kill9Rep
   const producers = new Producers({ topic, count: producerCount, bodies });
   const consumer = new AckingConsumer({ topic, group: "during" });
   const restartMs: number[] = [];
-  const options = { dataFolder, grpcPort, httpPort };
+  const options = { dataFolder, grpcPort, httpPort, env };
   await createTopic(options);
   for (let round = 1; round <= rounds; round += 1) {
     if (round % killStartEvery === 0) await killWhileStarting(options, random.below(400));
@@ -81,7 +83,12 @@ export async function runKill9({ rounds, seed }: Kill9Options): Promise<Kill9Rep
   };
 }
 
-type ServerOptions = { readonly dataFolder: string; readonly grpcPort: number; readonly httpPort: number };
+type ServerOptions = {
+  readonly dataFolder: string;
+  readonly grpcPort: number;
+  readonly httpPort: number;
+  readonly env: Readonly<Record<string, string>>;
+};
 type Load = { run(address: Address, signal: AbortSignal): Promise<void> };
 
 async function createTopic(options: ServerOptions): Promise<void> {
