@@ -210,7 +210,8 @@ function addCluster(program: Command, io: Io): void {
 function addLog(program: Command, io: Io): void {
   const log = add(program, "log", "look at data folders");
   add(log, "inspect <folder>", "print what a data folder holds; nothing is changed, and no server is asked")
-    .option("--verify", "read everything and check every checksum")
+    .option("--verify", "check bodies, summaries and the contents of checkpoints too")
+    .option("--frames", "show every frame of the log")
     .action(async (folder: string, _options: object, command: Command) => {
       const { logInspect } = await import("./commands/log.ts");
       await logInspect(io, folder, command.optsWithGlobals<InspectOptions>());

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -46,6 +46,18 @@ async function outcomeOf(child: ChildProcess): Promise<Outcome> {
   });
   const [code] = (await once(child, "close")) as [number | null];
   return { code, out, err };
+}
+
+/** Damages a file at the first place that holds `text`. */
+async function flipByte(path: string, text: string): Promise<void> {
+  const file = await open(path, "r+");
+  try {
+    const place = (await file.readFile()).indexOf(text);
+    expect(place).toBeGreaterThan(0);
+    await file.write("!", place);
+  } finally {
+    await file.close();
+  }
 }
 
 /** What a command printed as JSON. */
@@ -196,6 +208,39 @@ describe("saturnmq dev", () => {
         expect(await second.cli("group", "list")).toContain("readers");
         const clusterOf = (text: string) => (JSON.parse(text) as { clusterId: string }).clusterId;
         expect(clusterOf(await second.cli("cluster", "describe", "--output", "json"))).toBe(clusterOf(before));
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+    patienceMs,
+  );
+
+  test(
+    "leaves a data folder that can be inspected, and a flipped bit in it is found",
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), "saturnmq-cli-"));
+      try {
+        const first = await DevServer.start({ dataFolder: folder });
+        await first.cli("topic", "create", "seen", "--queues", "1");
+        const producer = start(["produce", "seen", "--endpoint", first.endpoint]);
+        producer.stdin?.end("needle in the log\n");
+        expect((await outcomeOf(producer)).code).toBe(0);
+        await first.terminate();
+        const inspect = ["log", "inspect", folder, "--verify"];
+        const sound = await saturnmq([...inspect, "--output", "json"]);
+        expect(sound).toMatchObject({ code: 0, err: "" });
+        const lines = sound.out
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line) as { kind: string; folder: string });
+        const totals = lines.filter(({ kind }) => kind === "total");
+        expect(totals).toMatchObject([{ folder: join(folder, "nameserver") }, { messages: 1, damaged: 0 }]);
+        await flipByte(join(folder, "broker", "log", "000000000001.seg"), "needle");
+        const damaged = await saturnmq(inspect);
+        expect(damaged.code).toBe(1);
+        expect(damaged.out).toMatch(/DAMAGE in .*000000000001\.seg at byte \d+/);
+        expect(damaged.err).toContain("1 place is damaged");
+        expect((await saturnmq(["log", "inspect", join(folder, "tls")])).code).toBe(3);
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
