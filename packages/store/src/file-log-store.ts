@@ -197,6 +197,8 @@ export class FileLogStore implements LogStore {
 
   async #close(): Promise<void> {
     const { writer, janitor, pool, segments, lock } = this.#parts;
+    // A commit that waits for room on a full disk would wait for ever.
+    if (pool.full) await pool.close();
     await writer.close();
     await janitor.close();
     await pool.close();

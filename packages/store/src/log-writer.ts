@@ -57,6 +57,7 @@ export class LogWriter {
   #end: number;
   #durable: number;
   #committing = false;
+  #inFlight: Promise<void> | undefined;
   /** The last frame on disk is a seal. */
   #sealed: boolean;
   #sealing: Promise<void> | undefined;
@@ -105,7 +106,9 @@ export class LogWriter {
     assert(!this.#committing, "one commit is in flight at a time");
     if (this.#context.stage.empty) return Promise.resolve();
     this.#committing = true;
-    return this.#write(this.#place());
+    const written = this.#write(this.#place());
+    this.#inFlight = written;
+    return written;
   }
 
   /** Records that all before is durable, unless the last frame says so already. */
@@ -120,8 +123,11 @@ export class LogWriter {
     await this.#sealing;
   }
 
+  /** Waits for the commit under way, seals, and refuses everything from then on. What is only staged is dropped. */
   async close(): Promise<void> {
     this.#sealTimer?.();
+    // Its caller hears of a failure.
+    await this.#inFlight?.catch(() => undefined);
     if (this.#failure === undefined) {
       await this.#sealing;
       await this.seal();

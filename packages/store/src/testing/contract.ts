@@ -328,6 +328,16 @@ export function describeLogStore(name: string, start: () => Promise<StoreHarness
       expect(store.identity).toEqual({ clusterId, replicaId, incarnation: incarnation + 2 });
     });
 
+    test("closing waits for the commit under way", async () => {
+      driver.stage(0, 3, 500);
+      const committed = store.commit();
+      await store[Symbol.asyncDispose]();
+      await committed;
+      store = await harness.restart();
+      expect(store.view(0).lastIndex).toBe(1);
+      expect(recordsOf(await store.read(0, 1))).toHaveLength(3);
+    });
+
     test("a closed one refuses to write", async () => {
       await driver.write(0, 1, 10);
       await store[Symbol.asyncDispose]();
