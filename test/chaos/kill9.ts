@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Address, DevServer, freePort } from "@saturnmq/bench";
 import { SeededRandom } from "@saturnmq/kit";
 import { AckingConsumer, readAll } from "../support/consumers.ts";
@@ -99,17 +100,23 @@ async function createTopic(options: ServerOptions): Promise<void> {
 
 async function killWhileStarting(options: ServerOptions, afterMs: number): Promise<void> {
   const server = await DevServer.launch(options);
-  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  await sleep(afterMs);
   await server.crash();
 }
 
 async function loadAndKill(server: DevServer, afterMs: number, loads: readonly Load[]): Promise<void> {
   const ended = new AbortController();
-  const running = Promise.all(loads.map((load) => load.run(addressOf(server), ended.signal)));
-  await Promise.race([running, new Promise((resolve) => setTimeout(resolve, afterMs))]);
+  let killed = false;
+  const running = loads.map((load) =>
+    load.run(addressOf(server), ended.signal).catch((error: unknown) => {
+      if (!killed) throw error; // A kill that came while it still connected leaves it nothing to do.
+    }),
+  );
+  await Promise.race([Promise.all(running), sleep(afterMs)]);
+  killed = true;
   await server.crash();
   ended.abort();
-  await running;
+  await Promise.all(running);
 }
 
 function addressOf(server: DevServer): Address {
