@@ -24,7 +24,7 @@ export function nodeDisk(): Disk {
 }
 
 /** The system's error as ours. */
-export function toDiskError(error: unknown, path: string, detail: string): DiskError {
+function toDiskError(error: unknown, path: string, detail: string): DiskError {
   const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
   const ours: DiskErrorCode = codes[code] ?? "io";
   return new DiskError(ours, path, code === "" ? detail : `${detail} (${code})`, { cause: error });

@@ -1,5 +1,4 @@
 export { crc32 } from "./crc32.ts";
-export { lockFolder } from "./folder-lock.ts";
 export { nodeDisk } from "./node-disk.ts";
 export { createLogger, type LoggerOptions, type LogLevel, logLevels } from "./pino-logger.ts";
 export { systemClock, systemTimers } from "./system-clock.ts";

@@ -157,7 +157,7 @@ export class CheckpointStore {
 }
 
 /** @throws {CorruptionError} unless the file begins with a checkpoint's head and has its length */
-export async function readCheckpointHead(disk: Disk, path: string): Promise<CheckpointInfo> {
+async function readCheckpointHead(disk: Disk, path: string): Promise<CheckpointInfo> {
   const file = await disk.open(path, { access: "read" });
   const bytes = new Uint8Array(headBytes);
   const size = await file.size();

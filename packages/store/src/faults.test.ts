@@ -169,6 +169,31 @@ describe("a full disk", () => {
   });
 });
 
+describe("closing on a full disk", () => {
+  test("ends a commit that waits for room instead of waiting with it", async () => {
+    const { disk, time } = world(2 * segmentBytes + 20_000);
+    const store = await open({ disk, time });
+    const driver = new TestDriver(store);
+    let outcome: "acknowledged" | "waiting" | "refused" = "acknowledged";
+    while (outcome === "acknowledged") {
+      driver.stage(0, 1, 5000);
+      outcome = "waiting";
+      void store.commit().then(
+        () => (outcome = "acknowledged"),
+        () => (outcome = "refused"),
+      );
+      await settle();
+    }
+    expect([outcome, store.usage().full]).toEqual(["waiting", true]);
+    const held = store.view(0).lastIndex - 1;
+    await store[Symbol.asyncDispose]();
+    expect(outcome).toBe("refused");
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    await using again = await open({ disk, time });
+    expect(again.view(0).lastIndex).toBe(held);
+  });
+});
+
 describe("quiet", () => {
   test("a seal follows 50 ms after the last commit, once, and an opening without work writes nothing more", async () => {
     const { disk, time } = world();

@@ -32,8 +32,8 @@ import { payloadFault } from "./record-check.ts";
  * The salt is drawn anew whenever a segment file is (re)used, so neither what an earlier use left behind nor a message body that imitates a
  * frame passes `headerCheck`.
  */
-export const frameMagic = 0x31_46_51_53;
-export const frameVersion = 1;
+const frameMagic = 0x31_46_51_53;
+const frameVersion = 1;
 export const frameHeadBytes = 80;
 export const entryHeadBytes = 32;
 export const frameKind = { commit: 1, state: 2, seal: 3 } as const;

@@ -6,7 +6,7 @@ import { CorruptionError, ForeignFolderError, type Identity } from "./ports.ts";
 const format = 1;
 
 /** Path of the file that says whose folder it is. */
-export function identityPath(folder: string): string {
+function identityPath(folder: string): string {
   return `${folder}/identity`;
 }
 
@@ -21,7 +21,7 @@ export function identityPath(folder: string): string {
  * crc 1b2c3d4e
  * ```
  */
-export function encodeIdentity(identity: Identity): Uint8Array {
+function encodeIdentity(identity: Identity): Uint8Array {
   const { clusterId, replicaId, incarnation } = identity;
   const lines = `saturnmq-data ${format}\ncluster ${clusterId}\nreplica ${replicaId}\nincarnation ${incarnation}\n`;
   const bytes = new TextEncoder().encode(lines);
@@ -30,7 +30,7 @@ export function encodeIdentity(identity: Identity): Uint8Array {
 }
 
 /** @throws {CorruptionError} unless the bytes are exactly what `encodeIdentity` writes */
-export function decodeIdentity(bytes: Uint8Array, path: string): Identity {
+function decodeIdentity(bytes: Uint8Array, path: string): Identity {
   const text = new TextDecoder().decode(bytes);
   const match = /^saturnmq-data (\d+)\ncluster ([^\n]+)\nreplica (\d+)\nincarnation (\d+)\ncrc [0-9a-f]{8}\n$/.exec(
     text,
@@ -59,7 +59,7 @@ export async function readIdentity(disk: Disk, folder: string): Promise<Identity
   }
 }
 
-export async function writeIdentity(disk: Disk, folder: string, identity: Identity): Promise<void> {
+async function writeIdentity(disk: Disk, folder: string, identity: Identity): Promise<void> {
   await replaceFile(disk, identityPath(folder), encodeIdentity(identity));
 }
 

@@ -1,2 +1,2 @@
 export { ManualTime } from "./manual-time.ts";
-export { type DiskFault, MemoryDisk, type MemoryDiskOptions } from "./memory-disk.ts";
+export { MemoryDisk } from "./memory-disk.ts";

@@ -1,1 +1,0 @@
-export { contractSizes, describeLogStore, type StoreHarness } from "./contract.ts";
