@@ -194,7 +194,7 @@ export class SimulatedNode {
   }
 
   #view(group: GroupId, state: RaftState, log: MemoryLog): ReplicaView {
-    const node = this;
+    const leaseValid = (): boolean => this.group(group)?.leaseValid(this.monoMs()) ?? false;
     return {
       node: this.id,
       group,
@@ -202,7 +202,7 @@ export class SimulatedNode {
       live: log.live(group),
       durable: log.durable(group),
       get leaseValid() {
-        return node.group(group)?.leaseValid(node.monoMs()) ?? false;
+        return leaseValid();
       },
     };
   }

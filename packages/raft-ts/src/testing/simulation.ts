@@ -215,19 +215,19 @@ class Simulation implements World {
   }
 
   async #runUntil(untilMs: number): Promise<void> {
-    let over = false;
+    const phase = { over: false };
     this.#queue.after(untilMs - this.nowMs, () => {
-      over = true;
+      phase.over = true;
     });
     let instantMs = this.nowMs;
     let atOnce = 0;
-    while (!over) {
+    while (!phase.over) {
       this.#queue.runNext();
       atOnce = this.nowMs === instantMs ? atOnce + 1 : 0;
       instantMs = this.nowMs;
       if (atOnce > eventsAtOnceMax) throw new Violation("Progress", "events follow each other without time going on");
       // What the event resolved goes on before the next event, as it would in a process whose event loop is idle.
-      for (let turn = 0; turn < 10; turn += 1) await undefined;
+      for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
       for (const node of this.#all) node.flush();
       for (const invariant of this.#invariants) invariant.afterEvent?.(this);
       this.#counts.events += 1;
