@@ -58,6 +58,11 @@ describe("nodeDisk", () => {
     await disk.makeFolder(`${folder}/a/b/c`);
     expect(await disk.list(`${folder}/a/b`)).toEqual(["c"]);
   });
+
+  test("a folder that cannot be made is refused, and the refusal comes", async () => {
+    await expect(disk.makeFolder("/proc/saturnmq/data")).rejects.toMatchObject({ path: "/proc/saturnmq/data" });
+    await expect(disk.makeFolder("/dev/null/data")).rejects.toMatchObject({ path: "/dev/null/data" });
+  });
 });
 
 describe("lockFolder", () => {

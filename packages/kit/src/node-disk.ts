@@ -58,11 +58,30 @@ async function listFolder(folder: string): Promise<readonly string[]> {
   }
 }
 
+/** Folder by folder: Node's recursive `mkdir` never ends where the system finds no way below a parent that exists, as in /proc. */
 async function makeFolder(folder: string): Promise<void> {
-  const first = await files.mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let created = folder; created.length >= first.length; created = dirname(created))
-    await syncFolder(dirname(created));
+  const missing: string[] = [];
+  for (let at = folder; !(await isFolder(at)); at = dirname(at)) missing.unshift(at);
+  for (const path of missing) {
+    await makeOne(path);
+    await syncFolder(dirname(path));
+  }
+}
+
+async function makeOne(path: string): Promise<void> {
+  try {
+    await files.mkdir(path);
+  } catch (error) {
+    if (!(await isFolder(path))) throw error; // Else somebody else made it meanwhile.
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await files.stat(path)).isDirectory();
+  } catch {
+    return false; // Whatever is in the way, making the folder will say.
+  }
 }
 
 function syncFolder(folder: string): Promise<void> {
