@@ -1,10 +1,13 @@
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { defined, SeededRandom, silentLogger } from "@saturnmq/kit";
+import { crc32 } from "@saturnmq/kit/node";
 import { ManualTime, MemoryDisk } from "@saturnmq/kit/testing";
 import { viewOf } from "./bytes.ts";
+import { sealFrameHead } from "./frame.ts";
 import { type InspectLine, inspectLog } from "./inspect.ts";
 import { openLogStore } from "./open-log-store.ts";
 import { CorruptionError, type LogStore } from "./ports.ts";
+import { RecordBatch } from "./record-batch.ts";
 import { restore } from "./testing/messages.ts";
 import type { Model } from "./testing/model.ts";
 import { Workload } from "./testing/workload.ts";
@@ -134,6 +137,9 @@ describe("damage", () => {
           outcomes[result] += 1;
           // Only what nobody was told to be durable may be cut.
           if (result === "cut") expect({ path, byte, bit, inLast }).toEqual({ path, byte, bit, inLast: true });
+          if (inLast) expect({ path, byte, bit, result }).not.toEqual({ path, byte, bit, result: "refused" });
+          // A summary can be written anew.
+          if (path.endsWith(".sum")) expect({ path, byte, bit, result }).toEqual({ path, byte, bit, result: "whole" });
         } catch (error) {
           throw new Error(`${path} byte ${byte} bit ${bit}`, { cause: error });
         }
@@ -177,6 +183,33 @@ describe("damage", () => {
       disk.plant(path, undefined);
       expect(await outcome(sample, disk)).toBe("refused");
     }
+  });
+});
+
+describe("a body that imitates a frame", () => {
+  test("is not taken for one when the frame around it is torn", async () => {
+    const disk = new MemoryDisk();
+    const store = await open(disk);
+    const batch = new RecordBatch();
+    const body = new Uint8Array(3 * 4096);
+    // Behind the header, the state frame's copies and the seal of the opening.
+    const frame = 16_384;
+    const forged = { kind: 1, copy: 0, length: 84, segment: 1, sequence: 900, epoch: 1, durable: 899, wallMs: 0 };
+    // A whole frame at each place of a block, as someone who does not know the salt would write it.
+    const start = batch.add(7, 1, body.length);
+    const place = frame + 84 + 32 + start;
+    for (let at = frame + 4096 - place; at + 84 < body.length; at += 4096)
+      sealFrameHead(body, viewOf(body), at, 0, { ...forged, groupCount: 1, entriesStart: 84, entryCount: 0 });
+    batch.bytes.set(body, start);
+    batch.setBody(0, body.length, crc32(body, 0, body.length));
+    store.append(0, 1, 1, batch.payload());
+    const committed = store.commit();
+    expect(store.position(0, 1)?.offset).toBe(place - start);
+    await committed;
+    disk.killProcesses();
+    disk.flipBit("data/log/000000000001.seg", frame + 30, 1);
+    await using again = await open(disk);
+    expect(again.view(0).lastIndex).toBe(0);
   });
 });
 

@@ -38,7 +38,12 @@ export class MessageIndex {
     const to = from + count;
     const boundary = this.#firstInMemory(key);
     const slices = from < boundary ? this.#slices(key, from, Math.min(to, boundary)) : [];
-    if (slices.every((slice) => this.#cached(slice))) return this.#collect(key, slices, from, to);
+    try {
+      if (slices.every((slice) => this.#cached(slice))) return this.#collect(key, slices, from, to);
+    } catch (error) {
+      // Only the rows that were asked for were checked when the page was read.
+      if (!(error instanceof CorruptionError)) throw error;
+    }
     return this.#load(key, slices).then(() => this.lookup(key, from, count));
   }
 

@@ -204,7 +204,10 @@ export class MemoryDisk implements Disk {
   /** The processes are killed, the machine goes on: all that was written is still there, handles and locks are dead. */
   killProcesses(): void {
     this.#locks.clear();
+    this.#faults = [];
     this.#life += 1;
+    this.#cutIn = Number.POSITIVE_INFINITY;
+    this.#powerless = false;
   }
 
   /** A disk with the same files, all durable. */

@@ -52,6 +52,7 @@ export class Model {
 
   /** Reads everything back and compares it, entry by entry and queue by queue. The store's messages have been indexed. */
   async expectContent(store: LogStore): Promise<void> {
+    for (const id of this.groups.keys()) await this.#expectQueues(store, id);
     for (const [id, { entries, logStart }] of this.groups) {
       for (let index = logStart; index <= entries.length; index += 1) {
         const { payload, term } = await store.read(id, index);
@@ -64,7 +65,6 @@ export class Model {
         });
         expect({ index, term, found }).toEqual({ index, term: expected.term, found: expected.messages });
       }
-      await this.#expectQueues(store, id);
     }
   }
 
