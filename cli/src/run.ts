@@ -1,3 +1,4 @@
+import { SaturnError } from "@saturnmq/kit";
 import { CommanderError } from "commander";
 import { CliError, type ExitCode, exitCodes } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
@@ -22,7 +23,9 @@ function fail(io: Io, error: unknown): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (isSystemError(error) && error.code === "EPIPE") return exitCodes.failure;
   io.stderr.write(`saturnmq: ${describe(error)}\n`);
-  return error instanceof CliError ? error.exitCode : exitCodes.failure;
+  if (error instanceof CliError) return error.exitCode;
+  // A wrong setting of `dev`: what a server refuses comes as `CliError`.
+  return error instanceof SaturnError && error.code === "BAD_REQUEST" ? exitCodes.usage : exitCodes.failure;
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

@@ -41,6 +41,9 @@ export async function dev(io: Io, options: DevOptions): Promise<void> {
   const { shards } = parseNameServerConfig({ dataDir }, environment);
   const logger = createLogger({ level: options.logLevel, pretty: io.stderr.isTTY === true });
   const disk = nodeDisk();
+  // Nothing is in flight before the first client is served: a start that is told to stop, or hangs on a disk, ends where it is.
+  const endNow = (): never => process.exit(exitCodes.ok);
+  io.interrupted.addEventListener("abort", endNow);
   await checkFolders(disk, dataDir);
   await using opened = new AsyncDisposableStack();
   // Timers of the name server and the broker do not keep a process alive, and at first nothing else would.
@@ -57,6 +60,7 @@ export async function dev(io: Io, options: DevOptions): Promise<void> {
   const { metadata } = nameServer;
   const broker = await startBroker(brokerConfig, { metadata, logger, fatal: (error) => die(logger, error) });
   opened.defer(() => stop(broker, brokerConfig, logger));
+  io.interrupted.removeEventListener("abort", endNow);
   await print(io.stdout, `${readyLine(brokerConfig, broker)}\n`);
   await interruption(io.interrupted);
   logger.info({}, "stopping: calls in flight may finish; Ctrl-C again ends at once");
