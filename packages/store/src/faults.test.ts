@@ -169,6 +169,28 @@ describe("a full disk", () => {
   });
 });
 
+describe("a killed process", () => {
+  test("leaves bytes that are read but not durable: once they have been seen they stay", async () => {
+    const { disk, time } = world();
+    const store = await open({ disk, time });
+    const driver = new TestDriver(store);
+    await driver.write(0, 1, 100);
+    await settle();
+    driver.stage(0, 1, 100);
+    const path = "data/log/000000000001.seg";
+    const before = disk.content(path);
+    const outcome = store.commit().catch((error: unknown) => error);
+    while (Buffer.compare(disk.content(path), before) === 0) await Promise.resolve();
+    disk.killProcesses();
+    expect(await outcome).toBeInstanceOf(DiskError);
+    const seen = await open({ disk, time });
+    expect(seen.view(0).lastIndex).toBe(2);
+    disk.restart("lost");
+    await using again = await open({ disk, time });
+    expect(again.view(0).lastIndex).toBe(2);
+  });
+});
+
 describe("closing on a full disk", () => {
   test("ends a commit that waits for room instead of waiting with it", async () => {
     const { disk, time } = world(2 * segmentBytes + 20_000);

@@ -10,7 +10,7 @@ import { LogReader } from "./log-reader.ts";
 import { LogWriter } from "./log-writer.ts";
 import { MessageIndex } from "./message-index.ts";
 import type { LogStoreOptions } from "./options.ts";
-import { checkpointFolder, indexFolder, sequenceOf } from "./paths.ts";
+import { checkpointFolder, indexFolder, logFolder, sequenceOf } from "./paths.ts";
 import { CorruptionError, type Identity, type LogStore } from "./ports.ts";
 import { QueueRows } from "./queue-rows.ts";
 import { type RecoveredLog, recoverLog } from "./recovery.ts";
@@ -50,6 +50,8 @@ async function openLocked(settings: Settings, identity: Identity, lock: AsyncDis
   const checkpoints = new CheckpointStore(disk, checkpointFolder(folder), logger);
   await checkpoints.open();
   await disk.makeFolder(indexFolder(folder));
+  // A killed process may leave names that are there but not durable yet; what is built on them must not be lost with them.
+  for (const part of [logFolder(folder), indexFolder(folder), checkpointFolder(folder)]) await disk.syncFolder(part);
   const found = await recoverLog({ disk, folder, identity, logger, checkpoints, voters });
   await removeLeftovers(settings, found.segments);
   const pool = new SegmentPool({ ...settings, identity });
