@@ -197,41 +197,60 @@ export class ShardReader {
     { wanted }: ShardReceive,
     to: { found: Map<number, ReadMessage>; unwanted: Run[]; unused: Run[]; count: number },
   ): Promise<void> {
-    if (run.offset < (this.#shard.led?.overlay.decided.minOf(reader.cursor) ?? 0)) return;
+    if (run.offset < this.#min(reader)) {
+      extend(to.unused, run.offset, run.count);
+      return;
+    }
     assert(
       rows.length === run.count,
       `the index lacks messages of topic ${reader.topic} queue ${reader.queue} from ${run.offset} on`,
     );
-    for (let at = 0; at < rows.length; at += 1) {
-      const row = rows[at];
+    const reads: (ReadMessage | undefined | Promise<ReadMessage | undefined>)[] = [];
+    const offsets: number[] = [];
+    rows.forEach((row, at) => {
       const offset = run.offset + at;
-      if (row === undefined) break;
-      if (to.found.size >= to.count) {
-        extend(to.unused, offset, 1);
-      } else if (wanted.hashes !== undefined && !wanted.hashes.has(row.tagHash)) {
+      if (wanted.hashes !== undefined && !wanted.hashes.has(row.tagHash)) {
         extend(to.unwanted, offset, 1);
+      } else if (to.found.size + reads.length >= to.count) {
+        extend(to.unused, offset, 1);
       } else {
-        const read = await this.#read(reader, offset, row);
-        if (read === undefined) continue;
-        if (wanted.tags?.has(read.tag) ?? true) to.found.set(offset, read);
-        else extend(to.unwanted, offset, 1);
+        offsets.push(offset);
+        reads.push(this.#read(reader, offset, row));
       }
-    }
+    });
+    // What is not in memory is read at the same time, what is needs no turn of its own.
+    const messages = reads.some((read) => read instanceof Promise) ? await Promise.all(reads.map(async (read) => read)) : reads;
+    messages.forEach((read, at) => {
+      const offset = offsets[at] ?? 0;
+      if (read === undefined || read instanceof Promise) return;
+      if (wanted.tags?.has(read.tag) ?? true) to.found.set(offset, read);
+      else extend(to.unwanted, offset, 1);
+    });
   }
 
   /** `undefined` for a message that cannot be read: it stays taken, so that the others flow, and counts as unfinished. */
-  async #read(reader: Reader, offset: number, row: IndexRow): Promise<ReadMessage | undefined> {
-    try {
-      const read = this.#messages.read(row);
-      return read instanceof Promise ? await read : read;
-    } catch (err) {
+  #read(reader: Reader, offset: number, row: IndexRow): ReadMessage | undefined | Promise<ReadMessage | undefined> {
+    const failed = (err: unknown): ReadMessage | undefined => {
+      // Trimmed while it was read: its segment may be gone.
+      if (offset < this.#min(reader)) return undefined;
       if (!(err instanceof CorruptionError)) throw err;
       this.#host.logger.error(
         { ...reader, shard: this.#shard.shard, offset, err },
         "a stored message is corrupt and is not delivered",
       );
       return undefined;
+    };
+    try {
+      const read = this.#messages.read(row);
+      return read instanceof Promise ? read.catch(failed) : read;
+    } catch (err) {
+      return failed(err);
     }
+  }
+
+  /** First offset of the reader's queue that is kept, as decided. */
+  #min({ cursor }: Reader): number {
+    return this.#shard.led?.overlay.decided.minOf(cursor) ?? 0;
   }
 
   #lease(

@@ -35,7 +35,7 @@ export class ShardRuntime implements GroupMachine {
   readonly shard: number;
   readonly state: ShardState;
   readonly #host: ShardHost;
-  readonly #staging = new Staging();
+  readonly #staging: Staging;
   readonly #time = new ShardTime();
   /** Topics that records applied in this turn gave something to, and cursors' groups. */
   readonly #touched = new Set<number>();
@@ -49,6 +49,7 @@ export class ShardRuntime implements GroupMachine {
     this.shard = shard;
     this.state = state;
     this.#host = host;
+    this.#staging = new Staging(host.store.maxEntryBytes);
     this.#applied = applied;
     this.#time.observe(state.timeMs, host.clock.monoMs(), false);
   }

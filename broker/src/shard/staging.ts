@@ -2,7 +2,7 @@ import { assert, defined, type SaturnError } from "@saturnmq/kit";
 import { RecordBatch, type RecordSink } from "@saturnmq/store";
 import type { Payload } from "raft-ts";
 
-/** A batch takes no further call's records once it holds this much, so that entries stay small beside the log's write area. */
+/** A batch takes no further call's records once it would hold more, so that entries stay small beside the log's write area. */
 const batchBytes = 1_048_576;
 /** A buffer that one large call made grow beyond this is not kept. */
 const keptBytes = 4 * batchBytes;
@@ -44,6 +44,12 @@ export class Staging {
   /** Applied, not answered yet. */
   #done: Batch[] = [];
   #spare: Batch | undefined;
+  readonly #batchMax: number;
+
+  /** @param maxEntryBytes what the log takes as one entry */
+  constructor(maxEntryBytes: number) {
+    this.#batchMax = Math.min(batchBytes, maxEntryBytes);
+  }
 
   /** Bytes staged and not yet answered. */
   get bytes(): number {
@@ -56,7 +62,7 @@ export class Staging {
   /** Where the records of one call go, `bytes` together. */
   sink(bytes: number): RecordSink {
     let last = this.#open.at(-1);
-    if (last === undefined || (last.records.length > 0 && last.records.length + bytes > batchBytes)) {
+    if (last === undefined || (last.records.length > 0 && last.records.length + bytes > this.#batchMax)) {
       last = this.#spare ?? new Batch();
       this.#spare = undefined;
       this.#open.push(last);
