@@ -2,7 +2,6 @@ import { SaturnError } from "@saturnmq/kit";
 import {
   type AdminCodec,
   type AdminMethod,
-  type AdminMethods,
   adminServiceName,
   type ClusterView,
   loadAdminCodecs,
@@ -11,22 +10,9 @@ import {
 import type { Messaging } from "../messaging.ts";
 import { describeCluster } from "./cluster.ts";
 import { createGroup, deleteGroup, describeGroup, listGroups } from "./groups.ts";
+import type { AdminHandler, AdminRoom } from "./handler.ts";
 import { peekMessage } from "./peek.ts";
 import { createTopic, deleteTopic, describeTopic, listTopics } from "./topics.ts";
-
-/** What the handlers of `saturnmq.v1.Admin` work with. */
-export type AdminRoom = {
-  readonly messaging: Messaging;
-  readonly metadata: MetadataService;
-  /** The cluster as last watched. @throws {SaturnError} `HA_NOT_AVAILABLE` before anything was */
-  readonly view: () => ClusterView;
-};
-
-/** Answers one request. Refuses with `SaturnError`. */
-export type AdminHandler<Method extends AdminMethod> = (
-  room: AdminRoom,
-  request: AdminMethods[Method]["request"],
-) => Promise<AdminMethods[Method]["reply"]> | AdminMethods[Method]["reply"];
 
 const handlers: { readonly [Method in AdminMethod]: AdminHandler<Method> } = {
   CreateTopic: createTopic,

@@ -1,4 +1,4 @@
-import type { AdminHandler } from "./admin-service.ts";
+import type { AdminHandler } from "./handler.ts";
 
 export const describeCluster: AdminHandler<"DescribeCluster"> = ({ view }) => {
   const { clusterId, revision, brokers, shards, topics, groups } = view();

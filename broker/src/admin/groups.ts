@@ -1,7 +1,7 @@
 import { SaturnError } from "@saturnmq/kit";
 import type { AdminGroup, AdminGroupStart, AdminQueueProgress, GroupInfo, StartPosition } from "@saturnmq/wire";
 import type { GroupTopicStatus } from "../messaging.ts";
-import type { AdminHandler } from "./admin-service.ts";
+import type { AdminHandler } from "./handler.ts";
 import { byName } from "./topics.ts";
 
 const starts = { FROM_UNSPECIFIED: "default", EARLIEST: "earliest", LATEST: "latest" } as const;

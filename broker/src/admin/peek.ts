@@ -1,6 +1,6 @@
 import { SaturnError } from "@saturnmq/kit";
 import { type AdminMethods, type MessageType, v2 } from "@saturnmq/wire";
-import type { AdminHandler } from "./admin-service.ts";
+import type { AdminHandler } from "./handler.ts";
 import { knownTopic } from "./topics.ts";
 
 type Reply = AdminMethods["PeekMessage"]["reply"];

@@ -1,6 +1,6 @@
 import { SaturnError } from "@saturnmq/kit";
 import type { AdminTopic, TopicInfo } from "@saturnmq/wire";
-import type { AdminHandler, AdminRoom } from "./admin-service.ts";
+import type { AdminHandler, AdminRoom } from "./handler.ts";
 
 const queuesDefault = 8;
 

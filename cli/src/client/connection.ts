@@ -123,7 +123,7 @@ const exitCodeOfStatus: ReadonlyMap<number, ExitCode> = new Map<number, ExitCode
 ]);
 
 /** What a failed call means to the user. A server's own words are passed on; a lost or missing connection gets ours. */
-export function callFailure(error: ServiceError, endpoint: string): CliError {
+function callFailure(error: ServiceError, endpoint: string): CliError {
   const exitCode = exitCodeOfStatus.get(error.code) ?? exitCodes.failure;
   return new CliError(exitCode, describe(error, endpoint), { cause: error });
 }

@@ -24,7 +24,7 @@ export type DevOptions = {
 const cryptoRandom: Random = { below: (bound) => randomInt(bound) };
 
 /** Environment variables of `dev`'s own options: the command line has had its word about them. */
-export const devVariables = {
+const devVariables = {
   data: "SATURNMQ_DATA_DIR",
   grpcPort: "SATURNMQ_GRPC_PORT",
   httpPort: "SATURNMQ_HTTP_PORT",

@@ -26,7 +26,7 @@ export async function groupCreate(io: Io, name: string, options: GroupCreateOpti
 }
 
 /** Where a group begins, as a sentence goes on. */
-export function startText(start: AdminGroupStart): string {
+function startText(start: AdminGroupStart): string {
   if (start.earliest !== undefined) return "at the beginning of each topic";
   if (start.atMs !== undefined) return `with messages stored from ${time(start.atMs)} on`;
   return "at the beginning of topics younger than 1 h when it was made, else at its creation";
@@ -68,7 +68,7 @@ type Description = AdminMethods["DescribeGroup"]["reply"];
 type Row = AdminQueueProgress & { readonly topic: string };
 
 /** @param nowMs wall clock, milliseconds: ages are told against it */
-export function groupText({ group, topics }: Description, nowMs: number): string {
+function groupText({ group, topics }: Description, nowMs: number): string {
   const rows: Row[] = topics.flatMap(({ topic, queues }) => queues.map((queue) => ({ topic, ...queue })));
   const sum = (of: (row: Row) => number): number => rows.reduce((total, row) => total + of(row), 0);
   const about = facts([

@@ -4,7 +4,7 @@ import { CliError, exitCodes } from "../exit-codes.ts";
 import type { Io } from "../io.ts";
 import { facts, type GlobalOptions, printResult, span, table, time } from "../output.ts";
 
-export const topicTypes = ["normal", "fifo", "delay", "transaction", "priority", "mixed"] as const;
+const topicTypes = ["normal", "fifo", "delay", "transaction", "priority", "mixed"] as const;
 
 export type TopicCreateOptions = GlobalOptions & {
   readonly type: string;

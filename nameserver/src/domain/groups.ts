@@ -5,7 +5,7 @@ import { finishedBefore } from "./repeated.ts";
 import type { MetadataState } from "./state.ts";
 
 /** Deliveries of one message when nothing else is said: the first and RocketMQ's 16 retries (contract 2.4). */
-export const maxAttemptsDefault = 17;
+const maxAttemptsDefault = 17;
 const maxAttemptsMax = 1_000;
 
 /**

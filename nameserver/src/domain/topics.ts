@@ -5,7 +5,7 @@ import { finishedBefore } from "./repeated.ts";
 import type { MetadataState } from "./state.ts";
 
 /** Most queues of one topic. */
-export const queuesMax = 1_024;
+const queuesMax = 1_024;
 const retentionMinMs = 1_000;
 const retentionMaxMs = 3_650 * 86_400_000;
 // The other types' deliveries are not built: a topic that promised them would break the promise.
