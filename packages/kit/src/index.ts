@@ -3,5 +3,5 @@ export type { Cancel, Clock, Timers } from "./clock.ts";
 export { type Disk, DiskError, type DiskErrorCode, type DiskFile, type OpenOptions, replaceFile } from "./disk.ts";
 export { type ErrorCode, errorTable, SaturnError } from "./errors.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
-export { groupNameMax, groupNameProblem, topicNameMax, topicNameProblem } from "./names.ts";
+export { groupNameProblem, topicNameProblem } from "./names.ts";
 export { type Random, SeededRandom } from "./random.ts";

@@ -1,4 +1,4 @@
 export { crc32 } from "./crc32.ts";
 export { nodeDisk } from "./node-disk.ts";
-export { createLogger, type LoggerOptions, type LogLevel, logLevels } from "./pino-logger.ts";
+export { createLogger, type LogLevel } from "./pino-logger.ts";
 export { systemClock, systemTimers } from "./system-clock.ts";

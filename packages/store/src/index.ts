@@ -5,7 +5,6 @@ export type { LogStoreOptions } from "./options.ts";
 export {
   CorruptionError,
   type DamageRemedy,
-  ForeignFolderError,
   type Identity,
   type IndexRow,
   type LogStore,

@@ -9,7 +9,7 @@ import type { ControlRecord } from "../shard-record.ts";
 import { ShardState } from "../shard-state.ts";
 
 export const topic = 7;
-export const noBytes = { bytes: new Uint8Array(0), start: 0, length: 0, bodyStart: 0, bodyLength: 0, bodyCrc: 0 };
+const noBytes = { bytes: new Uint8Array(0), start: 0, length: 0, bodyStart: 0, bodyLength: 0, bodyCrc: 0 };
 
 /** One shard without a runtime: records travel as bytes from the leader's decision to every replica. */
 export class ShardBench {
