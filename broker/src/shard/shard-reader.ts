@@ -219,7 +219,9 @@ export class ShardReader {
       }
     });
     // What is not in memory is read at the same time, what is needs no turn of its own.
-    const messages = reads.some((read) => read instanceof Promise) ? await Promise.all(reads.map(async (read) => read)) : reads;
+    const messages = reads.some((read) => read instanceof Promise)
+      ? await Promise.all(reads.map(async (read) => read))
+      : reads;
     messages.forEach((read, at) => {
       const offset = offsets[at] ?? 0;
       if (read === undefined || read instanceof Promise) return;
