@@ -72,6 +72,20 @@ module.exports = {
       to: { path: "^$1/src/(grpc|http|peer|admin|kube)/", pathNot: "^$1/src/$2/" },
     },
     {
+      name: "adapters-see-ports",
+      comment: "A handler calls the data plane through its port; shards, logs and elections are none of its business.",
+      severity: "error",
+      from: { path: "^([^/]+)/src/(grpc|http|peer|admin|kube)/", pathNot: forTests },
+      to: { path: "^($1/src/(shard|data-plane|open-log|membership)|packages/(raft-ts|store)/)" },
+    },
+    {
+      name: "shards-know-no-protocol",
+      comment: "What runs shards answers to whoever calls its port, in no protocol's words.",
+      severity: "error",
+      from: { path: "^broker/src/(shard/|data-plane)", pathNot: forTests },
+      to: { path: "^broker/src/(grpc|http|peer|admin)/" },
+    },
+    {
       name: "nobody-imports-the-wiring",
       comment: "main.ts is where a process is put together; what it wires must not reach back.",
       severity: "error",
