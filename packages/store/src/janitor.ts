@@ -30,6 +30,7 @@ export type JanitorContext = {
 export class Janitor {
   readonly #context: JanitorContext;
   #running: Promise<void> | undefined;
+  readonly #rebuilding = new Map<Segment, Promise<Summary>>();
   #again = false;
   #retry: Cancel | undefined;
   #closed = false;
@@ -53,8 +54,16 @@ export class Janitor {
     });
   }
 
-  /** Writes a sealed segment's summary anew. */
-  async rebuild(segment: Segment): Promise<Summary> {
+  /** Writes a sealed segment's summary anew; once, for however many that ask. */
+  rebuild(segment: Segment): Promise<Summary> {
+    const running = this.#rebuilding.get(segment);
+    if (running !== undefined) return running;
+    const rebuilt = this.#rebuild(segment).finally(() => this.#rebuilding.delete(segment));
+    this.#rebuilding.set(segment, rebuilt);
+    return rebuilt;
+  }
+
+  async #rebuild(segment: Segment): Promise<Summary> {
     const old = segment.summary;
     const summary = await this.#build(segment, await survivors(segment));
     segment.summary = summary;

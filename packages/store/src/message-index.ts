@@ -8,6 +8,8 @@ import { type QueueRun, rowBytes, rowCheck, type Summary } from "./summary.ts";
 const pageBytes = 4096;
 /** Pages of summaries kept in memory. */
 const pagesKept = 1024;
+/** Far fewer rows than the pages hold, so that a look-up never drives out its own. */
+const maxCount = 65_536;
 
 /** Part of a run that a look-up wants. */
 type Slice = { readonly segment: Segment; readonly run: QueueRun; readonly from: number; readonly to: number };
@@ -35,6 +37,7 @@ export class MessageIndex {
   }
 
   lookup(key: QueueKey, from: number, count: number): readonly IndexRow[] | Promise<readonly IndexRow[]> {
+    if (count > maxCount) throw new RangeError(`at most ${maxCount} rows are looked up at once, not ${count}`);
     const to = from + count;
     const boundary = this.#firstInMemory(key);
     const slices = from < boundary ? this.#slices(key, from, Math.min(to, boundary)) : [];
@@ -129,10 +132,13 @@ export class MessageIndex {
   /** Reads the slices' pages and checks the wanted rows; a summary with a bad one is rebuilt. */
   async #load(key: QueueKey, slices: readonly Slice[]): Promise<void> {
     for (const slice of slices) {
-      await this.#loadPages(slice);
       try {
+        await this.#loadPages(slice);
+        // Freed, or written anew, meanwhile: the look-up begins anew.
+        if (!this.#cached(slice)) return;
         for (let offset = slice.from; offset < slice.to; offset += 1) this.#row(key, slice, offset);
       } catch (error) {
+        if (error instanceof RangeError) return;
         if (!(error instanceof CorruptionError)) throw error;
         this.#logger.warn({ path: error.file, err: error }, "a summary is corrupt and is rebuilt from its segment");
         await this.#rebuild(slice.segment);

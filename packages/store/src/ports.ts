@@ -29,7 +29,7 @@ export interface LogStore extends RaftLog, AsyncDisposable {
   /** Adds an applied message to the queue index. Offsets of one queue come dense and rising. */
   indexMessage(key: QueueKey, offset: number, row: IndexRow): void;
   /**
-   * Rows of offsets [from, from + count) that exist; fewer at the queue's end.
+   * Rows of offsets [from, from + count) that exist; fewer at the queue's end. At most 65,536 at once.
    * In the caller's turn when the rows are in memory, else after a read of summaries.
    */
   lookup(key: QueueKey, from: number, count: number): readonly IndexRow[] | Promise<readonly IndexRow[]>;

@@ -62,6 +62,9 @@ export class Summary {
   readonly end: number;
   readonly #file: DiskFile;
   readonly #runs: DataView;
+  #readers = 0;
+  #closed = false;
+  #drained: (() => void) | undefined;
 
   constructor(file: DiskFile, path: string, head: DataView, directory: Uint8Array) {
     const view = viewOf(directory);
@@ -112,10 +115,17 @@ export class Summary {
     }
   }
 
-  /** Reads part of the file; fewer bytes at its end. */
+  /** Reads part of the file; fewer bytes at its end. @throws {RangeError} once it is closed */
   async read(at: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length);
-    return bytes.subarray(0, await this.#file.read(bytes, 0, length, at));
+    if (this.#closed) throw new RangeError(`${this.path} is not used any more`);
+    this.#readers += 1;
+    try {
+      const bytes = new Uint8Array(length);
+      return bytes.subarray(0, await this.#file.read(bytes, 0, length, at));
+    } finally {
+      this.#readers -= 1;
+      if (this.#readers === 0) this.#drained?.();
+    }
   }
 
   /**
@@ -136,7 +146,14 @@ export class Summary {
     return { offset: view.getUint32(0, true), length: view.getUint32(4, true) };
   }
 
+  /** Refuses new reads and waits for those under way. */
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#readers > 0)
+      await new Promise<void>((resolve) => {
+        this.#drained = resolve;
+      });
     await this.#file.close();
   }
 
