@@ -13,11 +13,14 @@ export type ReplicationOptions = {
 
 type Payloads = readonly (Payload | undefined)[];
 
+/** Appends to one follower that wait for a read of the log. */
+type Backlog = { readonly waiting: AppendRequest[]; end: number };
+
 /** Sends to other processes, and puts the payloads to the entries that the core names. */
 export class Replication {
   readonly #options: ReplicationOptions;
-  /** Appends that wait for a read of the log, so that a later one to the same follower does not overtake them. */
-  readonly #reading = new Map<string, Promise<void>>();
+  /** By group and follower; present while anything is being read for it, so that nothing later overtakes. */
+  readonly #backlogs = new Map<string, Backlog>();
 
   constructor(options: ReplicationOptions) {
     this.#options = options;
@@ -30,46 +33,47 @@ export class Replication {
   /** Sends entries at once while their payloads are held, else after reading them. */
   sendAppend(group: GroupId, to: ReplicaId, message: AppendRequest, held: HeldPayloads): void {
     const link = `${String(group)} ${String(to)}`;
-    const payloads = message.entries.map((entry) => held.get(entry.index));
-    const earlier = this.#reading.get(link);
-    if (earlier === undefined && payloads.every((payload) => payload !== undefined)) {
-      this.send(to, { kind: "group", group, message, payloads });
+    const backlog = this.#backlogs.get(link);
+    if (backlog !== undefined) {
+      // The core went back to send again: reading what it gave up would let a slow disk fall behind for ever.
+      if (message.prevIndex !== backlog.end) backlog.waiting.length = 0;
+      backlog.waiting.push(message);
+      backlog.end = endOf(message);
       return;
     }
-    const reading = this.#sendLater(earlier, group, to, message);
-    this.#reading.set(link, reading);
-    void reading.then(() => {
-      if (this.#reading.get(link) === reading) this.#reading.delete(link);
-    });
+    const payloads = message.entries.map((entry) => held.get(entry.index));
+    if (payloads.every((payload) => payload !== undefined)) this.send(to, { kind: "group", group, message, payloads });
+    else void this.#sendAfterReading(link, group, to, message);
   }
 
-  async #sendLater(
-    earlier: Promise<void> | undefined,
-    group: GroupId,
-    to: ReplicaId,
-    message: AppendRequest,
-  ): Promise<void> {
-    await earlier;
-    const payloads = await this.#read(group, message);
-    if (payloads === undefined || !this.#options.alive()) return;
-    this.send(to, { kind: "group", group, message, payloads });
+  async #sendAfterReading(link: string, group: GroupId, to: ReplicaId, first: AppendRequest): Promise<void> {
+    const backlog: Backlog = { waiting: [first], end: endOf(first) };
+    this.#backlogs.set(link, backlog);
+    for (let message = backlog.waiting.shift(); message !== undefined; message = backlog.waiting.shift()) {
+      const payloads = await this.#read(group, message);
+      if (!this.#options.alive()) return;
+      if (payloads !== undefined) this.send(to, { kind: "group", group, message, payloads });
+    }
+    this.#backlogs.delete(link);
   }
 
   /** `undefined` when the log has other entries there by now: whoever asked does not lead any more. */
-  async #read(group: GroupId, message: AppendRequest): Promise<Payloads | undefined> {
+  async #read(group: GroupId, { entries }: AppendRequest): Promise<Payloads | undefined> {
     const { log, fail } = this.#options;
-    const payloads: Payload[] = [];
-    for (const { index, term } of message.entries) {
-      if (log.view(group).termAt(index) !== term) return undefined;
-      try {
-        const entry = await log.read(group, index);
-        if (entry.term !== term) return undefined;
-        payloads.push(entry.payload);
-      } catch (error) {
-        if (log.view(group).termAt(index) === term) fail(error);
-        return undefined;
-      }
+    const view = log.view(group);
+    const stands = (): boolean => entries.every(({ index, term }) => view.termAt(index) === term);
+    if (!stands()) return undefined;
+    try {
+      const stored = await Promise.all(entries.map(({ index }) => log.read(group, index)));
+      return stands() ? stored.map(({ payload }) => payload) : undefined;
+    } catch (error) {
+      // An entry that is there and cannot be read is corrupt: this replica must not go on as if it held it.
+      if (stands()) fail(error);
+      return undefined;
     }
-    return payloads;
   }
+}
+
+function endOf({ prevIndex, entries }: AppendRequest): number {
+  return prevIndex + entries.length;
 }

@@ -68,6 +68,8 @@ class Simulation implements World {
   readonly #chain = new EntryChain();
   readonly #invariants: readonly Invariant[];
   readonly #acknowledged = new Map<GroupId, Set<string>>();
+  /** Number of the latest proposal that was answered. */
+  readonly #newestAnswered = new Map<GroupId, number>();
   #slowDisks = new Set<ReplicaId>();
   #error: unknown;
   #trace = 0;
@@ -154,13 +156,11 @@ class Simulation implements World {
       if (core.includes(node)) this.#revive(node);
       else this.#crash(node);
     }
-    const marks = new Map(this.groups.map((group) => [group, this.#acknowledged.get(group)?.size ?? 0]));
+    const mark = this.#proposed;
     const deadline = this.nowMs + livenessMs;
+    // Of values proposed since: a deposed leader may apply, and so answer, older ones while it catches up.
     const reached = (): boolean =>
-      this.groups.every((group) => {
-        const acknowledged = this.#acknowledged.get(group)?.size ?? 0;
-        return acknowledged > (marks.get(group) ?? 0) && this.#agree(core, group);
-      });
+      this.groups.every((group) => (this.#newestAnswered.get(group) ?? 0) > mark && this.#agree(core, group));
     while (!reached()) {
       if (this.nowMs > deadline)
         throw new Violation("Liveness", `a healed majority does not serve after ${livenessMs} ms`);
@@ -263,6 +263,8 @@ class Simulation implements World {
     const values = this.#acknowledged.get(group) ?? new Set();
     values.add(value);
     this.#acknowledged.set(group, values);
+    const number = Number.parseInt(value.slice(value.indexOf("-") + 1), 10);
+    this.#newestAnswered.set(group, Math.max(number, this.#newestAnswered.get(group) ?? 0));
     this.#counts.acknowledged += 1;
   }
 

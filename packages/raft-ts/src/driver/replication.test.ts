@@ -1,0 +1,95 @@
+import { describe, expect, test } from "@jest/globals";
+import type { AppendRequest } from "../core/messages.ts";
+import { MemoryLog } from "../testing/memory-log.ts";
+import { payloadOf, textOf } from "../testing/recording-machine.ts";
+import { HeldPayloads } from "./held-payloads.ts";
+import type { PeerMessage } from "./messages.ts";
+import { Replication } from "./replication.ts";
+
+function append(prevIndex: number, count: number): AppendRequest {
+  const entries = Array.from({ length: count }, (_, at) => ({ index: prevIndex + 1 + at, term: 1 }));
+  return { kind: "appendRequest", term: 1, prevIndex, prevTerm: prevIndex === 0 ? 0 : 1, entries, commit: 0 };
+}
+
+/** A log of six entries "1" to "6" whose reads end when the test says so. */
+function setUp() {
+  const reads: (() => void)[] = [];
+  const log = new MemoryLog((_what, done) => reads.push(done));
+  for (let index = 1; index <= 6; index += 1) log.append(1, index, 1, payloadOf(String(index)));
+  const sent: string[] = [];
+  const errors: unknown[] = [];
+  const state = { alive: true };
+  const send = (to: number, message: PeerMessage): void => {
+    if (message.kind !== "group") return;
+    sent.push(`${to}: ${message.payloads.map((payload) => payload && textOf(payload)).join("")}`);
+  };
+  const fail = (error: unknown): void => void errors.push(error);
+  const replication = new Replication({ log, transport: { send }, fail, alive: () => state.alive });
+  const finishReads = async (): Promise<void> => {
+    for (const done of reads.splice(0)) done();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return { log, replication, sent, errors, state, reads, finishReads };
+}
+
+describe("Appends", () => {
+  test("leave at once while their payloads are held", () => {
+    const { replication, sent, reads } = setUp();
+    const held = new HeldPayloads();
+    held.append(5, payloadOf("five"));
+    held.append(6, undefined);
+    replication.sendAppend(1, 2, append(4, 2), held);
+    expect(sent).toEqual(["2: five"]);
+    expect(reads.length).toBe(0);
+  });
+
+  test("are read from the log otherwise, and nothing later overtakes them", async () => {
+    const { replication, sent, finishReads } = setUp();
+    const held = new HeldPayloads();
+    held.append(3, payloadOf("held"));
+    replication.sendAppend(1, 2, append(0, 2), held);
+    replication.sendAppend(1, 2, append(2, 1), held);
+    replication.sendAppend(1, 3, append(2, 1), held);
+    expect(sent).toEqual(["3: held"]);
+    await finishReads();
+    await finishReads();
+    expect(sent).toEqual(["3: held", "2: 12", "2: 3"]);
+  });
+
+  test("that the core gave up are not read: a slow disk would fall behind for ever", async () => {
+    const { replication, sent, reads, finishReads } = setUp();
+    const held = new HeldPayloads();
+    for (const prevIndex of [0, 1, 2, 3]) replication.sendAppend(1, 2, append(prevIndex, 1), held);
+    for (let round = 0; round < 50; round += 1) replication.sendAppend(1, 2, append(1, 3), held);
+    await finishReads();
+    expect(reads.length).toBe(3);
+    await finishReads();
+    await finishReads();
+    expect(sent).toEqual(["2: 1", "2: 234"]);
+  });
+
+  test("whose entries were replaced meanwhile are dropped", async () => {
+    const { log, replication, sent, errors, finishReads } = setUp();
+    replication.sendAppend(1, 2, append(3, 2), new HeldPayloads());
+    log.append(1, 5, 2, undefined);
+    await finishReads();
+    expect({ sent, errors }).toEqual({ sent: [], errors: [] });
+  });
+
+  test("that cannot be read although they are there end the process", async () => {
+    const { log, replication, sent, errors } = setUp();
+    const broken = new Error("the entry is corrupt");
+    log.read = () => Promise.reject(broken);
+    replication.sendAppend(1, 2, append(3, 2), new HeldPayloads());
+    await new Promise((resolve) => setImmediate(resolve));
+    expect({ sent, errors }).toEqual({ sent: [], errors: [broken] });
+  });
+
+  test("are not sent once the process is to end", async () => {
+    const { replication, sent, state, finishReads } = setUp();
+    replication.sendAppend(1, 2, append(3, 2), new HeldPayloads());
+    state.alive = false;
+    await finishReads();
+    expect(sent).toEqual([]);
+  });
+});
