@@ -17,14 +17,14 @@ const seedCount = Number(process.env["SIM_COUNT"] ?? (process.env["SIM_SEED"] ==
 const seedsToFind: Readonly<Record<string, number>> = {
   "votes twice in a term": 5,
   "does not persist its vote": 1,
-  "grants votes to shorter logs": 11,
-  "counts its own unsynced entries": 1,
+  "grants votes to shorter logs": 14,
+  "counts its own unsynced entries": 2,
   "commits entries of older terms by counting": 1,
   "reveals before it is durable": 1,
-  "acknowledges all of its log": 31,
+  "acknowledges all of its log": 10,
   "elects while a lease may hold": 28,
   "votes right after a restart": 271,
-  "counts the lease from the answer": 304,
+  "counts the lease from the answer": 77,
   "never steps down without a majority": 1,
   "campaigns without a pre-vote": 1,
 };
