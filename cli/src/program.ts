@@ -84,7 +84,7 @@ function addDev(program: Command, io: Io): void {
     )
     .addHelpText(
       "after",
-      "\nEvery other setting of the broker is an environment variable, SATURNMQ_...: see broker/README.md.",
+      "\nEvery other setting of the broker is an environment variable, SATURNMQ_...: see docs/configuration.md.",
     )
     .action(async (options: DevOptions) => {
       const { dev } = await import("./commands/dev.ts");
