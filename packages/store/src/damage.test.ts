@@ -116,8 +116,11 @@ describe("damage", () => {
     const step = everyByte ? 1 : Math.max(1, Math.floor((to - from) / 60));
     for (let length = from; length <= to; length += step) {
       const disk = sample.disk.copy();
-      disk.plant(path, disk.content(path).subarray(0, length).slice());
-      expect([length, await outcome(sample, disk)]).toEqual([length, "cut"]);
+      const content = disk.content(path);
+      disk.plant(path, content.subarray(0, length).slice());
+      // What lies behind the end of a file reads as zeros: zeros that are cut off are not missed.
+      const missed = content.subarray(length, to).some((byte) => byte !== 0);
+      expect([length, await outcome(sample, disk)]).toEqual([length, missed ? "cut" : "whole"]);
     }
     const disk = sample.disk.copy();
     disk.plant(path, disk.content(path).subarray(0, to).slice());
