@@ -27,6 +27,35 @@ export type Payload = {
   readonly crc: number;
 };
 
+/**
+ * Members of a group. While `outgoing` is not empty it is joint, and every decision needs a majority of both halves (Raft paper §6).
+ *
+ * Ids are unique in each list. Learners get entries and decide nothing; they are disjoint from `incoming` and `outgoing`. `learnersNext` are
+ * voters of `outgoing` that become learners when the joint configuration is left.
+ */
+export type Configuration = {
+  readonly incoming: readonly ReplicaId[];
+  readonly outgoing: readonly ReplicaId[];
+  readonly learners: readonly ReplicaId[];
+  readonly learnersNext: readonly ReplicaId[];
+  /** The leader leaves the joint configuration by itself as soon as that is committed. */
+  readonly autoLeave: boolean;
+  /** Revision of the placement that this configuration walks to; a leader never acts on a lower one. 0: none. */
+  readonly revision: number;
+};
+
+/** A configuration and the entry that brought it. Index 0: the first one, which no entry brought. */
+export type ConfigurationAt = { readonly index: number; readonly configuration: Configuration };
+
+/** What an entry carries: the machine's records (or nothing), or a configuration, in the form of `encodeConfiguration`. */
+export type EntryKind = "data" | "configuration";
+
+/**
+ * What recovery found of a group. `fetch`: entries that had been durable are lost, hard state is not; the entries come back from the other voters.
+ * `rejoin`: a term or vote may be lost too, so this replica id must never vote again.
+ */
+export type Damage = "no" | "fetch" | "rejoin";
+
 /** Where an entry's payload lies on disk: segment sequence number and byte offset of the payload in that segment's file. */
 export type Position = { readonly segment: number; readonly offset: number };
 
@@ -39,12 +68,17 @@ export interface LogView {
   readonly lastTerm: number;
   /** Term of the entry at `index`; also answers for `firstIndex - 1`; `undefined` outside. */
   termAt(index: number): number | undefined;
+  /** Payload bytes of an entry; 0 for an empty one; `undefined` outside `firstIndex` to `lastIndex`. */
+  bytesAt(index: number): number | undefined;
+  /** The newest configuration at or below `index` (default: `lastIndex`) that the log knows; `undefined` when it knows none. */
+  configurationAt(index?: number): ConfigurationAt | undefined;
 }
 
 /** An entry as replay or a read of the log gives it. */
 export type StoredEntry = {
   readonly index: number;
   readonly term: number;
+  readonly kind: EntryKind;
   readonly payload: Payload;
   readonly position: Position;
   /**
@@ -62,13 +96,32 @@ export interface RaftLog {
   hardState(group: GroupId): HardState;
   /**
    * Stages an entry for the next commit. An `index` at or below the last index first discards everything from `index` on; the discard
-   * is durable with the same commit.
+   * is durable with the same commit, and brings back the configuration before any that it discards.
+   *
+   * With `configuration` the entry is a configuration entry: `payload` is `undefined`, and the log stores `encodeConfiguration(configuration)`.
    *
    * @throws {RangeError} if `index` would leave a gap
    */
-  append(group: GroupId, index: number, term: number, payload: Payload | undefined): void;
+  append(
+    group: GroupId,
+    index: number,
+    term: number,
+    payload: Payload | undefined,
+    configuration?: Configuration,
+  ): void;
   /** Stages a term and vote for the next commit. */
   saveHardState(group: GroupId, state: HardState): void;
+  /** Stages the first configuration of a group that has none, as that of index 0; it survives like the hard state. */
+  saveConfiguration(group: GroupId, at: ConfigurationAt): void;
+  /**
+   * Stages that the group's log begins after (`index`, `term`), the state at which its owner has made durable as a checkpoint before. Entries
+   * above `index` stay only if the log holds (`index`, `term`); otherwise all are discarded. `configuration` is the one in force at `index`.
+   */
+  restartAt(group: GroupId, index: number, term: number, configuration: ConfigurationAt): void;
+  /** Whether recovery found the group's log to end before entries that had been durable. Stays until `healed`, across restarts. */
+  damaged(group: GroupId): Damage;
+  /** Stages that the group's log again holds all that it must. */
+  healed(group: GroupId): void;
   /** Bytes of payload that can still be staged before a commit must come; an entry always fits an empty stage up to `maxEntryBytes`. */
   readonly roomBytes: number;
   readonly maxEntryBytes: number;
@@ -88,7 +141,10 @@ export interface RaftLog {
   applied(group: GroupId, index: number): void;
 }
 
-/** An entry at the moment it is applied. `payload` may be used during the call only. */
+/**
+ * An entry at the moment it is applied. `payload` may be used during the call only. A configuration entry comes with an empty one: a machine that
+ * counts indexes sees every index, and what the configuration says is the driver's business.
+ */
 export type AppliedEntry = StoredEntry;
 
 /** The replicated state machine behind one group. All calls come from the driver's turn; none may be re-entered. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import type { ReplicaId } from "../ports.ts";
-import { type Configuration, quorumValue, simple, voteResult, votersOf } from "./quorum.ts";
+import { quorumValue, simple, type Voters, voteResult, votersOf } from "./quorum.ts";
 
 const folder = process.env["RAFT_CASES"] ?? fileURLToPath(new URL("../../../../../shared/raft-cases", import.meta.url));
 const quorumFolder = `${folder}/quorum`;
@@ -29,7 +29,7 @@ function listOf(line: string, name: string): readonly string[] | undefined {
   return found?.split(",").map((item) => item.trim());
 }
 
-function configurationOf(line: string): Configuration {
+function configurationOf(line: string): Voters {
   return { incoming: (listOf(line, "cfg") ?? []).map(Number), outgoing: (listOf(line, "cfgj") ?? []).map(Number) };
 }
 

@@ -1,23 +1,17 @@
-import type { ReplicaId } from "../ports.ts";
+import type { Configuration, ReplicaId } from "../ports.ts";
 
-/**
- * Who votes. While `outgoing` is not empty the configuration is joint and every decision needs a majority of both (Raft paper §6).
- * Ids are unique within each list.
- */
-export type Configuration = {
-  readonly incoming: readonly ReplicaId[];
-  readonly outgoing: readonly ReplicaId[];
-};
+/** The halves of a configuration that vote. While `outgoing` is not empty every decision needs a majority of both (Raft paper §6). */
+export type Voters = Pick<Configuration, "incoming" | "outgoing">;
 
 export type VoteResult = "won" | "lost" | "pending";
 
-/** A configuration that is not joint. */
-export function simple(voters: readonly ReplicaId[]): Configuration {
-  return { incoming: voters, outgoing: [] };
+/** A configuration of voters only that is not joint. */
+export function simple(voters: readonly ReplicaId[], revision = 0): Configuration {
+  return { incoming: voters, outgoing: [], learners: [], learnersNext: [], autoLeave: false, revision };
 }
 
 /** Voters of both halves, each once. */
-export function votersOf(configuration: Configuration): readonly ReplicaId[] {
+export function votersOf(configuration: Voters): readonly ReplicaId[] {
   if (configuration.outgoing.length === 0) return configuration.incoming;
   return [...new Set([...configuration.incoming, ...configuration.outgoing])];
 }
@@ -26,12 +20,12 @@ export function votersOf(configuration: Configuration): readonly ReplicaId[] {
  * The largest value that a majority of each half has reached: of acknowledged indexes the committed one, of times of contact the one that counts.
  * `Infinity` when nobody votes, so that an empty half never holds back the other.
  */
-export function quorumValue(configuration: Configuration, valueOf: (voter: ReplicaId) => number): number {
+export function quorumValue(configuration: Voters, valueOf: (voter: ReplicaId) => number): number {
   return Math.min(majorityValue(configuration.incoming, valueOf), majorityValue(configuration.outgoing, valueOf));
 }
 
 /** Outcome of an election: `votes` has those who answered. An empty half has agreed. */
-export function voteResult(configuration: Configuration, votes: ReadonlyMap<ReplicaId, boolean>): VoteResult {
+export function voteResult(configuration: Voters, votes: ReadonlyMap<ReplicaId, boolean>): VoteResult {
   const incoming = majorityVote(configuration.incoming, votes);
   const outgoing = majorityVote(configuration.outgoing, votes);
   if (incoming === "lost" || outgoing === "lost") return "lost";

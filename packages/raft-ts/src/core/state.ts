@@ -1,8 +1,8 @@
 import { assert } from "@saturnmq/kit";
-import type { HardState, LogView, ReplicaId } from "../ports.ts";
+import type { Configuration, HardState, LogView, ReplicaId } from "../ports.ts";
 import type { Effect } from "./effect.ts";
 import type { Progress } from "./progress.ts";
-import { type Configuration, quorumValue, votersOf } from "./quorum.ts";
+import { quorumValue, votersOf } from "./quorum.ts";
 import { raftTimes } from "./times.ts";
 
 export type Follower = { readonly kind: "follower"; readonly leader: ReplicaId };

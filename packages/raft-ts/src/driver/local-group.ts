@@ -186,6 +186,7 @@ export class LocalGroup implements Group, LoopMember {
       this.#applyEntry({
         index,
         term: defined(this.#view.termAt(index), "the term of an entry that is applied"),
+        kind: "data",
         payload,
         position: defined(this.#host.log.position(this.id, index), "the position of an entry that is applied"),
         summary: false,

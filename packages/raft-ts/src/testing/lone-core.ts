@@ -39,6 +39,8 @@ export class LoneCore {
         return terms.at(-1) ?? 0;
       },
       termAt: (index) => (index === 0 ? 0 : terms[index - 1]),
+      bytesAt: (index) => (terms[index - 1] === undefined ? undefined : 0),
+      configurationAt: () => undefined,
     };
     this.state = initialState({
       self: 1,

@@ -1,22 +1,52 @@
 import { assert, defined } from "@saturnmq/kit";
-import type { GroupId, HardState, LogView, Payload, Position, RaftLog, StoredEntry } from "../ports.ts";
+import { encodeConfiguration } from "../core/configuration-codec.ts";
+import type {
+  Configuration,
+  ConfigurationAt,
+  Damage,
+  EntryKind,
+  GroupId,
+  HardState,
+  LogView,
+  Payload,
+  Position,
+  RaftLog,
+  StoredEntry,
+} from "../ports.ts";
 
 /** An entry as the memory log keeps it: with a copy of its payload. */
-export type MemoryEntry = { readonly term: number; readonly bytes: Uint8Array; readonly crc: number };
+export type MemoryEntry = {
+  readonly term: number;
+  readonly kind: EntryKind;
+  readonly bytes: Uint8Array;
+  readonly crc: number;
+};
 
-/** A group's part of the log: entry `i + 1` at `i`. */
-export type Image = { readonly entries: readonly MemoryEntry[]; readonly hardState: HardState };
+/** A group's part of the log: entry `i + 1` at `i`, nothing where the log begins later. */
+export type Image = {
+  readonly entries: readonly (MemoryEntry | undefined)[];
+  /** The place right before the first entry. */
+  readonly start: { readonly index: number; readonly term: number };
+  /** Rising by index: those of entries, and the newest at or below the start. */
+  readonly configurations: readonly ConfigurationAt[];
+  readonly hardState: HardState;
+  readonly damage: Damage;
+};
 
-type MutableImage = { entries: MemoryEntry[]; hardState: HardState };
-type Change =
-  | { readonly kind: "append"; readonly group: GroupId; readonly index: number; readonly entry: MemoryEntry }
-  | { readonly kind: "hardState"; readonly group: GroupId; readonly hardState: HardState };
+type MutableImage = {
+  entries: (MemoryEntry | undefined)[];
+  start: Image["start"];
+  configurations: ConfigurationAt[];
+  hardState: HardState;
+  damage: Damage;
+};
+type Change = (image: MutableImage) => void;
+type Staged = { readonly group: GroupId; readonly change: Change };
 
 /** What ends writes and reads: at once, or when a simulated disk says so. */
 export type Latency = (what: "write" | "read", done: () => void) => void;
 
 const stageBytes = 64 * 1024;
-const noHardState: HardState = { term: 0, vote: 0 };
 
 /** Test double of the shared log that knows what a power cut would leave: nothing staged, and of a write under way all or nothing. */
 export class MemoryLog implements RaftLog {
@@ -31,24 +61,24 @@ export class MemoryLog implements RaftLog {
   readonly #durable = new Map<GroupId, MutableImage>();
   readonly #views = new Map<GroupId, LogView>();
   readonly #appliedIndex = new Map<GroupId, number>();
-  #staged: Change[] = [];
+  #staged: Staged[] = [];
   #stagedBytes = 0;
-  #writing: readonly Change[] | undefined;
+  #writing: readonly Staged[] | undefined;
 
   constructor(
     latency: Latency = (_what, done) => void Promise.resolve().then(done),
     images: ReadonlyMap<GroupId, Image> = new Map(),
   ) {
     this.#latency = latency;
-    for (const [group, { entries, hardState }] of images) {
-      this.#live.set(group, { entries: [...entries], hardState });
-      this.#durable.set(group, { entries: [...entries], hardState });
+    for (const [group, image] of images) {
+      this.#live.set(group, copyOf(image));
+      this.#durable.set(group, copyOf(image));
     }
   }
 
   /** What is on disk after a crash now. A write under way has arrived as a whole or not at all: a frame that is torn is cut. */
   imagesAfterCrash(writeArrived: boolean): ReadonlyMap<GroupId, Image> {
-    if (writeArrived && this.#writing !== undefined) change(this.#durable, this.#writing);
+    if (writeArrived && this.#writing !== undefined) carryOut(this.#durable, this.#writing);
     return this.#durable;
   }
 
@@ -72,14 +102,18 @@ export class MemoryLog implements RaftLog {
     if (known !== undefined) return known;
     const image = imageOf(this.#live, group);
     const view: LogView = {
-      firstIndex: 1,
+      get firstIndex() {
+        return image.start.index + 1;
+      },
       get lastIndex() {
         return image.entries.length;
       },
       get lastTerm() {
-        return image.entries.at(-1)?.term ?? 0;
+        return termAt(image, image.entries.length) ?? 0;
       },
-      termAt: (index) => (index === 0 ? 0 : image.entries[index - 1]?.term),
+      termAt: (index) => termAt(image, index),
+      bytesAt: (index) => image.entries[index - 1]?.bytes.length,
+      configurationAt: (index = Infinity) => image.configurations.findLast((at) => at.index <= index),
     };
     this.#views.set(group, view);
     return view;
@@ -89,19 +123,73 @@ export class MemoryLog implements RaftLog {
     return imageOf(this.#live, group).hardState;
   }
 
-  append(group: GroupId, index: number, term: number, payload: Payload | undefined): void {
-    const last = imageOf(this.#live, group).entries.length;
-    if (index < 1 || index > last + 1) throw new RangeError(`Cannot append entry ${index}: the last one is ${last}`);
-    const bytes = payload?.bytes.slice(payload.start, payload.start + payload.length) ?? new Uint8Array(0);
+  append(
+    group: GroupId,
+    index: number,
+    term: number,
+    payload: Payload | undefined,
+    configuration?: Configuration,
+  ): void {
+    const { entries, start } = imageOf(this.#live, group);
+    if (index <= start.index || index > entries.length + 1)
+      throw new RangeError(`Cannot append entry ${index}: the log holds ${start.index + 1} to ${entries.length}`);
+    assert(configuration === undefined || payload === undefined, "a configuration entry has no payload of its own");
+    const kind = configuration === undefined ? "data" : "configuration";
+    const bytes = configuration === undefined ? bytesOf(payload) : encodeConfiguration(configuration);
     assert(bytes.length <= this.roomBytes, "more was staged than there is room for");
     this.#stagedBytes += bytes.length;
-    const entry = { term, bytes, crc: payload?.crc ?? 0 };
+    const entry = { term, kind, bytes, crc: payload?.crc ?? 0 } as const;
     this.onAppend(group, index, entry);
-    this.#stage({ kind: "append", group, index, entry });
+    this.#stage(group, (image) => {
+      image.entries.splice(index - 1, image.entries.length, entry);
+      image.configurations = image.configurations.filter((at) => at.index < index);
+      if (configuration !== undefined) image.configurations.push({ index, configuration });
+    });
   }
 
   saveHardState(group: GroupId, hardState: HardState): void {
-    this.#stage({ kind: "hardState", group, hardState });
+    this.#stage(group, (image) => {
+      image.hardState = hardState;
+    });
+  }
+
+  saveConfiguration(group: GroupId, at: ConfigurationAt): void {
+    assert(imageOf(this.#live, group).configurations.length === 0, "a first configuration replaces another");
+    this.#stage(group, (image) => {
+      image.configurations = [at];
+    });
+  }
+
+  restartAt(group: GroupId, index: number, term: number, configuration: ConfigurationAt): void {
+    this.#stage(group, (image) => {
+      const stands = termAt(image, index) === term;
+      image.configurations = [
+        configuration,
+        ...image.configurations.filter((at) => stands && at.index > index && at.index > configuration.index),
+      ];
+      if (!stands) image.entries = [];
+      image.entries.length = Math.max(image.entries.length, index);
+      image.entries.fill(undefined, 0, index);
+      image.start = { index, term };
+    });
+  }
+
+  /** Drops entries up to `index`, which is durable in a checkpoint: what retention does to the shared log. */
+  compact(group: GroupId, index: number): void {
+    const view = this.view(group);
+    if (index < view.firstIndex) return;
+    const term = defined(view.termAt(index), "the term of the entry that a log is to begin after");
+    this.restartAt(group, index, term, defined(view.configurationAt(index), "the configuration at a log's start"));
+  }
+
+  damaged(group: GroupId): Damage {
+    return imageOf(this.#live, group).damage;
+  }
+
+  healed(group: GroupId): void {
+    this.#stage(group, (image) => {
+      image.damage = "no";
+    });
   }
 
   get roomBytes(): number {
@@ -125,7 +213,7 @@ export class MemoryLog implements RaftLog {
           reject(this.writeError);
           return;
         }
-        change(this.#durable, written);
+        carryOut(this.#durable, written);
         this.#writing = undefined;
         resolve();
       });
@@ -133,7 +221,7 @@ export class MemoryLog implements RaftLog {
   }
 
   position(group: GroupId, index: number): Position | undefined {
-    return index >= 1 && index <= imageOf(this.#live, group).entries.length ? { segment: 1, offset: index } : undefined;
+    return imageOf(this.#live, group).entries[index - 1] && { segment: 1, offset: index };
   }
 
   read(group: GroupId, index: number): Promise<StoredEntry> {
@@ -154,29 +242,49 @@ export class MemoryLog implements RaftLog {
     this.#appliedIndex.set(group, index);
   }
 
-  #stage(staged: Change): void {
+  #stage(group: GroupId, change: Change): void {
+    const staged = { group, change };
     this.#staged.push(staged);
-    change(this.#live, [staged]);
+    carryOut(this.#live, [staged]);
   }
 }
 
-function storedEntry(index: number, { term, bytes, crc }: MemoryEntry): StoredEntry {
+function termAt({ entries, start }: Image, index: number): number | undefined {
+  return index === start.index ? start.term : entries[index - 1]?.term;
+}
+
+function bytesOf(payload: Payload | undefined): Uint8Array {
+  return payload?.bytes.slice(payload.start, payload.start + payload.length) ?? new Uint8Array(0);
+}
+
+function storedEntry(index: number, { term, kind, bytes, crc }: MemoryEntry): StoredEntry {
   const payload = { bytes, start: 0, length: bytes.length, crc };
-  return { index, term, payload, position: { segment: 1, offset: index }, summary: false };
+  return { index, term, kind, payload, position: { segment: 1, offset: index }, summary: false };
+}
+
+/** What a log holds of a group that it never heard of. */
+export function emptyImage(): Image {
+  return {
+    entries: [],
+    start: { index: 0, term: 0 },
+    configurations: [],
+    hardState: { term: 0, vote: 0 },
+    damage: "no",
+  };
+}
+
+function copyOf(image: Image): MutableImage {
+  return { ...image, entries: [...image.entries], configurations: [...image.configurations] };
 }
 
 function imageOf(images: Map<GroupId, MutableImage>, group: GroupId): MutableImage {
   const known = images.get(group);
   if (known !== undefined) return known;
-  const image: MutableImage = { entries: [], hardState: noHardState };
+  const image = copyOf(emptyImage());
   images.set(group, image);
   return image;
 }
 
-function change(images: Map<GroupId, MutableImage>, changes: readonly Change[]): void {
-  for (const one of changes) {
-    const image = imageOf(images, one.group);
-    if (one.kind === "hardState") image.hardState = one.hardState;
-    else image.entries.splice(one.index - 1, image.entries.length, one.entry);
-  }
+function carryOut(images: Map<GroupId, MutableImage>, staged: readonly Staged[]): void {
+  for (const { group, change } of staged) change(imageOf(images, group));
 }

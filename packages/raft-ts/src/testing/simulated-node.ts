@@ -6,7 +6,7 @@ import { createDriverWith } from "../driver/driver.ts";
 import type { PeerMessage } from "../driver/messages.ts";
 import type { GroupId, LogView, ReplicaId } from "../ports.ts";
 import type { EventQueue } from "./event-queue.ts";
-import { type Image, MemoryLog } from "./memory-log.ts";
+import { emptyImage, type Image, MemoryLog } from "./memory-log.ts";
 import { SimulatedMachine } from "./simulated-machine.ts";
 import type { Before, Observation, ReplicaView } from "./world.ts";
 
@@ -161,7 +161,7 @@ export class SimulatedNode {
 
   disk(group: GroupId): Image {
     const image = this.#life === undefined ? this.#images.get(group) : this.#life.log.durable(group);
-    return image ?? { entries: [], hardState: { term: 0, vote: 0 } };
+    return image ?? emptyImage();
   }
 
   /** Tells what the last step did, now that its effects are carried out. */
