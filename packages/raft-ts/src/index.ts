@@ -1,7 +1,19 @@
 export { decodeConfiguration, encodeConfiguration } from "./core/configuration-codec.ts";
-export type { Driver, DriverOptions, Group, GroupOptions, RoleName } from "./driver/api.ts";
+export type { ConfigurationChange, MemberChange } from "./core/membership.ts";
+export { type ConfigurationTarget, nextChange, type Readiness, type WalkStep } from "./core/walker.ts";
+export type { Driver, DriverOptions, FollowerStatus, Group, GroupOptions, RoleName } from "./driver/api.ts";
 export { createDriver } from "./driver/driver.ts";
-export type { GroupMessage, LedGroup, PairHeartbeat, PairHeartbeatReply, PeerMessage } from "./driver/messages.ts";
+export { RaftError, type RaftErrorCode } from "./driver/errors.ts";
+export {
+  type GroupMessage,
+  type LedGroup,
+  type PairHeartbeat,
+  type PairHeartbeatReply,
+  type PeerMessage,
+  type SnapshotChunk,
+  type SnapshotPull,
+  snapshotChunkBytes,
+} from "./driver/messages.ts";
 export { immediateTurn } from "./driver/turn.ts";
 export type {
   AppliedEntry,
@@ -17,6 +29,11 @@ export type {
   Position,
   RaftLog,
   ReplicaId,
+  SnapshotHead,
+  SnapshotReader,
+  SnapshotSink,
+  SnapshotSource,
+  SnapshotWriter,
   StoredEntry,
   Transport,
   Turn,

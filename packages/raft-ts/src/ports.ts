@@ -141,6 +141,54 @@ export interface RaftLog {
   applied(group: GroupId, index: number): void;
 }
 
+/** A snapshot: the state of a group's machine right after the entry at `index`. */
+export type SnapshotHead = {
+  readonly index: number;
+  /** Term of the entry at `index`. */
+  readonly term: number;
+  /** In force at `index`. */
+  readonly configuration: ConfigurationAt;
+  /** Names the content: two of one id are equal byte for byte, so that one sender may go on where another broke off. At most 64 characters. */
+  readonly id: string;
+  /** Length of the content. */
+  readonly bytes: number;
+};
+
+/** One snapshot at its sender. It stays readable until it is closed, though newer ones be taken meanwhile. */
+export interface SnapshotReader {
+  readonly head: SnapshotHead;
+  /** Reads exactly `length` bytes from `offset`. At most one call at a time. A rejection ends this transfer; another one begins later. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): void;
+}
+
+/** Where a leader finds what it sends to followers that its log no longer reaches. */
+export interface SnapshotSource {
+  /** The newest durable checkpoint of the group; `undefined` when there is none. */
+  newest(group: GroupId): Promise<SnapshotReader | undefined>;
+}
+
+/** One snapshot on its way in. */
+export interface SnapshotWriter {
+  /** How many bytes are here already: of an earlier attempt at the same content, else 0. */
+  readonly offset: number;
+  /** Takes the next bytes, which it may keep. At most one call at a time. A rejection ends this transfer; another one begins later. */
+  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * All is here: checks it, and makes it durable as the group's newest checkpoint in one step, so that it is there whole or not at all. A rejection
+   * means that the content is bad, and drops it.
+   */
+  finish(): Promise<void>;
+  /** Goes no further for now; what is here may be kept for an attempt to come. After `finish` it changes nothing. */
+  close(): void;
+}
+
+/** Where a follower puts what it is sent. */
+export interface SnapshotSink {
+  /** Begins, or goes on with, a snapshot of this content. Whatever another one left unfinished for the group is dropped. */
+  begin(group: GroupId, head: SnapshotHead): Promise<SnapshotWriter>;
+}
+
 /**
  * An entry at the moment it is applied. `payload` may be used during the call only. A configuration entry comes with an empty one: a machine that
  * counts indexes sees every index, and what the configuration says is the driver's business.
@@ -160,8 +208,13 @@ export interface GroupMachine {
   applied(): void;
   /** This replica leads and its first entry of `term` is applied: it may serve. */
   leading(term: number): void;
-  /** It does not lead (any more). Everything staged but not committed has an unknown outcome. */
+  /** It does not lead (any more), or hands over. Everything staged but not committed has an unknown outcome. */
   following(leader: ReplicaId): void;
+  /**
+   * The group's newest checkpoint, as `SnapshotWriter.finish` left it, is the state now: whatever the machine held is outdated. Nothing is applied
+   * until the promise resolves; then entries go on at `head.index + 1`. Needed where `GroupOptions.snapshots` is given. A rejection ends the process.
+   */
+  restore?(head: SnapshotHead): Promise<void>;
 }
 
 /**

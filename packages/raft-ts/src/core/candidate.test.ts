@@ -43,7 +43,7 @@ describe("Elections (Raft paper §5.2)", () => {
     expect(effects[0]).toEqual({ kind: "persistHardState", hardState: { term: 2, vote: 1 } });
     expect(effects[2]).toMatchObject({
       waitsFor: "durable",
-      message: { kind: "voteRequest", term: 2, lastIndex: 1, lastTerm: 1 },
+      message: { kind: "voteRequest", transfer: false, term: 2, lastIndex: 1, lastTerm: 1 },
     });
   });
 

@@ -1,9 +1,10 @@
 import type { ReplicaId } from "../ports.ts";
+import { startElection } from "./election.ts";
 import { becomeLeader } from "./leader.ts";
 import type { VoteReply } from "./messages.ts";
 import { voteResult, votersOf } from "./quorum.ts";
 import type { Draft } from "./state.ts";
-import { retrySoon, sendDurably, setHardState, setRole, waitForLeader } from "./transitions.ts";
+import { retrySoon, sendDurably, setRole, waitForLeader } from "./transitions.ts";
 
 /** No leader was heard for an election timeout, or a round was lost: asks first whether an election could be won (Raft thesis §9.6). */
 export function campaign(draft: Draft): void {
@@ -50,19 +51,6 @@ function concludeRound(draft: Draft): void {
   const { role, configuration } = draft.state;
   if (role.kind !== "preCandidate" && role.kind !== "candidate") return;
   if (voteResult(configuration, role.votes) !== "won") return;
-  if (role.kind === "preCandidate") startElection(draft);
+  if (role.kind === "preCandidate") startElection(draft, false);
   else becomeLeader(draft);
-}
-
-/** Raises the term, votes for itself and asks for votes (Raft paper §5.2). */
-function startElection(draft: Draft): void {
-  const { state } = draft;
-  const { self, lastIndex, lastTerm } = state;
-  const term = state.hardState.term + 1;
-  setHardState(draft, { term, vote: self });
-  setRole(draft, { kind: "candidate", votes: new Map() });
-  waitForLeader(draft);
-  for (const voter of votersOf(state.configuration)) {
-    if (voter !== self) sendDurably(draft, voter, { kind: "voteRequest", term, lastIndex, lastTerm });
-  }
 }

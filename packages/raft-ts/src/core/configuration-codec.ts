@@ -5,7 +5,8 @@ const version = 1;
 /** version u8, flags u8, revision as two u32 (high, low), the lengths of the four lists as u16; then the lists, each id an u32. Little-endian. */
 const headBytes = 18;
 const autoLeaveFlag = 1;
-const replicaMax = 2 ** 31 - 1;
+/** The largest replica id. */
+export const replicaMax = 2 ** 31 - 1;
 /** More members than a group can sensibly have: a length beyond it is damage. */
 const membersMax = 1_024;
 

@@ -11,7 +11,7 @@ function append(
   rest: Partial<AppendRequest> = {},
 ): AppendRequest {
   const entries: readonly Entry[] = terms.map((term, at) => ({ index: prevIndex + 1 + at, term }));
-  return { kind: "appendRequest", term: 3, prevIndex, prevTerm, entries, commit: 0, ...rest };
+  return { kind: "appendRequest", term: 3, prevIndex, prevTerm, entries, commit: 0, uncounted: false, ...rest };
 }
 
 type Case = {
@@ -21,13 +21,14 @@ type Case = {
   readonly after: readonly number[];
   readonly answer: object;
 };
-const accepted = (matchIndex: number) => ({ kind: "appendAccepted", term: 3, matchIndex });
+const accepted = (matchIndex: number) => ({ kind: "appendAccepted", term: 3, matchIndex, lost: false });
 const rejected = (prevIndex: number, hintIndex: number, hintTerm: number) => ({
   kind: "appendRejected",
   term: 3,
   prevIndex,
   hintIndex,
   hintTerm,
+  lost: false,
 });
 
 describe("AppendEntries (Raft paper §5.3, Figures 2 and 7)", () => {
@@ -102,7 +103,7 @@ describe("AppendEntries (Raft paper §5.3, Figures 2 and 7)", () => {
   test("an older term is rejected with the present one, and appends nothing", () => {
     const core = new LoneCore({ term: 4 });
     expect(sends(core.receive(2, append(0, 0, [3])))).toEqual([
-      { to: 2, message: { kind: "appendRejected", term: 4, prevIndex: 0, hintIndex: 0, hintTerm: 0 } },
+      { to: 2, message: { kind: "appendRejected", term: 4, prevIndex: 0, hintIndex: 0, hintTerm: 0, lost: false } },
     ]);
     expect(core.log).toEqual([]);
   });

@@ -1,4 +1,6 @@
 import type { ReplicaId } from "../ports.ts";
+import { configure, unconfigure } from "./configure.ts";
+import { healIfWhole, noteHealIndex } from "./heal.ts";
 import type { AppendRequest, Entry, Heartbeat } from "./messages.ts";
 import { type Draft, lastIndexOfTerm, termAt } from "./state.ts";
 import { follow, sendDurably, suspect } from "./transitions.ts";
@@ -8,13 +10,11 @@ export function takeAppend(draft: Draft, from: ReplicaId, request: AppendRequest
   if (!acceptLeader(draft, from)) return;
   const { state } = draft;
   const { prevIndex, prevTerm } = request;
+  noteHealIndex(state, request);
   // Committed entries are common to every later leader's log, and may be out of this one's reach by now.
   if (prevIndex < state.commit) return takeKnownPrefix(draft, from, request);
   if (termAt(draft, prevIndex) !== prevTerm) {
-    const hintIndex = lastIndexOfTerm(draft, prevIndex, prevTerm);
-    const hintTerm = termAt(draft, hintIndex) ?? 0;
-    const { term } = state.hardState;
-    sendDurably(draft, from, { kind: "appendRejected", term, prevIndex, hintIndex, hintTerm });
+    rejectAppend(draft, from, prevIndex, lastIndexOfTerm(draft, prevIndex, prevTerm));
     return;
   }
   takeEntries(draft, from, request, request.entries);
@@ -23,15 +23,27 @@ export function takeAppend(draft: Draft, from: ReplicaId, request: AppendRequest
 /** A leader of the current term lives; what it says is committed is. The driver answers. */
 export function takeHeartbeat(draft: Draft, from: ReplicaId, heartbeat: Heartbeat): void {
   if (!acceptLeader(draft, from)) return;
-  if (heartbeat.commit > draft.state.lastIndex) {
+  const { standing, healIndex, lastIndex } = draft.state;
+  if (standing === "fenced") {
+    // The leader believes what was acknowledged before the damage, and may have nothing to append: it must hear of the loss.
+    if (healIndex === Infinity) rejectAppend(draft, from, lastIndex + 1, lastIndex);
+  } else if (heartbeat.commit > lastIndex) {
     suspect(draft, from, "a heartbeat commits entries that were never acknowledged");
     return;
   }
-  advanceCommit(draft, heartbeat.commit);
+  advanceCommit(draft, Math.min(heartbeat.commit, lastIndex));
+}
+
+/** Says that this log has nothing in common with the leader's at `prevIndex`, but may have at `hintIndex`. */
+export function rejectAppend(draft: Draft, from: ReplicaId, prevIndex: number, hintIndex: number): void {
+  const { hardState, standing } = draft.state;
+  const hintTerm = termAt(draft, hintIndex) ?? 0;
+  const lost = standing === "fenced";
+  sendDurably(draft, from, { kind: "appendRejected", term: hardState.term, prevIndex, hintIndex, hintTerm, lost });
 }
 
 /** Whether `from` is to be obeyed as the leader of the current term. */
-function acceptLeader(draft: Draft, from: ReplicaId): boolean {
+export function acceptLeader(draft: Draft, from: ReplicaId): boolean {
   const { role } = draft.state;
   const other = role.kind === "leader" || (role.kind === "follower" && role.leader !== 0 && role.leader !== from);
   if (other) {
@@ -76,23 +88,32 @@ function takeEntries(draft: Draft, from: ReplicaId, request: AppendRequest, entr
   acknowledge(draft, from, matchIndex);
 }
 
-function append({ state, effects }: Draft, entries: readonly Entry[], firstIndex: number): void {
+function append(draft: Draft, entries: readonly Entry[], firstIndex: number): void {
+  const { state, effects } = draft;
   if (firstIndex <= state.lastIndex) {
     state.truncations += 1;
     state.durableIndex = Math.min(state.durableIndex, firstIndex - 1);
+    unconfigure(draft, firstIndex);
   }
   const last = entries[entries.length - 1];
   state.lastIndex = last?.index ?? state.lastIndex;
   state.lastTerm = last?.term ?? state.lastTerm;
   effects.push({ kind: "append", entries });
+  const newest = entries.findLast(({ configuration }) => configuration !== undefined);
+  if (newest?.configuration !== undefined)
+    configure(draft, { index: newest.index, configuration: newest.configuration });
 }
 
-function acknowledge(draft: Draft, from: ReplicaId, matchIndex: number): void {
-  sendDurably(draft, from, { kind: "appendAccepted", term: draft.state.hardState.term, matchIndex });
+export function acknowledge(draft: Draft, from: ReplicaId, matchIndex: number): void {
+  const { hardState, standing } = draft.state;
+  const lost = standing === "fenced";
+  sendDurably(draft, from, { kind: "appendAccepted", term: hardState.term, matchIndex, lost });
 }
 
-function advanceCommit({ state, effects }: Draft, commit: number): void {
+export function advanceCommit(draft: Draft, commit: number): void {
+  const { state, effects } = draft;
   if (commit <= state.commit) return;
   state.commit = commit;
   effects.push({ kind: "commit", index: commit });
+  healIfWhole(draft);
 }

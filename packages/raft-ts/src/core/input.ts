@@ -1,4 +1,5 @@
-import type { HardState, ReplicaId } from "../ports.ts";
+import type { HardState, ReplicaId, SnapshotHead } from "../ports.ts";
+import type { ConfigurationChange } from "./membership.ts";
 import type { Message } from "./messages.ts";
 
 /** Time has reached `nextTickMs`. The drawn waits hold until the next tick. */
@@ -11,8 +12,32 @@ export type Tick = {
   readonly retryDelayMs: number;
 };
 
-/** One more entry is to be replicated. Ignored, with no effect, by whoever does not lead. */
-export type Propose = { readonly kind: "propose"; readonly nowMs: number };
+/** One more entry, of `bytes` payload, is to be replicated. Ignored, with no effect, by whoever does not lead or is handing over. */
+export type Propose = { readonly kind: "propose"; readonly nowMs: number; readonly bytes: number };
+
+/** Members are to change. Answered by an `append` of the new configuration, or by `refused`. */
+export type Reconfigure = {
+  readonly kind: "reconfigure";
+  readonly nowMs: number;
+  readonly change: ConfigurationChange;
+};
+
+/** This leader is to hand over to a voter. Answered by `handingOver`, or by `refused`. */
+export type TransferTo = { readonly kind: "transfer"; readonly nowMs: number; readonly to: ReplicaId };
+
+/** The leader's process has ended, or begun anew: it is not followed any more. The wait for another goes on from when it was last heard. */
+export type ForgetLeader = { readonly kind: "forgetLeader"; readonly nowMs: number };
+
+/** A leader's newest snapshot, for a follower that `sendSnapshot` named; `undefined` when there is none, or it could not be sent. */
+export type SnapshotReady = {
+  readonly kind: "snapshotReady";
+  readonly nowMs: number;
+  readonly to: ReplicaId;
+  readonly snapshot: SnapshotHead | undefined;
+};
+
+/** A snapshot that `fetchSnapshot` named is here, whole, durable and checked; the machine is about to take it up. */
+export type Restored = { readonly kind: "restored"; readonly nowMs: number; readonly snapshot: SnapshotHead };
 
 /**
  * A write has become durable. The fields are what the state held when that write began: by then everything asked for earlier was part of it.
@@ -35,4 +60,13 @@ export type Received = {
 };
 
 /** Everything that can happen to a replica. `nowMs` is the monotonic clock, milliseconds; it never goes back from input to input. */
-export type Input = Tick | Propose | Persisted | Received;
+export type Input =
+  | Tick
+  | Propose
+  | Reconfigure
+  | TransferTo
+  | Persisted
+  | Received
+  | ForgetLeader
+  | SnapshotReady
+  | Restored;

@@ -4,9 +4,9 @@ import type { AppendRequest } from "./messages.ts";
 import { leaseUntilMs, nextTickMs } from "./state.ts";
 import { raftTimes } from "./times.ts";
 
-const accept = (matchIndex: number, term = 2) => ({ kind: "appendAccepted", term, matchIndex }) as const;
+const accept = (matchIndex: number, term = 2) => ({ kind: "appendAccepted", term, matchIndex, lost: false }) as const;
 const reject = (prevIndex: number, hintIndex: number, hintTerm: number, term = 2) =>
-  ({ kind: "appendRejected", term, prevIndex, hintIndex, hintTerm }) as const;
+  ({ kind: "appendRejected", term, prevIndex, hintIndex, hintTerm, lost: false }) as const;
 const answer = (sentMs: number, rest: { follows?: boolean; term?: number } = {}) =>
   ({ kind: "heartbeatReply", term: 2, follows: true, sentMs, ...rest }) as const;
 

@@ -1,49 +1,70 @@
 import { assert } from "@saturnmq/kit";
-import type { ReplicaId } from "../ports.ts";
+import type { Configuration, ReplicaId } from "../ports.ts";
+import { configure, trackMembers } from "./configure.ts";
+import { continueHandOver, giveUpHandOver } from "./hand-over.ts";
+import type { ConfigurationChange } from "./membership.ts";
 import type { AppendAccepted, AppendRejected, Entry, HeartbeatReply } from "./messages.ts";
-import { becomeProbe, maySend, newProgress, noteAccepted, noteSent, type Progress } from "./progress.ts";
-import { quorumValue, votersOf } from "./quorum.ts";
-import { type Draft, lastIndexOfTerm, nextTickMs, termAt } from "./state.ts";
+import { becomeProbe, noteAccepted, type Progress, takeBack } from "./progress.ts";
+import { quorumValue } from "./quorum.ts";
+import { configurationToLeaveTo, proposed, stepDownIfRemoved } from "./reconfigure.ts";
+import { askForSnapshot, isIdle, replicate, sendAppend } from "./replicate.ts";
+import { type Draft, handOverEndsAtMs, lastIndexOfTerm, quorumLostAtMs, termAt } from "./state.ts";
 import { raftTimes } from "./times.ts";
-import { sendNow, setRole, stepDown, suspect } from "./transitions.ts";
-
-/** At most this many entries travel in one append. */
-const entriesPerAppend = 8;
+import { refuse, setRole, stepDown, suspect } from "./transitions.ts";
 
 /** Leads the current term. Its first entry is empty: by committing it, it commits what earlier terms left (Raft paper §5.4.2, §8). */
 export function becomeLeader(draft: Draft): void {
   const { state } = draft;
-  const progress = new Map<ReplicaId, Progress>();
-  for (const voter of votersOf(state.configuration)) {
-    if (voter !== state.self) progress.set(voter, newProgress(state.lastIndex, state.nowMs));
-  }
-  setRole(draft, { kind: "leader", progress });
-  propose(draft);
+  setRole(draft, { kind: "leader", firstIndex: state.lastIndex + 1, progress: new Map(), handOver: undefined });
+  append(draft);
 }
 
-/** Appends one entry and sends it on; ignored by whoever does not lead. */
-export function propose(draft: Draft): void {
+/** Appends one entry of `bytes` payload and sends it on; ignored by whoever does not lead, or hands over. */
+export function propose(draft: Draft, bytes: number): void {
+  const { role } = draft.state;
+  if (role.kind !== "leader" || role.handOver !== undefined) return;
+  draft.freshBytes = bytes;
+  append(draft);
+}
+
+/** Appends a changed configuration, which is in force at once, or refuses to. */
+export function reconfigure(draft: Draft, change: ConfigurationChange): void {
+  const next = proposed(draft, change);
+  if ("problem" in next) refuse(draft, next.problem);
+  else append(draft, next.configuration);
+}
+
+/** Appends one entry, and sends it to all members. */
+function append(draft: Draft, configuration?: Configuration): void {
   const { state, effects } = draft;
-  if (state.role.kind !== "leader") return;
-  const entry: Entry = { index: state.lastIndex + 1, term: state.hardState.term };
+  const { role } = state;
+  assert(role.kind === "leader", "a replica that does not lead appends an entry of its own");
+  const place = { index: state.lastIndex + 1, term: state.hardState.term };
+  const entry: Entry = configuration === undefined ? place : { ...place, configuration };
   state.lastIndex = entry.index;
   state.lastTerm = entry.term;
   effects.push({ kind: "append", entries: [entry] });
-  for (const [follower, progress] of state.role.progress) replicate(draft, follower, progress);
+  if (configuration !== undefined) configure(draft, { index: entry.index, configuration });
+  else if (entry.index === role.firstIndex) trackMembers(draft, role);
+  for (const [follower, progress] of role.progress) replicate(draft, follower, progress);
 }
 
 /** A follower holds, durably, all entries up to `matchIndex`. */
 export function takeAccepted(draft: Draft, from: ReplicaId, reply: AppendAccepted): void {
   const progress = progressOf(draft, from);
   if (progress === undefined) return;
-  if (reply.matchIndex > draft.state.lastIndex) {
+  const { state, log } = draft;
+  if (reply.matchIndex > state.lastIndex) {
     suspect(draft, from, "an acknowledgement of entries that were never sent");
     return;
   }
-  progress.heardMs = draft.state.nowMs;
-  noteAccepted(progress, reply.matchIndex, draft.state.nowMs);
+  progress.heardMs = state.nowMs;
+  noteLoss(progress, reply.lost);
+  noteAccepted(progress, reply.matchIndex, log.firstIndex, state.nowMs);
   advanceCommit(draft);
+  if (state.role.kind !== "leader") return;
   replicate(draft, from, progress);
+  continueHandOver(draft, from);
 }
 
 /** A follower's log parts from ours before `prevIndex`: goes back to the last place that may be common (Raft paper, end of §5.3). */
@@ -51,8 +72,8 @@ export function takeRejected(draft: Draft, from: ReplicaId, reply: AppendRejecte
   const progress = progressOf(draft, from);
   if (progress === undefined) return;
   progress.heardMs = draft.state.nowMs;
-  const expected = progress.mode === "probe" ? reply.prevIndex === progress.next - 1 : reply.prevIndex > progress.match;
-  if (!expected) return;
+  const tookBack = noteLoss(progress, reply.lost);
+  if (!tookBack && !isExpected(progress, reply)) return;
   becomeProbe(progress, lastIndexOfTerm(draft, reply.hintIndex, reply.hintTerm) + 1);
   replicate(draft, from, progress);
 }
@@ -65,11 +86,33 @@ export function takeHeartbeatReply(draft: Draft, from: ReplicaId, reply: Heartbe
   assert(reply.sentMs <= state.nowMs, "a heartbeat was answered before it was sent");
   progress.heardMs = state.nowMs;
   progress.contactMs = Math.max(progress.contactMs, reply.sentMs);
-  if (progress.match >= state.lastIndex) return;
-  const overdue = state.nowMs - progress.movedMs >= raftTimes.resendMs;
-  const waits = progress.mode === "probe" ? progress.probing : progress.inflight.length > 0;
-  if (overdue && waits) becomeProbe(progress, progress.match + 1);
+  if (progress.match >= state.lastIndex && progress.mode === "replicate") {
+    // It may have healed since its last answer, and is counted again once it says so.
+    if (progress.uncounted) sendAppend(draft, from, progress);
+    return;
+  }
+  if (state.nowMs - progress.movedMs >= raftTimes.resendMs) sendAgain(draft, from, progress);
   replicate(draft, from, progress);
+}
+
+/** What was sent is taken for lost. */
+function sendAgain(draft: Draft, follower: ReplicaId, progress: Progress): void {
+  if (progress.mode === "snapshot") askForSnapshot(draft, follower, progress);
+  else if (progress.probing || progress.inflight.length > 0) becomeProbe(progress, progress.match + 1);
+}
+
+/** Takes the follower for what it says it is. True: all that was believed of it before is void. */
+function noteLoss(progress: Progress, lost: boolean): boolean {
+  const news = lost && !progress.uncounted;
+  if (news) takeBack(progress);
+  progress.uncounted = lost;
+  return news;
+}
+
+/** Whether a rejection answers what was sent last, not something before. */
+function isExpected({ mode, next, match }: Progress, { prevIndex }: AppendRejected): boolean {
+  if (mode === "snapshot") return false;
+  return mode === "probe" ? prevIndex === next - 1 : prevIndex > match;
 }
 
 /** Commits what a majority holds durably, counting only entries of its own term (Raft paper §5.4.2). Followers with nothing on its way are told. */
@@ -78,60 +121,37 @@ export function advanceCommit(draft: Draft): void {
   const { role, self } = state;
   if (role.kind !== "leader") return;
   const reached = quorumValue(state.configuration, (voter) =>
-    voter === self ? state.durableIndex : (role.progress.get(voter)?.match ?? 0),
+    voter === self ? state.durableIndex : countedMatch(role.progress.get(voter)),
   );
   if (reached <= state.commit || termAt(draft, reached) !== state.hardState.term) return;
   state.commit = reached;
   effects.push({ kind: "commit", index: reached });
-  for (const [follower, progress] of role.progress) {
-    const idle = progress.mode === "replicate" && progress.inflight.length === 0 && progress.next > state.lastIndex;
-    if (idle) sendAppend(draft, follower, progress.next - 1, []);
-  }
+  for (const [follower, progress] of role.progress) if (isIdle(draft, progress)) sendAppend(draft, follower, progress);
+  stepDownIfRemoved(draft);
+  leaveIfDue(draft);
 }
 
-/** Steps down when no majority was heard for too long: another may lead by then (check-quorum, Raft thesis §6.2). */
-export function checkQuorum(draft: Draft): void {
-  // Compared as the due time is computed: rounded otherwise, a tick could be due for ever and change nothing.
-  if (draft.state.nowMs >= nextTickMs(draft.state)) stepDown(draft);
+/** A joint configuration that is committed and is to be left by itself is left. */
+function leaveIfDue(draft: Draft): void {
+  const configuration = configurationToLeaveTo(draft);
+  if (configuration !== undefined) append(draft, configuration);
 }
 
-/** Sends a follower what it lacks, ahead of answers while its log is known to agree. */
-function replicate(draft: Draft, follower: ReplicaId, progress: Progress): void {
+/** Time has passed for a leader. */
+export function tickLeader(draft: Draft): void {
   const { state } = draft;
-  while (maySend(progress, state.lastIndex)) {
-    const prevIndex = progress.next - 1;
-    if (termAt(draft, prevIndex) === undefined) {
-      reportOutOfReach(draft, follower, progress);
-      return;
-    }
-    const last = Math.min(state.lastIndex, prevIndex + entriesPerAppend);
-    sendAppend(draft, follower, prevIndex, entriesBetween(draft, progress.next, last));
-    noteSent(progress, last, state.nowMs);
+  const { role } = state;
+  if (role.kind !== "leader") return;
+  // Another may lead by then (check-quorum, Raft thesis §6.2). Compared as the due time is computed: rounded otherwise, a tick could be due for ever.
+  if (state.nowMs >= quorumLostAtMs(state, role)) stepDown(draft);
+  else if (state.nowMs >= handOverEndsAtMs(role)) {
+    giveUpHandOver(draft);
+    leaveIfDue(draft);
   }
 }
 
-function sendAppend(draft: Draft, follower: ReplicaId, prevIndex: number, entries: readonly Entry[]): void {
-  const { term } = draft.state.hardState;
-  const prevTerm = termOf(draft, prevIndex);
-  // Its own write may still be under way: it counts itself only later, and its term was durable before it could be elected.
-  sendNow(draft, follower, { kind: "appendRequest", term, prevIndex, prevTerm, entries, commit: draft.state.commit });
-}
-
-function entriesBetween(draft: Draft, first: number, last: number): readonly Entry[] {
-  const entries: Entry[] = [];
-  for (let index = first; index <= last; index += 1) entries.push({ index, term: termOf(draft, index) });
-  return entries;
-}
-
-function termOf(draft: Draft, index: number): number {
-  const term = termAt(draft, index);
-  assert(term !== undefined, "a leader's log misses an entry between its first and its last");
-  return term;
-}
-
-function reportOutOfReach({ effects }: Draft, to: ReplicaId, progress: Progress): void {
-  if (!progress.outOfReach) effects.push({ kind: "outOfReach", to, nextIndex: progress.next });
-  progress.outOfReach = true;
+function countedMatch(progress: Progress | undefined): number {
+  return progress === undefined || progress.uncounted ? 0 : progress.match;
 }
 
 function progressOf({ state }: Draft, follower: ReplicaId): Progress | undefined {

@@ -1,5 +1,7 @@
-/** An entry as the core knows it. Payloads stay with the driver. */
-export type Entry = { readonly index: number; readonly term: number };
+import type { Configuration, SnapshotHead } from "../ports.ts";
+
+/** An entry as the core knows it. Payloads stay with the driver; a configuration is the whole content of its entry. */
+export type Entry = { readonly index: number; readonly term: number; readonly configuration?: Configuration };
 
 /** Asks whether an election in `electionTerm` could be won, before any term is raised (Raft thesis §9.6). */
 export type PreVoteRequest = {
@@ -11,10 +13,14 @@ export type PreVoteRequest = {
   readonly lastTerm: number;
 };
 
-/** Asks for a vote in `term` (Raft paper §5.2). */
+/**
+ * Asks for a vote in `term` (Raft paper §5.2). `transfer`: the leader of the term before asked for this election and gave up its lease first, so
+ * nobody need wait for that to end (Raft thesis §3.10).
+ */
 export type VoteRequest = {
   readonly kind: "voteRequest";
   readonly term: number;
+  readonly transfer: boolean;
   readonly lastIndex: number;
   readonly lastTerm: number;
 };
@@ -27,7 +33,12 @@ export type VoteReply = {
   readonly granted: boolean;
 };
 
-/** Entries that follow (`prevIndex`, `prevTerm`), maybe none, and the leader's commit index (Raft paper §5.3). */
+/**
+ * Entries that follow (`prevIndex`, `prevTerm`), maybe none, and the leader's commit index (Raft paper §5.3).
+ *
+ * `uncounted`: the leader knows that the receiver lost entries. `commit` covers all that was ever committed with the receiver's help, and the receiver
+ * counts for nothing from then on until it says that it has healed.
+ */
 export type AppendRequest = {
   readonly kind: "appendRequest";
   readonly term: number;
@@ -35,13 +46,15 @@ export type AppendRequest = {
   readonly prevTerm: number;
   readonly entries: readonly Entry[];
   readonly commit: number;
+  readonly uncounted: boolean;
 };
 
-/** The sender's log equals the leader's up to `matchIndex`, and that is durable. */
+/** The sender's log equals the leader's up to `matchIndex`, and that is durable. `lost`: it must not be counted, see `AppendRejected`. */
 export type AppendAccepted = {
   readonly kind: "appendAccepted";
   readonly term: number;
   readonly matchIndex: number;
+  readonly lost: boolean;
 };
 
 /**
@@ -49,6 +62,8 @@ export type AppendAccepted = {
  *
  * (`hintIndex`, `hintTerm`) is its last entry at or below `prevIndex` whose term is not above the term asked for: no later entry can be common to
  * both logs, so one round trip skips a whole term of differing entries (Raft paper, end of §5.3).
+ *
+ * `lost`: entries that the sender had acknowledged are gone from its disk and not all back yet: the leader takes back what it believed of it.
  */
 export type AppendRejected = {
   readonly kind: "appendRejected";
@@ -56,6 +71,7 @@ export type AppendRejected = {
   readonly prevIndex: number;
   readonly hintIndex: number;
   readonly hintTerm: number;
+  readonly lost: boolean;
 };
 
 /**
@@ -75,6 +91,15 @@ export type HeartbeatReply = {
   readonly sentMs: number;
 };
 
+/** The sender, which leads `term`, asks the receiver to take over by an election at once (Raft thesis §3.10). */
+export type TimeoutNow = { readonly kind: "timeoutNow"; readonly term: number };
+
+/**
+ * The receiver needs entries that the leader's log no longer holds: here is a state that covers them. Only this description goes through the core;
+ * drivers move the content.
+ */
+export type SnapshotOffer = { readonly kind: "snapshotOffer"; readonly term: number; readonly snapshot: SnapshotHead };
+
 /** What replicas of a group say to each other. `term` is the sender's current term in every one. */
 export type Message =
   | PreVoteRequest
@@ -84,4 +109,6 @@ export type Message =
   | AppendAccepted
   | AppendRejected
   | Heartbeat
-  | HeartbeatReply;
+  | HeartbeatReply
+  | TimeoutNow
+  | SnapshotOffer;

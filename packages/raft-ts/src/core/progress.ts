@@ -1,88 +1,127 @@
-/** At most this many appends to one follower are unanswered. */
+/** At most this many appends to one follower, and this much payload in them, are unanswered. */
 const inflightMax = 64;
+const inflightBytesMax = 16 * 1024 * 1024;
 
 /**
  * What a leader knows of one follower.
  *
- * `probe`: where the logs part is not known; one append at a time. `replicate`: it is, and appends are sent ahead of their answers.
+ * `probe`: where the logs part is not known; one append at a time. `replicate`: it is, and appends are sent ahead of their answers. `snapshot`: our log
+ * does not reach back to it; nothing is appended until it has taken a snapshot.
  */
 export type Progress = {
-  mode: "probe" | "replicate";
+  mode: "probe" | "replicate" | "snapshot";
   /** The follower's log equals ours up to here, durably. */
   match: number;
   /** The next entry to send; `match` < `next`. */
   next: number;
-  /** Last index of each append that is not answered yet, rising. */
-  inflight: number[];
+  /** Each append that is not answered yet: the index of its last entry, rising, and its payload's bytes. */
+  inflight: { readonly last: number; readonly bytes: number }[];
+  inflightBytes: number;
   /** In `probe`: an append is unanswered. */
   probing: boolean;
-  /** When the oldest unanswered append was sent, or an answer last moved `match`. */
+  /** In `snapshot`: index of the one that was offered; 0 for none yet. */
+  snapshotIndex: number;
+  /** It lost entries: until it says that it has healed it counts for no commit. */
+  uncounted: boolean;
+  /** When the oldest unanswered append was sent, an answer last moved `match`, or a snapshot was asked for. */
   movedMs: number;
   /** When anything of this term was last received from it. */
   heardMs: number;
   /** When the newest heartbeat that it answered was sent. */
   contactMs: number;
-  /** It was said that our log no longer reaches back to it. */
-  outOfReach: boolean;
 };
 
-/** A follower at the begin of a term: nothing known, its log guessed to be as long as ours. */
-export function newProgress(lastIndex: number, nowMs: number): Progress {
+/** A follower of which nothing is known: its log is guessed to reach to `next`. */
+export function newProgress(next: number, nowMs: number): Progress {
   return {
     mode: "probe",
     match: 0,
-    next: lastIndex + 1,
+    next,
     inflight: [],
+    inflightBytes: 0,
     probing: false,
+    snapshotIndex: 0,
+    uncounted: false,
     movedMs: nowMs,
     heardMs: nowMs,
     contactMs: -Infinity,
-    outOfReach: false,
   };
 }
 
 /** Whether another append may be sent. A probe goes out even when there is no entry to send: its answer tells where the logs part. */
 export function maySend(progress: Progress, lastIndex: number): boolean {
+  if (progress.mode === "snapshot") return false;
   if (progress.mode === "probe") return !progress.probing;
-  return progress.next <= lastIndex && progress.inflight.length < inflightMax;
+  const { next, inflight, inflightBytes } = progress;
+  return next <= lastIndex && inflight.length < inflightMax && inflightBytes < inflightBytesMax;
 }
 
-/** Accounts for an append that ends at `lastSent`. */
-export function noteSent(progress: Progress, lastSent: number, nowMs: number): void {
+/** Accounts for an append that ends at `last`. */
+export function noteSent(progress: Progress, last: number, bytes: number, nowMs: number): void {
   if (progress.mode === "probe") {
     progress.probing = true;
     progress.movedMs = nowMs;
     return;
   }
   if (progress.inflight.length === 0) progress.movedMs = nowMs;
-  progress.inflight.push(lastSent);
-  progress.next = lastSent + 1;
+  progress.inflight.push({ last, bytes });
+  progress.inflightBytes += bytes;
+  progress.next = last + 1;
 }
 
-/** Takes an acknowledgement of everything up to `match`. */
-export function noteAccepted(progress: Progress, match: number, nowMs: number): void {
+/** Takes an acknowledgement of everything up to `match`. `firstIndex`: where our log begins. */
+export function noteAccepted(progress: Progress, match: number, firstIndex: number, nowMs: number): void {
   if (match > progress.match) {
     progress.match = match;
     progress.movedMs = nowMs;
   }
-  if (progress.mode === "probe") {
-    progress.mode = "replicate";
-    progress.next = progress.match + 1;
-    progress.inflight = [];
-  } else {
+  if (progress.mode === "replicate") {
     progress.next = Math.max(progress.next, progress.match + 1);
-    let answered = 0;
-    while ((progress.inflight[answered] ?? Infinity) <= progress.match) answered += 1;
-    if (answered > 0) progress.inflight.splice(0, answered);
+    dropAnswered(progress);
+    return;
   }
-  progress.probing = false;
-  progress.outOfReach = false;
+  // An answer to an append of before: a snapshot is still what it needs.
+  if (progress.mode === "snapshot" && progress.match + 1 < firstIndex) return;
+  progress.mode = "replicate";
+  progress.next = progress.match + 1;
+  forgetSent(progress);
 }
 
 /** Starts over from `next`, one append at a time. */
 export function becomeProbe(progress: Progress, next: number): void {
   progress.mode = "probe";
   progress.next = Math.max(next, progress.match + 1);
+  forgetSent(progress);
+}
+
+/** Sends nothing more until a snapshot has taken it to where our log begins. */
+export function becomeSnapshot(progress: Progress, nowMs: number): void {
+  progress.mode = "snapshot";
+  progress.movedMs = nowMs;
+  forgetSent(progress);
+}
+
+/** The follower lost entries: nothing that was believed of it holds any more. */
+export function takeBack(progress: Progress): void {
+  progress.uncounted = true;
+  progress.match = 0;
+  becomeProbe(progress, 1);
+}
+
+function forgetSent(progress: Progress): void {
   progress.inflight = [];
+  progress.inflightBytes = 0;
   progress.probing = false;
+  progress.snapshotIndex = 0;
+}
+
+function dropAnswered(progress: Progress): void {
+  const { inflight, match } = progress;
+  let answered = 0;
+  for (const { last, bytes } of inflight) {
+    if (last > match) break;
+    answered += 1;
+    progress.inflightBytes -= bytes;
+  }
+  if (answered > 0) inflight.splice(0, answered);
 }

@@ -1,6 +1,7 @@
 import { assert } from "@saturnmq/kit";
-import type { Configuration, HardState, LogView, ReplicaId } from "../ports.ts";
+import type { Configuration, ConfigurationAt, Damage, HardState, LogView, ReplicaId } from "../ports.ts";
 import type { Effect } from "./effect.ts";
+import { isVoter, noMembers } from "./membership.ts";
 import type { Progress } from "./progress.ts";
 import { quorumValue, votersOf } from "./quorum.ts";
 import { raftTimes } from "./times.ts";
@@ -10,8 +11,16 @@ export type Follower = { readonly kind: "follower"; readonly leader: ReplicaId }
 export type PreCandidate = { readonly kind: "preCandidate"; readonly votes: Map<ReplicaId, boolean> };
 /** Its own vote is among `votes` only once it is durable. */
 export type Candidate = { readonly kind: "candidate"; readonly votes: Map<ReplicaId, boolean> };
-/** `progress` has every voter but itself. */
-export type Leader = { readonly kind: "leader"; readonly progress: ReadonlyMap<ReplicaId, Progress> };
+/** Hands over to `to`, which was told to take over once `told`. */
+export type HandOver = { readonly to: ReplicaId; readonly sinceMs: number; told: boolean };
+export type Leader = {
+  readonly kind: "leader";
+  /** The first entry of its term. */
+  readonly firstIndex: number;
+  /** Every member but itself. */
+  readonly progress: Map<ReplicaId, Progress>;
+  handOver: HandOver | undefined;
+};
 export type Role = Follower | PreCandidate | Candidate | Leader;
 
 /**
@@ -21,7 +30,17 @@ export type Role = Follower | PreCandidate | Candidate | Leader;
  */
 export type RaftState = {
   readonly self: ReplicaId;
+  /** The newest one that the log has, committed or not: it is in force from the moment it is appended (Raft thesis §4.1). */
   configuration: Configuration;
+  /** Index of the entry that brought it. */
+  configurationIndex: number;
+  /**
+   * `fenced`: lost entries that it had acknowledged. It takes entries and elects nobody, until it holds all that was committed with its help.
+   * `barred`: may have lost a vote too. It takes part in nothing under this replica id.
+   */
+  standing: "whole" | "fenced" | "barred";
+  /** What a fenced replica must hold, durable and committed, to be whole again; `Infinity` while no leader has said. */
+  healIndex: number;
   role: Role;
   /** As last asked to be persisted. */
   hardState: HardState;
@@ -45,12 +64,19 @@ export type RaftState = {
   retryDelayMs: number;
 };
 
-/** What one step works on. */
-export type Draft = { readonly state: RaftState; readonly log: LogView; readonly effects: Effect[] };
+/** What one step works on. `freshBytes`: payload of the entry that it proposes, which the log view shows only afterwards. */
+export type Draft = {
+  readonly state: RaftState;
+  readonly log: LogView;
+  readonly effects: Effect[];
+  freshBytes: number;
+};
 
 export type InitialState = {
   readonly self: ReplicaId;
-  readonly configuration: Configuration;
+  /** `undefined` for a replica that was asked to join and waits for a leader. */
+  readonly configuration: ConfigurationAt | undefined;
+  readonly damage: Damage;
   /** What the log kept; all of it is durable. */
   readonly hardState: HardState;
   readonly log: LogView;
@@ -63,14 +89,17 @@ export type InitialState = {
 
 /** A replica that has just started. A sole voter may campaign at its first tick; any other waits as long as a lease may still hold. */
 export function initialState(options: InitialState): RaftState {
-  const { self, configuration, log, commit, nowMs, electionJitterMs, retryDelayMs } = options;
-  assert(votersOf(configuration).includes(self), "a replica that does not vote was started as a voter");
+  const { self, log, commit, nowMs, electionJitterMs, retryDelayMs } = options;
+  const { index: configurationIndex, configuration } = options.configuration ?? { index: 0, configuration: noMembers };
   assert(commit <= log.lastIndex, "the log ends before entries that are known to be committed");
   assert(log.lastTerm <= options.hardState.term, "the log has an entry of a term after the durable one");
   const sole = votersOf(configuration).length === 1;
   return {
     self,
     configuration,
+    configurationIndex,
+    standing: ({ no: "whole", fetch: "fenced", rejoin: "barred" } as const)[options.damage],
+    healIndex: Infinity,
     role: { kind: "follower", leader: 0 },
     hardState: options.hardState,
     durableTerm: options.hardState.term,
@@ -90,8 +119,23 @@ export function initialState(options: InitialState): RaftState {
 
 /** When the next tick is due; `Infinity` for never. Every step may change it. */
 export function nextTickMs(state: RaftState): number {
-  if (state.role.kind !== "leader") return state.campaignAtMs;
-  return heardByQuorumMs(state, state.role) + raftTimes.leaderQuietMs;
+  if (state.role.kind !== "leader") return mayCampaign(state) ? state.campaignAtMs : Infinity;
+  return Math.min(quorumLostAtMs(state, state.role), handOverEndsAtMs(state.role));
+}
+
+/** When a leader steps down unless a majority is heard before. */
+export function quorumLostAtMs(state: RaftState, role: Leader): number {
+  return heardByQuorumMs(state, role) + raftTimes.leaderQuietMs;
+}
+
+/** When a hand-over has failed unless another leads before; `Infinity` while there is none. */
+export function handOverEndsAtMs({ handOver }: Leader): number {
+  return handOver === undefined ? Infinity : handOver.sinceMs + raftTimes.transferMs;
+}
+
+/** Only whole voters may lead. A configuration counts from the moment it is in the log. */
+export function mayCampaign(state: RaftState): boolean {
+  return state.standing === "whole" && isVoter(state.configuration, state.self);
 }
 
 /** The leader of the current term; 0 when unknown. */
@@ -111,12 +155,22 @@ export function follows(state: RaftState, leader: ReplicaId, term: number): bool
  * What it answers is void as soon as this replica stops to lead.
  */
 export function leaseUntilMs(state: RaftState): number {
+  const { role } = state;
+  // Whoever is told to take over is elected by voters that do not wait for this lease to end.
+  if (role.kind !== "leader" || role.handOver !== undefined) return -Infinity;
+  return confirmedMs(state) + raftTimes.leaseMs;
+}
+
+/**
+ * This replica still led at that time, since heartbeats sent then were answered by a majority. `Infinity` for a sole voter, `-Infinity` when
+ * unknown.
+ */
+export function confirmedMs(state: RaftState): number {
   const { role, self } = state;
   if (role.kind !== "leader") return -Infinity;
-  const contact = quorumValue(state.configuration, (voter) =>
+  return quorumValue(state.configuration, (voter) =>
     voter === self ? Infinity : (role.progress.get(voter)?.contactMs ?? -Infinity),
   );
-  return contact + raftTimes.leaseMs;
 }
 
 /** When a majority, this leader included, was last heard. */
@@ -130,6 +184,19 @@ function heardByQuorumMs(state: RaftState, role: Leader): number {
 export function termAt({ state, log }: Draft, index: number): number | undefined {
   if (index === state.lastIndex) return state.lastTerm;
   return index < state.lastIndex ? log.termAt(index) : undefined;
+}
+
+/** Payload bytes of the entry at `index`, that of this step included. */
+export function bytesAt({ state, log, freshBytes }: Draft, index: number): number {
+  return log.bytesAt(index) ?? (index === state.lastIndex ? freshBytes : 0);
+}
+
+/** The configuration that the entry at `index` brings; `undefined` when it is another kind of entry. */
+export function configurationOf({ state, log }: Draft, index: number): Configuration | undefined {
+  if (index >= state.configurationIndex)
+    return index === state.configurationIndex && index > 0 ? state.configuration : undefined;
+  const at = log.configurationAt(index);
+  return at?.index === index ? at.configuration : undefined;
 }
 
 /**

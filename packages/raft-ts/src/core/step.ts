@@ -2,12 +2,24 @@ import { assert } from "@saturnmq/kit";
 import type { LogView, ReplicaId } from "../ports.ts";
 import { campaign, countOwnVote, countVote } from "./candidate.ts";
 import type { Effect } from "./effect.ts";
-import { takeAppend, takeHeartbeat } from "./follower.ts";
-import type { Input, Persisted, Tick } from "./input.ts";
-import { advanceCommit, checkQuorum, propose, takeAccepted, takeHeartbeatReply, takeRejected } from "./leader.ts";
+import { rejectAppend, takeAppend, takeHeartbeat } from "./follower.ts";
+import { beginHandOver, takeTimeoutNow } from "./hand-over.ts";
+import { healIfWhole } from "./heal.ts";
+import type { Input, Persisted, SnapshotReady, Tick } from "./input.ts";
+import { noteRestored, takeSnapshotOffer } from "./install.ts";
+import {
+  advanceCommit,
+  propose,
+  reconfigure,
+  takeAccepted,
+  takeHeartbeatReply,
+  takeRejected,
+  tickLeader,
+} from "./leader.ts";
 import type { Message } from "./messages.ts";
-import type { Draft, RaftState } from "./state.ts";
-import { adoptTerm, sendDurably, suspect } from "./transitions.ts";
+import { offerSnapshot } from "./replicate.ts";
+import { type Draft, mayCampaign, type RaftState } from "./state.ts";
+import { adoptTerm, setRole, suspect } from "./transitions.ts";
 import { faultOf } from "./validate.ts";
 import { answerPreVote, answerVote } from "./voter.ts";
 
@@ -23,19 +35,34 @@ export function step(state: RaftState, input: Input, log: LogView): readonly Eff
   assert(input.nowMs >= state.nowMs, "the monotonic clock went back");
   assert(log.lastIndex === state.lastIndex && log.lastTerm === state.lastTerm, "the log is not what was appended");
   state.nowMs = input.nowMs;
-  const draft: Draft = { state, log, effects: [] };
+  const draft: Draft = { state, log, effects: [], freshBytes: 0 };
   switch (input.kind) {
     case "tick":
       tick(draft, input);
       break;
     case "propose":
-      propose(draft);
+      propose(draft, input.bytes);
+      break;
+    case "reconfigure":
+      reconfigure(draft, input.change);
+      break;
+    case "transfer":
+      beginHandOver(draft, input.to);
       break;
     case "persisted":
       notePersisted(draft, input);
       break;
     case "received":
       receive(draft, input.from, input.message);
+      break;
+    case "forgetLeader":
+      if (state.role.kind === "follower") setRole(draft, { kind: "follower", leader: 0 });
+      break;
+    case "snapshotReady":
+      noteSnapshotReady(draft, input);
+      break;
+    case "restored":
+      noteRestored(draft, input.snapshot);
       break;
   }
   return draft.effects;
@@ -45,8 +72,13 @@ function tick(draft: Draft, { electionJitterMs, retryDelayMs }: Tick): void {
   const { state } = draft;
   state.electionJitterMs = electionJitterMs;
   state.retryDelayMs = retryDelayMs;
-  if (state.role.kind === "leader") checkQuorum(draft);
-  else if (state.nowMs >= state.campaignAtMs) campaign(draft);
+  if (state.role.kind === "leader") tickLeader(draft);
+  else if (state.nowMs >= state.campaignAtMs && mayCampaign(state)) campaign(draft);
+}
+
+function noteSnapshotReady(draft: Draft, { to, snapshot }: SnapshotReady): void {
+  const { role } = draft.state;
+  if (role.kind === "leader") offerSnapshot(draft, to, role, snapshot);
 }
 
 function notePersisted(draft: Draft, { hardState, index, truncations }: Persisted): void {
@@ -57,9 +89,11 @@ function notePersisted(draft: Draft, { hardState, index, truncations }: Persiste
   if (truncations === state.truncations) state.durableIndex = Math.max(state.durableIndex, index);
   if (hardState.term === state.hardState.term) countOwnVote(draft);
   advanceCommit(draft);
+  healIfWhole(draft);
 }
 
 function receive(draft: Draft, from: ReplicaId, message: Message): void {
+  if (draft.state.standing === "barred") return;
   const fault = faultOf(draft.state, from, message);
   if (fault !== undefined) {
     suspect(draft, from, fault);
@@ -95,6 +129,12 @@ function dispatch(draft: Draft, from: ReplicaId, message: Message): void {
     case "heartbeatReply":
       takeHeartbeatReply(draft, from, message);
       break;
+    case "timeoutNow":
+      takeTimeoutNow(draft, from);
+      break;
+    case "snapshotOffer":
+      takeSnapshotOffer(draft, from, message);
+      break;
     case "preVoteRequest":
     case "voteRequest":
       break;
@@ -103,11 +143,7 @@ function dispatch(draft: Draft, from: ReplicaId, message: Message): void {
 
 /** A message of an earlier term. Who still leads that term is told of ours, so that it steps down; a late vote may matter to nobody but its candidate. */
 function answerOldTerm(draft: Draft, from: ReplicaId, message: Message): void {
-  const { term } = draft.state.hardState;
-  if (message.kind === "appendRequest") {
-    const { prevIndex } = message;
-    sendDurably(draft, from, { kind: "appendRejected", term, prevIndex, hintIndex: 0, hintTerm: 0 });
-  } else if (message.kind === "preVoteReply" || message.kind === "voteReply") {
-    countVote(draft, from, message);
-  }
+  if (message.kind === "appendRequest") rejectAppend(draft, from, message.prevIndex, 0);
+  else if (message.kind === "snapshotOffer") rejectAppend(draft, from, message.snapshot.index, 0);
+  else if (message.kind === "preVoteReply" || message.kind === "voteReply") countVote(draft, from, message);
 }

@@ -18,6 +18,8 @@ export const raftTimes = {
   leaseMs: 400,
   /** A voter that has just started may have answered a heartbeat right before it ended: it helps nobody for this long. */
   startQuietMs: 600,
+  /** A leader that hands over and still leads after this long takes its work up again. */
+  transferMs: 600,
   /** Entries unanswered for this long are taken for lost and sent again. */
   resendMs: 500,
 } as const;

@@ -67,3 +67,8 @@ export function sendNow({ effects }: Draft, to: ReplicaId, message: Message): vo
 export function suspect({ effects }: Draft, from: ReplicaId, reason: string): void {
   effects.push({ kind: "suspect", from, reason });
 }
+
+/** What the owner asked for cannot be done now. */
+export function refuse({ effects }: Draft, reason: string): void {
+  effects.push({ kind: "refused", reason });
+}

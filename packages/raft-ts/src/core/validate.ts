@@ -1,14 +1,17 @@
-import type { ReplicaId } from "../ports.ts";
+import type { ReplicaId, SnapshotHead } from "../ports.ts";
+import { configurationProblem, replicaMax } from "./configuration-codec.ts";
 import type { AppendRejected, AppendRequest, Message } from "./messages.ts";
-import { votersOf } from "./quorum.ts";
 import type { RaftState } from "./state.ts";
 
 /** A term further ahead than any number of elections could bring it: one such message would use up the terms that are left. */
 const termLeapMax = 2 ** 32;
+const snapshotIdMax = 64;
 
 /** Why no correct replica could have sent this; `undefined` if one could. What needs the log to be judged is judged by the role. */
 export function faultOf(state: RaftState, from: ReplicaId, message: Message): string | undefined {
-  if (from === state.self || !votersOf(state.configuration).includes(from)) return "the sender is not another voter";
+  // Whoever is a member may not be known here yet, or no longer: whom to talk to is the transport's to know.
+  if (from === state.self || !isCount(from) || from < 1 || from > replicaMax)
+    return "the sender is not another replica";
   if (!isCount(message.term)) return "the term is not an integer from 0 to 2^53 - 1";
   if (message.term - state.hardState.term > termLeapMax) return "the term is too far ahead";
   switch (message.kind) {
@@ -32,6 +35,10 @@ export function faultOf(state: RaftState, from: ReplicaId, message: Message): st
       return isCount(message.commit) ? undefined : "the commit index is not an integer";
     case "heartbeatReply":
       return undefined;
+    case "timeoutNow":
+      return message.term === 0 ? "nobody leads term 0" : undefined;
+    case "snapshotOffer":
+      return message.term === 0 ? "nobody leads term 0" : faultOfSnapshot(message.snapshot, message.term);
   }
 }
 
@@ -53,6 +60,8 @@ function faultOfAppend(request: AppendRequest): string | undefined {
   for (const entry of entries) {
     if (entry.index !== index + 1) return "an append's entries are not consecutive";
     if (!isCount(entry.term) || entry.term < lastTerm || entry.term === 0) return "an append's terms fall";
+    if (entry.configuration !== undefined && configurationProblem(entry.configuration) !== undefined)
+      return "an append has a configuration that no group can have";
     index = entry.index;
     lastTerm = entry.term;
   }
@@ -64,6 +73,18 @@ function faultOfRejection({ prevIndex, hintIndex, hintTerm }: AppendRejected): s
   if (!isCount(prevIndex) || !isCount(hintIndex) || !isCount(hintTerm))
     return "a rejection's hint is not an index and a term";
   return hintIndex > prevIndex ? "a rejection's hint lies after the place that it rejects" : undefined;
+}
+
+function faultOfSnapshot(
+  { index, term, configuration, id, bytes }: SnapshotHead,
+  leaderTerm: number,
+): string | undefined {
+  if (!isCount(index) || !isCount(term) || index === 0 || term === 0) return "a snapshot is not of an index and a term";
+  if (term > leaderTerm) return "a snapshot is of a later term than its leader";
+  if (!isCount(bytes)) return "a snapshot's length is not an integer";
+  if (id.length > snapshotIdMax) return "a snapshot's name is too long";
+  if (!isCount(configuration.index) || configuration.index > index) return "a snapshot's configuration lies beyond it";
+  return configurationProblem(configuration.configuration) && "a snapshot has a configuration that no group can have";
 }
 
 function isCount(value: number): boolean {

@@ -11,7 +11,7 @@ type Asked = {
 type Answered = { readonly granted: boolean; readonly replyTerm: number };
 
 const ask = (term: number, [lastTerm, lastIndex]: readonly [number, number]) =>
-  ({ kind: "voteRequest", term, lastIndex, lastTerm }) as const;
+  ({ kind: "voteRequest", transfer: false, term, lastIndex, lastTerm }) as const;
 const preAsk = (electionTerm: number, [lastTerm, lastIndex]: readonly [number, number]) =>
   ({ kind: "preVoteRequest", term: electionTerm - 1, electionTerm, lastIndex, lastTerm }) as const;
 

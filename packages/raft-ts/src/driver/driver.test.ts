@@ -243,7 +243,7 @@ describe("When something breaks", () => {
     { what: "a group that is open", options: { group: 1 }, message: "it is open already" },
     { what: "a group id out of bounds", options: { group: 65_536 }, message: "ids are 0 to 65535" },
     { what: "a replica that is no voter", options: { voters: [2] }, message: "replica 1 is not among its voters" },
-    { what: "one voter twice", options: { voters: [1, 1] }, message: "voters must differ" },
+    { what: "one voter twice", options: { voters: [1, 1] }, message: "a replica is listed twice" },
     { what: "other voters without a transport", options: { voters: [1, 2] }, message: "there is no transport" },
     { what: "another replica id", options: { self: 2, voters: [2] }, message: "this driver's replica is 1, not 2" },
     { what: "a machine ahead of the log", options: { appliedIndex: 5 }, message: "its log holds 1 to 0" },
@@ -388,11 +388,20 @@ describe("Three processes", () => {
         prevTerm: 0,
         entries: [],
         commit: 0,
+        uncounted: false,
       } as const;
       driver.receive(2, { kind: "group", group: 4, message, payloads: [] });
     }
     const entries = [{ index: 1, term: 1 }];
-    const short = { kind: "appendRequest", term: 1, prevIndex: 0, prevTerm: 0, entries, commit: 0 } as const;
+    const short = {
+      kind: "appendRequest",
+      term: 1,
+      prevIndex: 0,
+      prevTerm: 0,
+      entries,
+      commit: 0,
+      uncounted: false,
+    } as const;
     driver.receive(2, { kind: "group", group: 4, message: short, payloads: [] });
     expect(lines).toEqual(["refused a message that makes no sense", "refused a message that makes no sense"]);
     await close();

@@ -1,6 +1,9 @@
+import { configurationProblem, replicaMax } from "../core/configuration-codec.ts";
+import { membersOf } from "../core/membership.ts";
+import { simple } from "../core/quorum.ts";
 import { step } from "../core/step.ts";
 import { raftTimes } from "../core/times.ts";
-import type { GroupId, ReplicaId } from "../ports.ts";
+import type { Configuration, GroupId, ReplicaId } from "../ports.ts";
 import type { Driver, DriverOptions, Group, GroupOptions } from "./api.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -10,7 +13,6 @@ import type { PeerMessage } from "./messages.ts";
 import { Replication } from "./replication.ts";
 
 const groupMax = 65_535;
-const replicaMax = 2 ** 31 - 1;
 
 /** Runs the Raft groups of this process over one log. Nothing happens before the first `open`. */
 export function createDriver(options: DriverOptions): Driver {
@@ -61,8 +63,13 @@ class RaftDriver implements Driver {
       deadlineChanged: (group) => {
         this.#deadlines.note(group.nextTickMs);
       },
-      becameLeader: (group) => {
-        if (group.voters.length > 1) this.#heartbeats.start();
+      beat: () => {
+        this.#heartbeats.start();
+      },
+      soon: (callback) => {
+        turn.soon(() => {
+          guard(callback);
+        });
       },
       closed: (group) => {
         this.#groups.delete(group.id);
@@ -94,7 +101,20 @@ class RaftDriver implements Driver {
         case "pairHeartbeatReply":
           this.#heartbeats.receiveReply(from, message, nowMs);
           break;
+        case "snapshotPull":
+          this.#groups.get(message.group)?.pullSnapshot(from, message);
+          break;
+        case "snapshotChunk":
+          this.#groups.get(message.group)?.takeChunk(from, message);
+          break;
       }
+    });
+  }
+
+  peerRestarted(peer: ReplicaId): void {
+    this.#guard(() => {
+      const nowMs = this.#options.clock.monoMs();
+      for (const group of this.#groups.values()) group.forget(peer, nowMs);
     });
   }
 
@@ -108,23 +128,27 @@ class RaftDriver implements Driver {
     await this.close();
   }
 
-  #check({ group, self, voters, appliedIndex }: GroupOptions): void {
-    if (!this.#alive) throw new RangeError("Cannot open a group: the driver has failed");
-    if (!isWithin(group, 0, groupMax)) throw new RangeError(`Cannot open group ${group}: ids are 0 to ${groupMax}`);
-    if (this.#groups.has(group)) throw new RangeError(`Cannot open group ${group}: it is open already`);
-    if (!voters.every((voter) => isWithin(voter, 1, replicaMax)) || new Set(voters).size !== voters.length)
-      throw new RangeError(`Cannot open group ${group}: voters must differ and be 1 to ${replicaMax}`);
-    if (!voters.includes(self))
-      throw new RangeError(`Cannot open group ${group}: replica ${self} is not among its voters`);
-    if (this.#groups.size > 0 && self !== this.#self)
-      throw new RangeError(`Cannot open group ${group}: this driver's replica is ${this.#self}, not ${self}`);
-    if (voters.length > 1 && this.#options.transport === undefined)
-      throw new RangeError(`Cannot open group ${group}: it has other voters and there is no transport`);
-    const { firstIndex, lastIndex } = this.#options.log.view(group);
-    if (!isWithin(appliedIndex, firstIndex - 1, lastIndex))
-      throw new RangeError(
-        `Cannot open group ${group}: its machine is at index ${appliedIndex}, its log holds ${firstIndex} to ${lastIndex}`,
-      );
+  #check({ group, self, voters, machine, appliedIndex, checkpoint, snapshots }: GroupOptions): void {
+    const refuse = (why: string): never => {
+      throw new RangeError(`Cannot open group ${group}: ${why}`);
+    };
+    if (!this.#alive) refuse("the driver has failed");
+    if (!isWithin(group, 0, groupMax)) refuse(`ids are 0 to ${groupMax}`);
+    if (this.#groups.has(group)) refuse("it is open already");
+    if (!isWithin(self, 1, replicaMax)) refuse(`replica ids are 1 to ${replicaMax}`);
+    if (voters?.includes(self) === false) refuse(`replica ${self} is not among its voters`);
+    const problem = voters && configurationProblem(simple(voters));
+    if (problem !== undefined) refuse(`its voters are no configuration: ${problem}`);
+    if (this.#groups.size > 0 && self !== this.#self) refuse(`this driver's replica is ${this.#self}, not ${self}`);
+    if (snapshots !== undefined && machine.restore === undefined) refuse("its machine cannot restore snapshots");
+    const view = this.#options.log.view(group);
+    const known = view.configurationAt()?.configuration ?? (voters && simple(voters));
+    if (this.#options.transport === undefined && !isAlone(self, known))
+      refuse("it has other members and there is no transport");
+    const { firstIndex, lastIndex } = view;
+    // With its checkpoint at hand a log that ends before it can begin after it.
+    if (!isWithin(appliedIndex, firstIndex - 1, checkpoint === undefined ? lastIndex : Number.MAX_SAFE_INTEGER))
+      refuse(`its machine is at index ${appliedIndex}, its log holds ${firstIndex} to ${lastIndex}`);
   }
 
   /** Every callback from outside enters here. What it throws is a broken invariant: the process must end before it does harm. */
@@ -149,4 +173,8 @@ class RaftDriver implements Driver {
 
 function isWithin(value: number, least: number, most: number): boolean {
   return Number.isSafeInteger(value) && value >= least && value <= most;
+}
+
+function isAlone(self: ReplicaId, configuration: Configuration | undefined): boolean {
+  return configuration !== undefined && membersOf(configuration).every((member) => member === self);
 }

@@ -23,14 +23,18 @@ export class Heartbeats {
   readonly #options: HeartbeatsOptions;
   readonly #peers = new Map<ReplicaId, Peer>();
   #cancel: Cancel | undefined;
+  /** A beat is due in the next turn. */
+  #soon = false;
 
   constructor(options: HeartbeatsOptions) {
     this.#options = options;
   }
 
-  /** A group with other voters is led here now: tells them at once, and from then on regularly. */
+  /** Something that is led here changed: tells the others at once, and from then on regularly. */
   start(): void {
+    if (this.#soon) return;
     this.stop();
+    this.#soon = true;
     this.#cancel = this.#options.timers.after(0, () => {
       this.#options.guard(() => {
         this.#beat();
@@ -41,6 +45,7 @@ export class Heartbeats {
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#soon = false;
   }
 
   /** Passes a peer's heartbeat on to the groups it names; answers which of them do not follow the peer. */
@@ -71,11 +76,10 @@ export class Heartbeats {
 
   #beat(): void {
     this.#cancel = undefined;
+    this.#soon = false;
     const nowMs = this.#options.monoMs();
     const peers = new Set<ReplicaId>();
-    for (const group of this.#options.groups.values()) {
-      if (group.role === "leader") for (const voter of group.voters) if (voter !== group.self) peers.add(voter);
-    }
+    for (const group of this.#options.groups.values()) for (const peer of group.peers) peers.add(peer);
     if (peers.size === 0) return;
     for (const peer of peers) this.#beatTo(peer, nowMs);
     this.#cancel = this.#options.timers.after(raftTimes.heartbeatMs, () => {

@@ -3,11 +3,24 @@ import type { Payload } from "../ports.ts";
 /** Payloads of entries that are appended but not applied yet, so that neither applying nor replicating them reads the disk. */
 export class HeldPayloads {
   readonly #byIndex = new Map<number, Payload>();
+  #bytes = 0;
+
+  /** Bytes of all that is held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** How many entries are held. */
+  get count(): number {
+    return this.#byIndex.size;
+  }
 
   /** Holds the payload of an entry; one at or below the last replaces it and all after it. `undefined` is an empty entry. */
   append(index: number, payload: Payload | undefined): void {
-    if (this.#byIndex.has(index)) this.#discardFrom(index);
-    this.#byIndex.set(index, payload ?? emptyPayload);
+    if (this.#byIndex.has(index)) this.discardFrom(index);
+    const held = payload ?? emptyPayload;
+    this.#byIndex.set(index, held);
+    this.#bytes += held.length;
   }
 
   /** `undefined` when the entry is not held. */
@@ -17,13 +30,23 @@ export class HeldPayloads {
 
   /** The entry is applied: its bytes may be overwritten from now on. */
   release(index: number): void {
+    this.#bytes -= this.#byIndex.get(index)?.length ?? 0;
     this.#byIndex.delete(index);
   }
 
-  #discardFrom(index: number): void {
-    for (const held of [...this.#byIndex.keys()]) if (held >= index) this.#byIndex.delete(held);
+  /** Entries from `index` on are no more. */
+  discardFrom(index: number): void {
+    for (const held of [...this.#byIndex.keys()]) if (held >= index) this.release(held);
+  }
+
+  /** A snapshot stands for entries up to `index`. */
+  releaseUpTo(index: number): void {
+    for (const held of [...this.#byIndex.keys()]) if (held <= index) this.release(held);
   }
 }
 
 /** What an entry without content is applied with. */
-const emptyPayload: Payload = { bytes: new Uint8Array(0), start: 0, length: 0, crc: 0 };
+export const emptyPayload: Payload = { bytes: new Uint8Array(0), start: 0, length: 0, crc: 0 };
+
+/** What a configuration entry is held as: its content is the log's and the core's. */
+export const configurationPayload: Payload = { ...emptyPayload };

@@ -1,16 +1,32 @@
-import { assert, defined, type Logger } from "@saturnmq/kit";
-import type { Effect, RoleChanged, Send } from "../core/effect.ts";
+import { assert, type Logger } from "@saturnmq/kit";
+import type { Effect, RareEffect, RoleChanged, Send } from "../core/effect.ts";
 import type { Input } from "../core/input.ts";
+import { type ConfigurationChange, isVoter } from "../core/membership.ts";
 import type { Entry, Message } from "../core/messages.ts";
 import { simple } from "../core/quorum.ts";
 import { follows, initialState, leaderOf, leaseUntilMs, nextTickMs, type RaftState } from "../core/state.ts";
 import type { step } from "../core/step.ts";
-import type { GroupId, GroupMachine, LogView, Payload, RaftLog, ReplicaId, StoredEntry } from "../ports.ts";
-import type { Group, GroupOptions, RoleName } from "./api.ts";
+import type {
+  ConfigurationAt,
+  Damage,
+  GroupId,
+  GroupMachine,
+  LogView,
+  Payload,
+  RaftLog,
+  ReplicaId,
+  SnapshotHead,
+} from "../ports.ts";
+import type { FollowerStatus, Group, GroupOptions, RoleName } from "./api.ts";
+import { Applier } from "./applier.ts";
 import type { CommitLoop, LoopMember, LoopSnapshot } from "./commit-loop.ts";
-import { HeldPayloads } from "./held-payloads.ts";
-import type { GroupMessage } from "./messages.ts";
+import { RaftError } from "./errors.ts";
+import { configurationPayload, HeldPayloads } from "./held-payloads.ts";
+import type { GroupMessage, SnapshotChunk, SnapshotPull } from "./messages.ts";
 import type { Replication } from "./replication.ts";
+import { Requests } from "./requests.ts";
+import { SnapshotReceiver } from "./snapshot-receiver.ts";
+import { SnapshotSender } from "./snapshot-sender.ts";
 
 /** What a group needs from the driver that runs it. */
 export type GroupHost = {
@@ -30,53 +46,91 @@ export type GroupHost = {
   readonly failed: Promise<undefined>;
   /** The group's next tick may be due earlier than before. */
   readonly deadlineChanged: (group: LocalGroup) => void;
-  readonly becameLeader: (group: LocalGroup) => void;
+  /** A group is led here that others take part in: they must hear of it at once. */
+  readonly beat: () => void;
+  /** Runs `callback` in a turn of its own. */
+  readonly soon: (callback: () => void) => void;
   readonly closed: (group: LocalGroup) => void;
 };
 
 const nothing: readonly (Payload | undefined)[] = [];
 
+/** Entries that are appended and not applied hold this much memory at most: a leader gathers no more, a follower reads the rest from the log. */
+const heldBytesMax = 64 * 1024 * 1024;
+const heldEntriesMax = 65_536;
+
 /** One replica: feeds the core, carries out its effects, applies what is committed and durable. */
 export class LocalGroup implements Group, LoopMember {
   readonly id: GroupId;
   readonly self: ReplicaId;
-  readonly voters: readonly ReplicaId[];
   readonly #host: GroupHost;
   readonly #machine: GroupMachine;
   readonly #view: LogView;
   readonly #state: RaftState;
   readonly #held = new HeldPayloads();
+  readonly #applier: Applier;
+  readonly #requests = new Requests();
+  readonly #sender: SnapshotSender;
+  readonly #receiver: SnapshotReceiver;
   readonly #suspicions = new Set<string>();
-  #applied: number;
   /** Number of the write that has, or will have, all that is staged. */
   #lastFrame = 0;
-  /** First index of the term that this replica leads. */
-  #firstOfTerm = 0;
+  /** This leader serves once the entry at this index is applied: the first of its term, or the last of before a failed hand-over. */
+  #servesFrom = 0;
   #serving = false;
+  /** `gather` was not asked because too much waits to be applied. */
+  #full = false;
   /** Whom the machine was last told to follow. */
   #toldLeader: ReplicaId = 0;
   #leaseUntilMs = -Infinity;
-  #replay: Promise<void> | undefined;
+  /** Why the core refused what it was asked in this step. */
+  #refusal: string | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
 
   constructor(options: GroupOptions, host: GroupHost) {
-    this.id = options.group;
-    this.self = options.self;
-    this.voters = options.voters;
+    const { group, self, appliedIndex, snapshots } = options;
+    this.id = group;
+    this.self = self;
     this.#host = host;
     this.#machine = options.machine;
-    this.#view = host.log.view(options.group);
-    this.#applied = options.appliedIndex;
+    this.#view = host.log.view(group);
     this.#state = initialState({
-      self: options.self,
-      configuration: simple(options.voters),
-      hardState: host.log.hardState(options.group),
+      self,
+      configuration: prepareLog(options, host.log),
+      damage: host.log.damaged(group),
+      hardState: host.log.hardState(group),
       log: this.#view,
-      commit: options.appliedIndex,
+      commit: appliedIndex,
       nowMs: host.monoMs(),
       ...host.draw(),
     });
+    const { log, guard, fail, logger, monoMs } = host;
+    this.#applier = new Applier({
+      group,
+      machine: this.#machine,
+      log,
+      held: this.#held,
+      appliedIndex,
+      goOn: () => {
+        this.apply();
+      },
+      guard,
+      fail,
+      alive: () => !this.#closed && host.alive(),
+    });
+    const send = host.replication.send.bind(host.replication);
+    const ready = (to: ReplicaId, reader: { readonly head: SnapshotHead } | undefined): void => {
+      this.#step({ kind: "snapshotReady", nowMs: monoMs(), to, snapshot: reader?.head });
+    };
+    this.#sender = new SnapshotSender({ group, source: snapshots, send, ready, monoMs, guard, logger });
+    const finished = (head: SnapshotHead): void => void this.#restored(head);
+    this.#receiver = new SnapshotReceiver({ group, sink: snapshots, send, finished, guard, logger });
+    if (this.#state.standing !== "whole")
+      logger.error(
+        { group, replica: self, damage: this.damage },
+        "the group's log is damaged: this replica does not vote",
+      );
   }
 
   get role(): RoleName {
@@ -92,6 +146,29 @@ export class LocalGroup implements Group, LoopMember {
     return this.#state.durableTerm;
   }
 
+  get configuration(): ConfigurationAt {
+    return { index: this.#state.configurationIndex, configuration: this.#state.configuration };
+  }
+
+  get damage(): Damage {
+    return ({ whole: "no", fenced: "fetch", barred: "rejoin" } as const)[this.#state.standing];
+  }
+
+  get followers(): readonly FollowerStatus[] {
+    const { role, configuration } = this.#state;
+    if (role.kind !== "leader") return [];
+    return Array.from(role.progress, ([replica, progress]) => {
+      const { match: matchIndex, mode, heardMs: heardMonoMs, uncounted } = progress;
+      return { replica, voter: isVoter(configuration, replica), matchIndex, mode, heardMonoMs, healing: uncounted };
+    });
+  }
+
+  /** Who hears from this leader; nobody when it does not lead. */
+  get peers(): Iterable<ReplicaId> {
+    const { role } = this.#state;
+    return role.kind === "leader" ? role.progress.keys() : [];
+  }
+
   get leader(): ReplicaId {
     return leaderOf(this.#state);
   }
@@ -105,7 +182,7 @@ export class LocalGroup implements Group, LoopMember {
   }
 
   get appliedIndex(): number {
-    return this.#applied;
+    return this.#applier.applied;
   }
 
   get leaseUntilMonoMs(): number {
@@ -124,13 +201,41 @@ export class LocalGroup implements Group, LoopMember {
     if (this.#serving && this.#closing === undefined && this.#host.alive()) this.#host.loop.wake(this);
   }
 
+  changeConfiguration(change: ConfigurationChange): Promise<ConfigurationAt> {
+    return this.#request((settle) => {
+      this.#step({ kind: "reconfigure", nowMs: this.#host.monoMs(), change });
+      if (!this.#wasRefused(settle)) this.#requests.change(this.configuration, settle);
+      this.#requests.committed(this.#state);
+    });
+  }
+
+  transfer(to: ReplicaId): Promise<void> {
+    return this.#request((settle) => {
+      this.#step({ kind: "transfer", nowMs: this.#host.monoMs(), to });
+      if (!this.#wasRefused(settle)) this.#requests.handOver(to, settle);
+    });
+  }
+
+  readIndex(): Promise<number> {
+    return this.#request((settle) => {
+      this.#requests.read(settle);
+      this.#confirmReads(this.#host.monoMs());
+      if (this.#requests.reading) this.#host.beat();
+    });
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
   tick(nowMs: number): void {
-    this.#step({ kind: "tick", nowMs, ...this.#host.draw() }, nothing);
+    this.#step({ kind: "tick", nowMs, ...this.#host.draw() });
+  }
+
+  /** The process of `leader` has begun anew: it leads nothing before it says so. */
+  forget(leader: ReplicaId, nowMs: number): void {
+    if (this.leader === leader && leader !== this.self) this.#step({ kind: "forgetLeader", nowMs });
   }
 
   receive(from: ReplicaId, message: Message, payloads: readonly (Payload | undefined)[], nowMs: number): void {
@@ -141,11 +246,19 @@ export class LocalGroup implements Group, LoopMember {
     this.#step({ kind: "received", nowMs, from, message }, payloads);
   }
 
+  pullSnapshot(from: ReplicaId, pull: SnapshotPull): void {
+    this.#sender.pull(from, pull);
+  }
+
+  takeChunk(from: ReplicaId, chunk: SnapshotChunk): void {
+    this.#receiver.take(from, chunk);
+  }
+
   follows(leader: ReplicaId, term: number): boolean {
     return follows(this.#state, leader, term);
   }
 
-  /** What a heartbeat to `peer` says about this group; `undefined` when it is not led here or `peer` is no voter. */
+  /** What a heartbeat to `peer` says about this group; `undefined` when it is not led here or `peer` is no member. */
   heartbeatFor(peer: ReplicaId): { readonly term: number; readonly commit: number } | undefined {
     const { role, hardState, commit } = this.#state;
     const progress = role.kind === "leader" ? role.progress.get(peer) : undefined;
@@ -154,10 +267,12 @@ export class LocalGroup implements Group, LoopMember {
 
   gather(maxBytes: number, nowMs: number): boolean {
     if (!this.#serving || this.#closing !== undefined) return false;
+    this.#full = this.#isFull(0);
+    if (this.#full) return false;
     const payload = this.#machine.gather(maxBytes);
     if (payload === undefined) return false;
     assert(payload.length <= maxBytes, "a machine gathered more than it was allowed");
-    this.#step({ kind: "propose", nowMs }, [payload]);
+    this.#step({ kind: "propose", nowMs, bytes: payload.length }, [payload]);
     return true;
   }
 
@@ -166,81 +281,64 @@ export class LocalGroup implements Group, LoopMember {
     return {
       durable: (nowMs) => {
         if (this.#closed) return;
-        this.#step({ kind: "persisted", nowMs, hardState, index, truncations }, nothing);
+        this.#step({ kind: "persisted", nowMs, hardState, index, truncations });
         this.#host.loop.committed(this);
       },
     };
   }
 
   apply(): void {
-    if (this.#replay !== undefined || this.#closed) return;
-    const before = this.#applied;
-    const target = Math.min(this.#state.commit, this.#state.durableIndex);
-    while (this.#applied < target) {
-      const index = this.#applied + 1;
-      const payload = this.#held.get(index);
-      if (payload === undefined) {
-        this.#replay = this.#replayUpTo(target);
-        return;
-      }
-      this.#applyEntry({
-        index,
-        term: defined(this.#view.termAt(index), "the term of an entry that is applied"),
-        kind: "data",
-        payload,
-        position: defined(this.#host.log.position(this.id, index), "the position of an entry that is applied"),
-        summary: false,
-      });
-      this.#held.release(index);
-    }
-    if (this.#applied > before) this.#tellApplied();
+    if (this.#closed || !this.#applier.run(Math.min(this.#state.commit, this.#state.durableIndex))) return;
     this.#startServing();
-  }
-
-  #applyEntry(entry: StoredEntry): void {
-    assert(entry.index === this.#applied + 1, "entries come to be applied out of order");
-    this.#machine.apply(entry);
-    this.#applied = entry.index;
-  }
-
-  #tellApplied(): void {
-    this.#machine.applied();
-    this.#host.log.applied(this.id, this.#applied);
-  }
-
-  /** After a start, what the machine's checkpoint lacks comes from the log. */
-  async #replayUpTo(target: number): Promise<void> {
-    try {
-      await this.#host.log.replay(this.id, this.#applied + 1, target, (entry) => {
-        if (!this.#closed && this.#host.alive()) this.#applyEntry(entry);
-      });
-      this.#replay = undefined;
-      this.#host.guard(() => {
-        if (this.#closed) return;
-        assert(this.#applied === target, "a replay ended before its last entry");
-        this.#tellApplied();
-        this.apply();
-      });
-    } catch (error) {
-      this.#host.fail(error);
-    }
+    if (this.#full) this.wake();
   }
 
   #startServing(): void {
     const { role, hardState } = this.#state;
-    if (this.#serving || role.kind !== "leader" || this.#applied < this.#firstOfTerm) return;
+    if (this.#serving || role.kind !== "leader" || role.handOver !== undefined) return;
+    if (this.#applier.applied < this.#servesFrom) return;
     this.#serving = true;
     this.#machine.leading(hardState.term);
     this.#host.loop.wake(this);
   }
 
-  #step(input: Input, payloads: readonly (Payload | undefined)[]): void {
+  #step(input: Input, payloads: readonly (Payload | undefined)[] = nothing): void {
     if (this.#closed) return;
     const effects = this.#host.step(this.#state, input, this.#view);
     // Most steps change neither.
     if (input.kind !== "propose") this.#leaseUntilMs = leaseUntilMs(this.#state);
     for (const effect of effects) this.#perform(effect, payloads);
+    if (this.#requests.reading) this.#confirmReads(input.nowMs);
+    if (this.#sender.busy) this.#sender.endExcept((to) => this.#needsSnapshot(to));
     this.#host.deadlineChanged(this);
+  }
+
+  #needsSnapshot(to: ReplicaId): boolean {
+    const { role } = this.#state;
+    return role.kind === "leader" && role.progress.get(to)?.mode === "snapshot";
+  }
+
+  #confirmReads(nowMs: number): void {
+    this.#requests.confirm(this.#state, this.leaseValid(nowMs));
+  }
+
+  /** Asks for something in a turn of its own, since machines may ask from within their callbacks. */
+  #request<T>(ask: (settle: { resolve: (value: T) => void; reject: (error: RaftError) => void }) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#host.soon(() => {
+        if (this.#closing !== undefined) reject(new RaftError("CLOSED", "the group is closed"));
+        else if (this.role !== "leader")
+          reject(new RaftError("NOT_LEADER", `replica ${this.self} does not lead the group, ${this.leader} does`));
+        else ask({ resolve, reject });
+      });
+    });
+  }
+
+  #wasRefused(settle: { readonly reject: (error: RaftError) => void }): boolean {
+    const refusal = this.#refusal;
+    this.#refusal = undefined;
+    if (refusal !== undefined) settle.reject(new RaftError("REFUSED", refusal));
+    return refusal !== undefined;
   }
 
   #perform(effect: Effect, payloads: readonly (Payload | undefined)[]): void {
@@ -256,6 +354,7 @@ export class LocalGroup implements Group, LoopMember {
         this.#send(effect);
         break;
       case "commit":
+        this.#requests.committed(this.#state);
         this.#host.loop.committed(this);
         break;
       case "roleChanged":
@@ -264,24 +363,89 @@ export class LocalGroup implements Group, LoopMember {
       case "suspect":
         this.#suspect(effect.from, effect.reason);
         break;
-      case "outOfReach":
-        this.#host.logger.error(
-          { group: this.id, to: effect.to, index: effect.nextIndex, firstIndex: this.#view.firstIndex },
-          "a follower needs entries that the log no longer holds",
-        );
+      case "configured":
+      case "refused":
+      case "handingOver":
+      case "handOverFailed":
+      case "sendSnapshot":
+      case "fetchSnapshot":
+      case "restartLog":
+      case "healed":
+        this.#performRare(effect);
         break;
     }
+  }
+
+  #performRare(effect: RareEffect): void {
+    const { log, logger, loop } = this.#host;
+    switch (effect.kind) {
+      case "configured":
+        logger.info({ group: this.id, ...effect.at }, "Raft configuration changed");
+        if (this.role === "leader") this.#host.beat();
+        break;
+      case "refused":
+        this.#refusal = effect.reason;
+        break;
+      case "handingOver":
+        logger.info({ group: this.id, to: effect.to }, "Raft leadership is handed over");
+        this.#stopServing(0);
+        break;
+      case "handOverFailed":
+        this.#requests.handOverFailed(`replica ${effect.to} did not catch up in time`);
+        this.#servesFrom = this.#view.lastIndex;
+        loop.committed(this);
+        break;
+      case "sendSnapshot":
+        this.#sender.offer(effect.to, effect.nextIndex, this.#view.firstIndex);
+        break;
+      case "fetchSnapshot":
+        this.#receiver.fetch(effect.from, effect.snapshot);
+        break;
+      case "restartLog":
+        this.#restart(effect.snapshot);
+        break;
+      case "healed":
+        logger.info({ group: this.id }, "the group's log is whole again");
+        log.healed(this.id);
+        this.#lastFrame = loop.staged(this);
+        break;
+    }
+  }
+
+  /** A snapshot is durable as the newest checkpoint. Its log follows, and the machine, unless the log has overtaken it meanwhile. */
+  async #restored(snapshot: SnapshotHead): Promise<void> {
+    await this.#applier.idle();
+    this.#host.guard(() => {
+      this.#step({ kind: "restored", nowMs: this.#host.monoMs(), snapshot });
+    });
+  }
+
+  #restart(head: SnapshotHead): void {
+    this.#host.log.restartAt(this.id, head.index, head.term, head.configuration);
+    this.#lastFrame = this.#host.loop.staged(this);
+    this.#held.discardFrom(this.#view.lastIndex + 1);
+    this.#applier.restore(head);
   }
 
   #append(entries: readonly Entry[], payloads: readonly (Payload | undefined)[]): void {
     // Of a peer's append the core may take only the last entries; a new leader's first entry is empty.
     const skipped = Math.max(0, payloads.length - entries.length);
-    entries.forEach(({ index, term }, at) => {
-      const payload = payloads[skipped + at];
-      this.#host.log.append(this.id, index, term, payload);
-      this.#held.append(index, payload);
+    entries.forEach(({ index, term, configuration }, at) => {
+      const payload = configuration === undefined ? payloads[skipped + at] : undefined;
+      this.#host.log.append(this.id, index, term, payload, configuration);
+      this.#hold(index, configuration === undefined ? payload : configurationPayload);
     });
     this.#lastFrame = this.#host.loop.staged(this);
+  }
+
+  /** What a follower cannot hold is read from the log when it is to be applied. A leader does not come to that: it gathers no more before. */
+  #hold(index: number, payload: Payload | undefined): void {
+    if (this.role !== "leader" && this.#isFull(payload?.length ?? 0)) this.#held.discardFrom(index);
+    else this.#held.append(index, payload);
+  }
+
+  #isFull(moreBytes: number): boolean {
+    return this.#held.bytes + moreBytes > heldBytesMax || this.#held.count >= heldEntriesMax;
   }
 
   #send({ to, message, waitsFor }: Send): void {
@@ -296,13 +460,19 @@ export class LocalGroup implements Group, LoopMember {
       });
   }
 
-  #changeRole({ role, term, leader }: RoleChanged): void {
+  #changeRole(change: RoleChanged): void {
+    const { role, term, leader } = change;
+    this.#requests.roleChanged(change);
     this.#host.logger.info({ group: this.id, role, term, leader }, "Raft role changed");
     if (role === "leader") {
-      this.#firstOfTerm = this.#view.lastIndex + 1;
-      this.#host.becameLeader(this);
+      this.#servesFrom = this.#view.lastIndex + 1;
+      this.#host.beat();
       return;
     }
+    this.#stopServing(leader);
+  }
+
+  #stopServing(leader: ReplicaId): void {
     if (!this.#serving && this.#toldLeader === leader) return;
     this.#serving = false;
     this.#toldLeader = leader;
@@ -322,10 +492,31 @@ export class LocalGroup implements Group, LoopMember {
       this.#host.loop.whenDurable(this.#lastFrame, resolve);
     });
     await Promise.race([written, this.#host.failed]);
-    await this.#replay;
+    await Promise.race([this.#applier.idle(), this.#host.failed]);
     this.#closed = true;
+    this.#requests.close();
+    this.#receiver.end();
+    this.#sender.endExcept(() => false);
     this.#serving = false;
     this.#host.closed(this);
     this.#machine.following(0);
   }
+}
+
+/** The group's first configuration, or its last checkpoint, where the log lacks it. Answers the configuration in force; `undefined` to join one. */
+function prepareLog(
+  { group, voters, appliedIndex, checkpoint }: GroupOptions,
+  log: RaftLog,
+): ConfigurationAt | undefined {
+  const view = log.view(group);
+  if (checkpoint !== undefined && appliedIndex > 0 && view.termAt(appliedIndex) !== checkpoint.term) {
+    // The process ended between a snapshot's last step and the log's: the snapshot is what counts.
+    log.restartAt(group, appliedIndex, checkpoint.term, checkpoint.configuration);
+    if (log.hardState(group).term < checkpoint.term) log.saveHardState(group, { term: checkpoint.term, vote: 0 });
+  }
+  const known = view.configurationAt();
+  if (known !== undefined || voters === undefined) return known;
+  const first: ConfigurationAt = { index: 0, configuration: simple(voters) };
+  log.saveConfiguration(group, first);
+  return first;
 }

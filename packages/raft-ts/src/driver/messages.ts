@@ -27,5 +27,25 @@ export type PairHeartbeatReply = {
   readonly refused: readonly { readonly group: GroupId; readonly term: number }[];
 };
 
-/** What drivers of two processes say to each other. */
-export type PeerMessage = GroupMessage | PairHeartbeat | PairHeartbeatReply;
+/** Asks the sender of a `snapshotOffer` for the content of `id` from `offset` on. One is unanswered at a time. */
+export type SnapshotPull = {
+  readonly kind: "snapshotPull";
+  readonly group: GroupId;
+  readonly id: string;
+  readonly offset: number;
+};
+
+/** Answers a pull: at least one byte and at most `snapshotChunkBytes`. */
+export type SnapshotChunk = {
+  readonly kind: "snapshotChunk";
+  readonly group: GroupId;
+  readonly id: string;
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+};
+
+/** The largest `SnapshotChunk`. */
+export const snapshotChunkBytes = 256 * 1024;
+
+/** What drivers of two processes say to each other. Snapshot messages are large and may travel on a connection of their own. */
+export type PeerMessage = GroupMessage | PairHeartbeat | PairHeartbeatReply | SnapshotPull | SnapshotChunk;

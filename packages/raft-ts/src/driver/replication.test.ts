@@ -8,7 +8,15 @@ import { Replication } from "./replication.ts";
 
 function append(prevIndex: number, count: number): AppendRequest {
   const entries = Array.from({ length: count }, (_, at) => ({ index: prevIndex + 1 + at, term: 1 }));
-  return { kind: "appendRequest", term: 1, prevIndex, prevTerm: prevIndex === 0 ? 0 : 1, entries, commit: 0 };
+  return {
+    kind: "appendRequest",
+    term: 1,
+    prevIndex,
+    prevTerm: prevIndex === 0 ? 0 : 1,
+    entries,
+    commit: 0,
+    uncounted: false,
+  };
 }
 
 /** A log of six entries "1" to "6" whose reads end when the test says so. */

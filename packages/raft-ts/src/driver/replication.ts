@@ -65,7 +65,9 @@ export class Replication {
     if (!stands()) return undefined;
     try {
       const stored = await Promise.all(entries.map(({ index }) => log.read(group, index)));
-      return stands() ? stored.map(({ payload }) => payload) : undefined;
+      if (!stands()) return undefined;
+      // The content of a configuration entry is in the message.
+      return stored.map(({ kind, payload }) => (kind === "configuration" ? undefined : payload));
     } catch (error) {
       // An entry that is there and cannot be read is corrupt: this replica must not go on as if it held it.
       if (stands()) fail(error);

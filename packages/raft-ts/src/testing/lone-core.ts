@@ -44,7 +44,8 @@ export class LoneCore {
     };
     this.state = initialState({
       self: 1,
-      configuration: simple(voters),
+      configuration: { index: 0, configuration: simple(voters) },
+      damage: "no",
       hardState: { term, vote },
       log: this.#view,
       commit,
@@ -76,7 +77,7 @@ export class LoneCore {
   }
 
   propose(): readonly Effect[] {
-    return this.run({ kind: "propose", nowMs: this.nowMs });
+    return this.run({ kind: "propose", nowMs: this.nowMs, bytes: 10 });
   }
 
   tick(nowMs: number): readonly Effect[] {
