@@ -45,6 +45,12 @@ async function partsOf(disk: Disk, folder: string): Promise<readonly string[]> {
   );
 }
 
+function votersText({ configuration: known }: Extract<InspectLine, { kind: "group" }>): string {
+  if (known === undefined) return "no configuration";
+  const { incoming, outgoing } = known.configuration;
+  return `voters ${incoming.join(" ")}${outgoing.length > 0 ? `, leaving ${outgoing.join(" ")}` : ""}`;
+}
+
 function lineText(line: InspectLine): string {
   switch (line.kind) {
     case "identity":
@@ -58,6 +64,17 @@ function lineText(line: InspectLine): string {
       return (
         `  byte ${line.offset}: ${line.frame} frame ${line.sequence} of epoch ${line.epoch}, ${line.entries} entries, ` +
         `${line.groups} groups, ${line.bytes} bytes, durable to frame ${line.durable}, ${time(line.wallMs)}`
+      );
+    case "group":
+      return (
+        `group ${line.group} when segment ${line.segment} began: entries ${line.logStart} to ${line.lastIndex}, ` +
+        `term ${line.term}, vote ${line.vote}, ${votersText(line)}` +
+        (line.damage === "no" ? "" : `, damaged: must ${line.damage}`)
+      );
+    case "bulk":
+      return (
+        `filled in ${line.path}: entries ${line.firstIndex} to ${line.lastIndex} of group ${line.group}, ` +
+        `${line.frames} frames, ${line.bytes} bytes${line.sealed ? ", sealed" : ""}`
       );
     case "checkpoint":
       return `checkpoint of group ${line.group} at index ${line.index}, term ${line.term}: ${line.bytes} bytes`;

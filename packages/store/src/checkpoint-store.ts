@@ -1,16 +1,22 @@
-import { type Disk, DiskError, type Logger } from "@saturnmq/kit";
+import { type Disk, DiskError, type DiskFile, type Logger } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
-import type { GroupId } from "raft-ts";
+import type { ConfigurationAt, GroupId } from "raft-ts";
 import { getU64, setU64, viewOf } from "./bytes.ts";
+import { type KnownConfiguration, readConfiguration } from "./configurations.ts";
 import { CorruptionError } from "./ports.ts";
 
 /**
  * A checkpoint file: `u32` magic, `u16` version, `u16` group, `u32` CRC of the head, `u32` CRC of the content, then `u64` ordinal, index,
- * term, content length, wall clock ms; the content follows.
+ * term, content length, wall clock ms. In version 2 there follow, as part of the head, the configuration in force at the index: `u64` index
+ * of the entry that brought it, `u32` length, `u32` 0, and so many bytes. Then the content. Without a configuration version 1 is written,
+ * so that the program before can still read it.
  */
-const headBytes = 56;
+const firstHeadBytes = 56;
+const headBytes = 72;
 const magic = 0x50_43_51_53;
-const version = 1;
+/** Far more than any configuration takes. */
+const maxConfigurationBytes = 65_536;
+const versions = { first: 1, configurations: 2 } as const;
 
 export type CheckpointInfo = {
   readonly path: string;
@@ -19,8 +25,11 @@ export type CheckpointInfo = {
   readonly ordinal: number;
   readonly index: number;
   readonly term: number;
+  /** Of the content. */
   readonly length: number;
   readonly crc: number;
+  /** In force at the index, if the log knew it then. */
+  readonly configuration: KnownConfiguration | undefined;
 };
 
 /** The groups' checkpoints: two kept each, the newest last. */
@@ -71,12 +80,14 @@ export class CheckpointStore {
   async read(
     group: GroupId,
     replayable: boolean,
-  ): Promise<{ index: number; term: number; bytes: Uint8Array } | undefined> {
+  ): Promise<
+    { index: number; term: number; bytes: Uint8Array; configuration: ConfigurationAt | undefined } | undefined
+  > {
     let damage = this.#damaged.get(group);
     for (const info of this.of(group)) {
       try {
         const content = await this.#content(info);
-        return { index: info.index, term: info.term, bytes: content };
+        return { index: info.index, term: info.term, bytes: content, configuration: info.configuration?.at };
       } catch (error) {
         if (!(error instanceof CorruptionError)) throw error;
         damage = error;
@@ -100,13 +111,14 @@ export class CheckpointStore {
     term: number,
     wallMs: number,
     parts: readonly Uint8Array[],
+    configuration?: KnownConfiguration,
   ): Promise<void> {
     const ordinal = (this.#ordinals.get(group) ?? 0) + 1;
     this.#ordinals.set(group, ordinal);
     const path = `${this.#folder}/${String(group).padStart(5, "0")}-${String(ordinal).padStart(10, "0")}.ckp`;
     const crc = parts.reduce((sum, part) => crc32(part, 0, part.length, sum), 0);
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    const info = { path, group, ordinal, index, term, length, crc };
+    const info = { path, group, ordinal, index, term, length, crc, configuration };
     await this.#replace(path, [encodeHead(info, wallMs), ...parts]);
     const kept = [...(this.#kept.get(group) ?? []), info];
     this.#kept.set(group, kept.slice(-2));
@@ -149,9 +161,10 @@ export class CheckpointStore {
   }
 
   async #content(info: CheckpointInfo): Promise<Uint8Array> {
-    const bytes = (await this.#disk.read(info.path)).subarray(headBytes);
+    const start = headLength(info);
+    const bytes = (await this.#disk.read(info.path)).subarray(start);
     if (bytes.length !== info.length || crc32(bytes, 0, bytes.length) !== info.crc)
-      throw new CorruptionError(info.path, headBytes, "the content of the checkpoint does not match its CRC");
+      throw new CorruptionError(info.path, start, "the content of the checkpoint does not match its CRC");
     return bytes;
   }
 }
@@ -159,47 +172,71 @@ export class CheckpointStore {
 /** @throws {CorruptionError} unless the file begins with a checkpoint's head and has its length */
 async function readCheckpointHead(disk: Disk, path: string): Promise<CheckpointInfo> {
   const file = await disk.open(path, { access: "read" });
-  const bytes = new Uint8Array(headBytes);
-  const size = await file.size();
-  const count = await file.read(bytes, 0, headBytes, 0);
-  await file.close();
-  const view = viewOf(bytes);
-  if (count < headBytes || view.getUint32(0, true) !== magic || view.getUint32(8, true) !== headCrc(bytes))
-    throw new CorruptionError(path, 0, "the head of the checkpoint does not match its CRC");
-  if (view.getUint16(4, true) !== version)
-    throw new DiskError(
-      "io",
+  try {
+    const bytes = new Uint8Array(headBytes);
+    const size = await file.size();
+    const head = bytes.subarray(0, await file.read(bytes, 0, headBytes, 0));
+    const extra = await configurationPart(file, head);
+    const view = viewOf(bytes);
+    if (head.length < firstHeadBytes || view.getUint32(0, true) !== magic || extra === undefined)
+      throw new CorruptionError(path, 0, "the head of the checkpoint does not match its CRC");
+    const version = view.getUint16(4, true);
+    if (version !== versions.first && version !== versions.configurations)
+      throw new DiskError("io", path, `the checkpoint has version ${version}; this program knows 1 and 2`);
+    const info = {
       path,
-      `the checkpoint has version ${view.getUint16(4, true)}; this program knows ${version}`,
-    );
-  const length = getU64(view, 40);
-  if (size !== headBytes + length)
-    throw new CorruptionError(path, size, `the checkpoint should have ${headBytes + length} bytes`);
-  return {
-    path,
-    group: view.getUint16(6, true),
-    ordinal: getU64(view, 16),
-    index: getU64(view, 24),
-    term: getU64(view, 32),
-    length,
-    crc: view.getUint32(12, true),
-  };
+      group: view.getUint16(6, true),
+      ordinal: getU64(view, 16),
+      index: getU64(view, 24),
+      term: getU64(view, 32),
+      length: getU64(view, 40),
+      crc: view.getUint32(12, true),
+      configuration:
+        version === versions.first ? undefined : readConfiguration(getU64(view, firstHeadBytes), extra.configuration),
+    };
+    if (size !== headLength(info) + info.length)
+      throw new CorruptionError(path, size, `the checkpoint should have ${headLength(info) + info.length} bytes`);
+    return info;
+  } finally {
+    await file.close();
+  }
+}
+
+/** The part of the head that only version 2 has; `undefined` when the head does not match its CRC. */
+async function configurationPart(
+  file: DiskFile,
+  head: Uint8Array,
+): Promise<{ readonly configuration: Uint8Array } | undefined> {
+  if (head.length < firstHeadBytes) return undefined;
+  const view = viewOf(head);
+  const crc = view.getUint32(8, true);
+  if (headCrc(head.subarray(0, firstHeadBytes)) === crc) return { configuration: new Uint8Array() };
+  if (head.length < headBytes || view.getUint32(64, true) > maxConfigurationBytes) return undefined;
+  const whole = new Uint8Array(headBytes + view.getUint32(64, true));
+  const count = await file.read(whole, 0, whole.length, 0);
+  return count === whole.length && headCrc(whole) === crc ? { configuration: whole.subarray(headBytes) } : undefined;
 }
 
 /** @throws {CorruptionError} unless the content matches its CRC */
 export async function verifyCheckpoint(disk: Disk, path: string): Promise<CheckpointInfo> {
   const info = await readCheckpointHead(disk, path);
   const bytes = await disk.read(path);
-  if (crc32(bytes, headBytes, bytes.length - headBytes) !== info.crc)
-    throw new CorruptionError(path, headBytes, "the content of the checkpoint does not match its CRC");
+  const start = headLength(info);
+  if (crc32(bytes, start, bytes.length - start) !== info.crc)
+    throw new CorruptionError(path, start, "the content of the checkpoint does not match its CRC");
   return info;
 }
 
+function headLength({ configuration }: CheckpointInfo): number {
+  return configuration === undefined ? firstHeadBytes : headBytes + configuration.bytes.length;
+}
+
 function encodeHead(info: CheckpointInfo, wallMs: number): Uint8Array {
-  const bytes = new Uint8Array(headBytes);
+  const { configuration } = info;
+  const bytes = new Uint8Array(headLength(info));
   const view = viewOf(bytes);
   view.setUint32(0, magic, true);
-  view.setUint16(4, version, true);
+  view.setUint16(4, configuration === undefined ? versions.first : versions.configurations, true);
   view.setUint16(6, info.group, true);
   view.setUint32(12, info.crc, true);
   setU64(view, 16, info.ordinal);
@@ -207,10 +244,15 @@ function encodeHead(info: CheckpointInfo, wallMs: number): Uint8Array {
   setU64(view, 32, info.term);
   setU64(view, 40, info.length);
   setU64(view, 48, wallMs);
+  if (configuration !== undefined) {
+    setU64(view, firstHeadBytes, configuration.index);
+    view.setUint32(64, configuration.bytes.length, true);
+    bytes.set(configuration.bytes, headBytes);
+  }
   view.setUint32(8, headCrc(bytes), true);
   return bytes;
 }
 
 function headCrc(bytes: Uint8Array): number {
-  return crc32(bytes, 12, headBytes - 12, crc32(bytes, 0, 8));
+  return crc32(bytes, 12, bytes.length - 12, crc32(bytes, 0, 8));
 }

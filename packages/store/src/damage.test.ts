@@ -197,7 +197,17 @@ describe("a body that imitates a frame", () => {
     const body = new Uint8Array(3 * 4096);
     // Behind the header, the state frame's copies and the seal of the opening.
     const frame = 16_384;
-    const forged = { kind: 1, copy: 0, length: 84, segment: 1, sequence: 900, epoch: 1, durable: 899, wallMs: 0 };
+    const forged = {
+      version: 1,
+      kind: 1,
+      copy: 0,
+      length: 84,
+      segment: 1,
+      sequence: 900,
+      epoch: 1,
+      durable: 899,
+      wallMs: 0,
+    };
     // A whole frame at each place of a block, as someone who does not know the salt would write it.
     const start = batch.add(7, 1, body.length);
     const place = frame + 84 + 32 + start;

@@ -2,7 +2,8 @@ import { assert } from "@saturnmq/kit";
 
 /**
  * Where one group's entries of the unsealed segments lie, staged ones included, by index: a window [first, next) that grows at the end,
- * is truncated there, and shrinks at the beginning as segments are sealed.
+ * is truncated there, and shrinks at the beginning as segments are sealed. Entries that a restart of the log left behind stay in an older
+ * window until their segments are sealed.
  */
 export class EntryPlaces {
   #segments = new Uint32Array(64);
@@ -12,6 +13,7 @@ export class EntryPlaces {
   #head = 0;
   #first = 1;
   #count = 0;
+  #older: EntryPlaces | undefined;
 
   get first(): number {
     return this.#first;
@@ -21,29 +23,33 @@ export class EntryPlaces {
     return this.#first + this.#count;
   }
 
-  /** Starts over, empty, at `first`. */
-  restart(first: number): void {
-    this.#head = 0;
-    this.#first = first;
-    this.#count = 0;
+  /** Starts over at `first`; entries up to `keptTo` stay readable. */
+  restart(first: number, keptTo = 0): void {
+    const kept = Math.min(this.#count, keptTo + 1 - this.#first);
+    if (kept > 0) this.#setAside(kept);
+    else this.#dropOlder(keptTo);
+    this.#begin(first);
   }
 
   has(index: number): boolean {
-    return index >= this.#first && index < this.next;
+    return this.#holds(index) || this.#older?.has(index) === true;
   }
 
   /** Segment sequence number; 0 for a staged entry, which has no place yet. */
   segment(index: number): number {
+    if (!this.#holds(index) && this.#older !== undefined) return this.#older.segment(index);
     return this.#segments[this.#row(index)] as number;
   }
 
   /** Of the payload, in the segment's file; of a staged entry: from the start of its frame's entries. */
   offset(index: number): number {
+    if (!this.#holds(index) && this.#older !== undefined) return this.#older.offset(index);
     return this.#offsets[this.#row(index)] as number;
   }
 
   /** Of the payload. */
   length(index: number): number {
+    if (!this.#holds(index) && this.#older !== undefined) return this.#older.length(index);
     return this.#lengths[this.#row(index)] as number;
   }
 
@@ -69,12 +75,14 @@ export class EntryPlaces {
   /** Discards the entries from `index` on. */
   truncate(index: number): void {
     if (index >= this.next) return;
-    if (index <= this.#first) this.restart(index);
+    if (index <= this.#first) this.#begin(index);
     else this.#count = index - this.#first;
   }
 
   /** Drops the entries below `index`: they are sealed or not needed any more. */
   dropBelow(index: number): void {
+    this.#older?.dropBelow(index);
+    if (this.#older?.empty === true) this.#older = undefined;
     const dropped = Math.min(index - this.#first, this.#count);
     if (dropped <= 0) return;
     this.#head += dropped;
@@ -82,8 +90,50 @@ export class EntryPlaces {
     this.#count -= dropped;
   }
 
+  /** True when no entry is left, in the older windows neither. */
+  get empty(): boolean {
+    return this.#count === 0 && this.#older === undefined;
+  }
+
+  #begin(first: number): void {
+    this.#head = 0;
+    this.#first = first;
+    this.#count = 0;
+  }
+
+  /** Makes the first `count` entries an older window. */
+  #setAside(count: number): void {
+    const older = new EntryPlaces();
+    older.#segments = this.#segments;
+    older.#offsets = this.#offsets;
+    older.#lengths = this.#lengths;
+    older.#head = this.#head;
+    older.#first = this.#first;
+    older.#count = count;
+    older.#older = this.#older;
+    this.#older = older;
+    this.#segments = new Uint32Array(64);
+    this.#offsets = new Uint32Array(64);
+    this.#lengths = new Uint32Array(64);
+  }
+
+  /** Drops what the older windows hold above `keptTo`. */
+  #dropOlder(keptTo: number): void {
+    const older = this.#older;
+    if (older === undefined) return;
+    if (keptTo >= older.#first) older.#count = Math.min(older.#count, keptTo + 1 - older.#first);
+    else {
+      this.#older = older.#older;
+      this.#dropOlder(keptTo);
+    }
+  }
+
+  #holds(index: number): boolean {
+    return index >= this.#first && index < this.next;
+  }
+
   #row(index: number): number {
-    assert(this.has(index), "an entry is asked for by an index that is held");
+    assert(this.#holds(index), "an entry is asked for by an index that is held");
     return this.#head + index - this.#first;
   }
 

@@ -1,19 +1,51 @@
-import { assert, type Clock, type Logger } from "@saturnmq/kit";
-import type { GroupId, HardState, LogView, Payload, Position, StoredEntry } from "raft-ts";
+import { assert, type Clock, type Disk, type Logger } from "@saturnmq/kit";
+import type {
+  Configuration,
+  ConfigurationAt,
+  Damage,
+  GroupId,
+  HardState,
+  LogView,
+  Payload,
+  Position,
+  StoredEntry,
+} from "raft-ts";
+import type { BadEntries } from "./bad-entries.ts";
+import type { BulkSegments } from "./bulk-segments.ts";
+import { viewOf } from "./bytes.ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
+import { knownConfiguration } from "./configurations.ts";
+import { type EntryRange, without } from "./entry-ranges.ts";
+import { FileBackfill } from "./file-backfill.ts";
 import { GroupLog } from "./group-log.ts";
+import { indexRecords } from "./group-table.ts";
 import type { Janitor } from "./janitor.ts";
 import type { LogReader } from "./log-reader.ts";
 import type { LogWriter } from "./log-writer.ts";
 import type { MessageIndex } from "./message-index.ts";
-import type { Identity, IndexRow, LogStore, QueueKey, RecordPosition, SegmentStatus } from "./ports.ts";
+import type {
+  Backfill,
+  Checkpoint,
+  HeldEntry,
+  Identity,
+  IndexRow,
+  LogStore,
+  QueueKey,
+  RecordPosition,
+  SegmentStatus,
+  Usage,
+} from "./ports.ts";
 import { countRecords } from "./record-check.ts";
+import type { Segment } from "./segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 import type { Stage } from "./stage.ts";
 
 /** The rooms of a file store, wired by `openLogStore`. */
 export type StoreParts = {
+  readonly disk: Disk;
+  readonly folder: string;
+  readonly segmentBytes: number;
   readonly identity: Identity;
   readonly maxEntryBytes: number;
   readonly checkpointBytes: number;
@@ -23,6 +55,8 @@ export type StoreParts = {
   readonly logger: Logger;
   readonly groups: Map<GroupId, GroupLog>;
   readonly segments: SegmentList;
+  readonly bulk: BulkSegments;
+  readonly bad: BadEntries;
   readonly checkpoints: CheckpointStore;
   readonly pool: SegmentPool;
   readonly stage: Stage;
@@ -43,6 +77,9 @@ export class FileLogStore implements LogStore {
   readonly #parts: StoreParts;
   readonly #groups: Map<GroupId, GroupLog>;
   readonly #marks = new Map<GroupId, CheckpointMark>();
+  readonly #backfills = new Map<GroupId, FileBackfill>();
+  /** Entries that a staged restart made part of a checkpoint before they were applied: nobody else will index their messages. */
+  #unindexed: { readonly log: GroupLog; readonly from: number; readonly to: number }[] = [];
   /** Records appended in this process's life. */
   #records = 0;
   #closing: Promise<void> | undefined;
@@ -52,6 +89,7 @@ export class FileLogStore implements LogStore {
     this.maxEntryBytes = parts.maxEntryBytes;
     this.#parts = parts;
     this.#groups = parts.groups;
+    for (const log of parts.groups.values()) this.#wire(log);
   }
 
   get roomBytes(): number {
@@ -77,14 +115,22 @@ export class FileLogStore implements LogStore {
     return this.#log(group).hardState;
   }
 
-  append(group: GroupId, index: number, term: number, payload: Payload | undefined): void {
+  append(
+    group: GroupId,
+    index: number,
+    term: number,
+    payload: Payload | undefined,
+    configuration?: Configuration,
+  ): void {
     const { writer, stage } = this.#parts;
     writer.assertAlive();
+    assert(payload === undefined || configuration === undefined, "a configuration entry has no other payload");
     const log = this.#log(group);
     const { terms } = log;
     if (index > terms.last + 1 || index < terms.first)
       throw new RangeError(`index ${index} does not follow entries ${terms.first} to ${terms.last} of group ${group}`);
-    const length = payload?.length ?? 0;
+    const known = configuration && knownConfiguration(index, configuration);
+    const length = known?.bytes.length ?? payload?.length ?? 0;
     if (length > stage.roomBytes)
       throw new RangeError(`a payload of ${length} bytes exceeds the room of ${stage.roomBytes}`);
     if (payload) this.#records += countRecords(payload);
@@ -94,8 +140,12 @@ export class FileLogStore implements LogStore {
       log.truncate(index);
       log.stagedTruncation = Math.min(log.stagedTruncation, index);
     }
-    const at = stage.addEntry(log, index, term, payload, this.#groups.size);
+    const at =
+      known === undefined
+        ? stage.addEntry(log, index, term, payload, this.#groups.size)
+        : stage.addConfiguration(log, term, known, this.#groups.size);
     log.push(term, 0, at, length);
+    if (known !== undefined) log.configurations.add(known);
     log.stagedFrom = Math.min(log.stagedFrom, index);
   }
 
@@ -106,19 +156,67 @@ export class FileLogStore implements LogStore {
     this.#parts.stage.addHardState(log, this.#groups.size);
   }
 
+  saveConfiguration(group: GroupId, { index, configuration }: ConfigurationAt): void {
+    this.#parts.writer.assertAlive();
+    const log = this.#log(group);
+    const { newest } = log.configurations;
+    if (index !== 0) throw new RangeError(`a first configuration has index 0, not ${index}`);
+    if (newest !== undefined)
+      throw new RangeError(`group ${group} has a configuration since entry ${newest.index}: it is changed by entries`);
+    const known = knownConfiguration(index, configuration);
+    this.#parts.stage.addFirstConfiguration(log, known, this.#groups.size);
+    log.configurations.add(known);
+  }
+
+  restartAt(group: GroupId, index: number, term: number, configuration: ConfigurationAt): void {
+    this.#parts.writer.assertAlive();
+    const log = this.#log(group);
+    const { terms } = log;
+    if (index < terms.first - 1 || configuration.index > index)
+      throw new RangeError(
+        `the log of group ${group} begins at ${terms.first}: it cannot begin after ${index} with the configuration of ${configuration.index}`,
+      );
+    const continues = terms.at(index) === term;
+    const known = knownConfiguration(configuration.index, configuration.configuration);
+    const fact = { index, term, continues, keptTo: log.appliedTo, configuration: known };
+    this.#parts.stage.addRestart(log, fact, this.#groups.size);
+    if (continues && log.appliedTo < index)
+      this.#unindexed.push({ log, from: Math.max(log.appliedTo + 1, terms.first), to: index });
+    log.restart(fact);
+    if (continues) return;
+    log.stagedFrom = Number.POSITIVE_INFINITY;
+    log.stagedGap = Math.min(log.stagedGap, fact.keptTo);
+    this.#unindexed = this.#unindexed.filter((part) => part.log !== log);
+  }
+
+  damaged(group: GroupId): Damage {
+    return this.#log(group).damage;
+  }
+
+  healed(group: GroupId): void {
+    this.#parts.writer.assertAlive();
+    const log = this.#log(group);
+    if (log.damage === "no") return;
+    log.damage = "no";
+    this.#parts.stage.addHealed(log, this.#groups.size);
+  }
+
   setLogStart(group: GroupId, index: number): void {
     this.#parts.writer.assertAlive();
     const log = this.#log(group);
     const { terms } = log;
     if (index > terms.last + 1)
       throw new RangeError(`log start ${index} lies beyond the last entry ${terms.last} of group ${group}`);
-    if (index <= terms.first) return;
+    if (index <= log.floor) return;
     this.#parts.stage.addLogStart(log, index, terms.at(index - 1) ?? 0, this.#groups.size);
     log.trim(index);
   }
 
   async commit(): Promise<void> {
+    const unindexed = this.#unindexed;
+    this.#unindexed = [];
     await this.#parts.writer.commit();
+    for (const { log, from, to } of unindexed) await this.#indexCovered(log, from, to);
     this.#parts.janitor.wake();
   }
 
@@ -153,17 +251,19 @@ export class FileLogStore implements LogStore {
     return this.#parts.reader.readRecord(position);
   }
 
-  readCheckpoint(
-    group: GroupId,
-  ): Promise<{ readonly index: number; readonly term: number; readonly bytes: Uint8Array } | undefined> {
-    return this.#parts.checkpoints.read(group, this.#firstHeld(group) <= 1);
+  readCheckpoint(group: GroupId): Promise<Checkpoint | undefined> {
+    const replayable = this.missing(group, 1, this.#log(group).terms.last).length === 0;
+    return this.#parts.checkpoints.read(group, replayable);
   }
 
   async writeCheckpoint(group: GroupId, index: number, term: number, parts: readonly Uint8Array[]): Promise<void> {
     const { writer, checkpoints, clock, janitor } = this.#parts;
     writer.assertAlive();
+    const { terms, configurations } = this.#log(group);
     const mark = { bytes: writer.placedBytes, records: this.#records };
-    await checkpoints.write(group, index, term, clock.wallMs(), parts);
+    // What the log says of an index that it does not hold is not what is in force there.
+    const configuration = terms.at(index) === term ? configurations.find(index) : undefined;
+    await checkpoints.write(group, index, term, clock.wallMs(), parts, configuration);
     this.#marks.set(group, mark);
     janitor.wake();
   }
@@ -174,20 +274,71 @@ export class FileLogStore implements LogStore {
     return [...due].sort((a, b) => a - b);
   }
 
-  segments(): readonly SegmentStatus[] {
-    return [...this.#parts.segments].map((segment) => ({
-      segment: segment.sequence,
-      bytes: segment.size,
-      sealed: segment.summary !== undefined,
-      lastWriteMs: segment.lastWriteMs,
-      lastIndex: new Map([...segment.ranges].map(([group, { last }]) => [group, last])),
-    }));
+  entries(group: GroupId, from: number, to: number): AsyncIterable<HeldEntry> {
+    return this.#parts.reader.entries(this.#log(group), from, to);
   }
 
-  usage(): { logBytes: number; freeBytes: number; reserveBytes: number; full: boolean } {
-    const { segments, pool, reserveBytes } = this.#parts;
-    const logBytes = [...segments].reduce((sum, { size }) => sum + size, 0);
-    return { logBytes, freeBytes: pool.freeBytes + pool.spareBytes, reserveBytes, full: pool.full };
+  missing(group: GroupId, from: number, to: number): readonly EntryRange[] {
+    const { segments, bulk, bad } = this.#parts;
+    let left: readonly EntryRange[] = from <= to ? [{ from, to }] : [];
+    for (const { id, ranges } of [...segments, ...bulk.of(group)]) {
+      const range = ranges.get(group);
+      if (range === undefined) continue;
+      let held: readonly EntryRange[] = [{ from: range.first, to: range.last }];
+      for (const part of bad.of(id, group)) held = without(held, part.from, part.to);
+      for (const part of held) left = without(left, part.from, part.to);
+    }
+    for (const part of bulk.written(group)) left = without(left, part.from, part.to);
+    return left;
+  }
+
+  async openBackfill(group: GroupId, from: number, to: number): Promise<Backfill> {
+    const { writer, janitor, bulk, identity } = this.#parts;
+    writer.assertAlive();
+    const log = this.#log(group);
+    if (from < 1 || to >= log.terms.first)
+      throw new RangeError(
+        `entries ${from} to ${to} of group ${group} do not all lie below its first, ${log.terms.first}`,
+      );
+    if (this.#backfills.has(group))
+      throw new RangeError(`group ${group} is being filled in already: finish that first`);
+    const context = {
+      ...this.#parts,
+      bulk,
+      epoch: identity.incarnation,
+      missing: () => this.missing(group, Math.max(from, log.floor), to),
+      quiet: () => writer.quiet(),
+      failed: (error: unknown) => {
+        writer.fail(error);
+      },
+      closed: () => {
+        this.#backfills.delete(group);
+        janitor.wake();
+      },
+    };
+    const backfill = new FileBackfill(context, group, from, to);
+    this.#backfills.set(group, backfill);
+    return backfill;
+  }
+
+  segments(): readonly SegmentStatus[] {
+    const { segments, bulk } = this.#parts;
+    return [
+      ...bulk.all().map((segment) => statusOf(segment, segment.end)),
+      ...[...segments].map((segment) => statusOf(segment, segment.size)),
+    ];
+  }
+
+  usage(): Usage {
+    const { segments, bulk, pool, reserveBytes } = this.#parts;
+    return {
+      logBytes: [...segments].reduce((sum, { size }) => sum + size, bulk.bytes),
+      bulkBytes: bulk.bytes,
+      freeBytes: pool.freeBytes + pool.spareBytes,
+      totalBytes: pool.totalBytes,
+      reserveBytes,
+      full: pool.full,
+    };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -196,7 +347,7 @@ export class FileLogStore implements LogStore {
   }
 
   async #close(): Promise<void> {
-    const { writer, janitor, pool, segments, lock } = this.#parts;
+    const { writer, janitor, pool, segments, bulk, lock } = this.#parts;
     // A commit that waits for room on a full disk would wait for ever.
     if (pool.full) await pool.close();
     await writer.close();
@@ -206,6 +357,7 @@ export class FileLogStore implements LogStore {
       await segment.retire();
       await segment.summary?.close();
     }
+    await bulk.close();
     await lock[Symbol.asyncDispose]();
   }
 
@@ -215,18 +367,23 @@ export class FileLogStore implements LogStore {
     if (!Number.isInteger(group) || group < 0 || group > 65_535)
       throw new RangeError(`a group is 0 to 65,535, not ${group}`);
     const log = new GroupLog(group);
+    this.#wire(log);
     this.#groups.set(group, log);
     return log;
   }
 
-  /** First index of the group on disk. */
-  #firstHeld(group: GroupId): number {
-    for (const segment of this.#parts.segments) {
-      const range = segment.ranges.get(group);
-      if (range !== undefined) return range.first;
+  #wire(log: GroupLog): void {
+    log.sealedBytes = (index) => this.#parts.reader.sealedBytes(log, index, this.maxEntryBytes);
+  }
+
+  /** Indexes the messages of entries that are part of a checkpoint and will not be applied. */
+  async #indexCovered(log: GroupLog, from: number, to: number): Promise<void> {
+    for (let index = from; index <= to; index += 1) {
+      const { payload, position, kind } = await this.#parts.reader.read(log, index);
+      const segment = this.#parts.segments.get(position.segment);
+      if (kind !== "data" || segment === undefined) continue;
+      indexRecords(segment, position.offset, log.group, viewOf(payload.bytes), payload.start, payload.length);
     }
-    const { last } = this.#log(group).terms;
-    return last === 0 ? 1 : last + 1;
   }
 
   #isDue(log: GroupLog): boolean {
@@ -246,4 +403,14 @@ export class FileLogStore implements LogStore {
       if ((segment.ranges.get(log.group)?.last ?? 0) > index) return segment.sequence * segment.size;
     return this.#parts.writer.placedBytes;
   }
+}
+
+function statusOf({ id, summary, lastWriteMs, ranges }: Segment, bytes: number): SegmentStatus {
+  return {
+    segment: id,
+    bytes,
+    sealed: summary !== undefined,
+    lastWriteMs,
+    lastIndex: new Map([...ranges].map(([group, { last }]) => [group, last])),
+  };
 }

@@ -8,8 +8,8 @@ import { payloadFault } from "./record-check.ts";
  *
  * ```
  *  0 u32 magic         "SQF1"
- *  4 u16 version       1
- *  6 u8  kind          1 commit, 2 state, 3 seal
+ *  4 u16 version       2; 1 when it holds nothing that version 1 cannot say, so that the program before can still read it
+ *  6 u8  kind          1 commit, 2 state, 3 seal, 4 bulk
  *  7 u8  copy          0; 1 for the second copy of a state frame
  *  8 u32 length        from the frame's start, without the padding to the next block
  * 12 u32 headerCheck   CRC-32 of bytes [0, 12) and [16, 80), seeded with the segment's salt
@@ -33,17 +33,50 @@ import { payloadFault } from "./record-check.ts";
  * frame passes `headerCheck`.
  */
 const frameMagic = 0x31_46_51_53;
-const frameVersion = 1;
+export const frameVersion = { first: 1, configurations: 2 } as const;
 export const frameHeadBytes = 80;
 export const entryHeadBytes = 32;
-export const frameKind = { commit: 1, state: 2, seal: 3 } as const;
+export const frameKind = { commit: 1, state: 2, seal: 3, bulk: 4 } as const;
 /** What a frame holds of a group. */
-export const groupFlag = { entries: 1, hardState: 2, truncation: 4, logStart: 8, state: 16 } as const;
+export const groupFlag = {
+  entries: 1,
+  hardState: 2,
+  truncation: 4,
+  logStart: 8,
+  state: 16,
+  firstConfiguration: 32,
+  restart: 64,
+  damage: 128,
+} as const;
 /**
  * `entry`: index, term, payload. `hardState`: index = vote, term. `truncation`: entries from index on are discarded.
  * `logStart`: index, term = of the entry before. `state`: see `state-frame.ts`.
+ *
+ * Since version 2: `configuration`: an entry whose payload is a configuration. `firstConfiguration`: index, payload. `restart`: see
+ * `restart-fact.ts`. `damage`: entries from index on are lost, term = 1 fetch, 2 rejoin. `healed`: neither.
  */
-export const entryKind = { entry: 1, hardState: 2, truncation: 3, logStart: 4, state: 5 } as const;
+export const entryKind = {
+  entry: 1,
+  hardState: 2,
+  truncation: 3,
+  logStart: 4,
+  state: 5,
+  configuration: 6,
+  firstConfiguration: 7,
+  restart: 8,
+  damage: 9,
+  healed: 10,
+} as const;
+
+/** The lowest version that knows an entry of that kind. */
+export function versionOfKind(kind: number): number {
+  return kind >= entryKind.configuration ? frameVersion.configurations : frameVersion.first;
+}
+
+/** True for what has an index in a group's log. */
+export function isLogEntry(kind: number): boolean {
+  return kind === entryKind.entry || kind === entryKind.configuration;
+}
 
 const at = {
   magic: 0,
@@ -65,6 +98,7 @@ const at = {
 } as const;
 
 export type FrameHead = {
+  readonly version: number;
   readonly kind: number;
   readonly copy: number;
   readonly length: number;
@@ -81,7 +115,7 @@ export type FrameHead = {
 /** Fills in the head of the frame that starts at `start` and whose list and entries are in place. */
 export function sealFrameHead(bytes: Uint8Array, view: DataView, start: number, salt: number, head: FrameHead): void {
   view.setUint32(start + at.magic, frameMagic, true);
-  view.setUint16(start + at.version, frameVersion, true);
+  view.setUint16(start + at.version, head.version, true);
   view.setUint8(start + at.kind, head.kind);
   view.setUint8(start + at.copy, head.copy);
   view.setUint32(start + at.length, head.length, true);
@@ -132,9 +166,12 @@ export function readFrameHead(
   if (view.getUint32(start + at.headerCheck, true) !== headerCheck(bytes, start, salt)) return undefined;
   if (getU64(view, start + at.segment) !== segment) return undefined;
   const version = view.getUint16(start + at.version, true);
-  if (version !== frameVersion)
-    throw new RangeError(`a frame has version ${version}; this program knows ${frameVersion}: start the newer one`);
+  if (version < frameVersion.first || version > frameVersion.configurations)
+    throw new RangeError(
+      `a frame has version ${version}; this program knows ${frameVersion.first} and ${frameVersion.configurations}: start the newer one`,
+    );
   return {
+    version,
     kind: view.getUint8(start + at.kind),
     copy: view.getUint8(start + at.copy),
     length: view.getUint32(start + at.length, true),

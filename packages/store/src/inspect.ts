@@ -1,5 +1,6 @@
 import { type Disk, DiskError, type DiskFile } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
+import type { ConfigurationAt, Damage } from "raft-ts";
 import { alignUp, blockBytes, viewOf } from "./bytes.ts";
 import { verifyCheckpoint } from "./checkpoint-store.ts";
 import {
@@ -8,18 +9,23 @@ import {
   type FrameFault,
   type FrameHead,
   frameKind,
+  isLogEntry,
   readEntryHead,
   walkEntries,
 } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { readIdentity } from "./identity.ts";
-import { checkpointFolder, logFolder, segmentPath, sequenceOf, summaryPath } from "./paths.ts";
+import { bulkFolder, bulkPaths, checkpointFolder, logFolder, segmentPath, sequenceOf, summaryPath } from "./paths.ts";
 import { CorruptionError, type Identity } from "./ports.ts";
 import { recordAt, recordFlags, walkRecords } from "./record.ts";
 import { decodeSegmentHeader, type SegmentHeader } from "./segment-header.ts";
-import { openSummary, rowBytes, rowCheck, type Summary } from "./summary.ts";
+import { readState } from "./state-frame.ts";
+import { openSummary, rowBytes, rowCheck, type Summary, trySummary } from "./summary.ts";
 
-/** One finding of `inspectLog`, in the order of the folder: the identity, each segment with its frames and summary, the checkpoints, the sum. */
+/**
+ * One finding of `inspectLog`, in the order of the folder: the identity, each segment with its frames and summary, the groups, what was
+ * filled in, the checkpoints, the sum.
+ */
 export type InspectLine =
   | ({ readonly kind: "identity" } & Identity)
   | {
@@ -51,6 +57,31 @@ export type InspectLine =
       readonly entries: number;
     }
   | {
+      /** A group as the newest state frame describes it, at the beginning of `segment`. */
+      readonly kind: "group";
+      readonly group: number;
+      readonly segment: number;
+      readonly lastIndex: number;
+      readonly lastTerm: number;
+      readonly term: number;
+      readonly vote: number;
+      readonly logStart: number;
+      readonly floor: number;
+      readonly damage: Damage;
+      readonly configuration: ConfigurationAt | undefined;
+    }
+  | {
+      /** A segment that was filled in beside the log. */
+      readonly kind: "bulk";
+      readonly path: string;
+      readonly group: number;
+      readonly firstIndex: number;
+      readonly lastIndex: number;
+      readonly frames: number;
+      readonly bytes: number;
+      readonly sealed: boolean;
+    }
+  | {
       readonly kind: "checkpoint";
       readonly path: string;
       readonly group: number;
@@ -78,6 +109,9 @@ export type InspectOptions = {
   /** Check bodies, summaries and the contents of checkpoints too. */
   readonly verify?: boolean;
 };
+
+/** Where in the log the inspection is, and what it knows of the groups. */
+type Progress = { lastFrame: number; epoch: number; groups: readonly InspectLine[] };
 
 type Counts = { frames: number; entries: number; records: number; messages: number };
 
@@ -111,7 +145,7 @@ async function* lines(disk: Disk, folder: string, options: InspectOptions): Asyn
   });
   const names = await disk.list(logFolder(folder));
   const sequences = names.map((name) => sequenceOf(name, "seg")).filter((sequence) => sequence !== undefined);
-  const state = { lastFrame: 0, epoch: 0 };
+  const state: Progress = { lastFrame: 0, epoch: 0, groups: [] };
   for (const [row, sequence] of sequences.entries()) {
     const previous = sequences[row - 1];
     if (previous !== undefined && previous + 1 !== sequence)
@@ -122,6 +156,11 @@ async function* lines(disk: Disk, folder: string, options: InspectOptions): Asyn
         detail: "the segment file is missing",
       };
     yield* guarded(() => segmentLines(disk, folder, sequence, state, options));
+  }
+  yield* state.groups;
+  for (const name of await disk.list(bulkFolder(folder))) {
+    const sequence = sequenceOf(name, "seg");
+    if (sequence !== undefined) yield* guarded(() => bulkLines(disk, folder, sequence, options.verify === true));
   }
   for (const name of await disk.list(checkpointFolder(folder)))
     if (name.endsWith(".ckp"))
@@ -149,7 +188,7 @@ async function* segmentLines(
   disk: Disk,
   folder: string,
   sequence: number,
-  state: { lastFrame: number; epoch: number },
+  state: Progress,
   options: InspectOptions,
 ): AsyncGenerator<InspectLine> {
   const path = segmentPath(folder, sequence);
@@ -157,7 +196,8 @@ async function* segmentLines(
   try {
     const block = new Uint8Array(blockBytes);
     const header = decodeSegmentHeader(block.subarray(0, await file.read(block, 0, blockBytes, 0)), path);
-    if (header.segment !== sequence) throw new CorruptionError(path, 16, `the file holds segment ${header.segment}`);
+    if (header.segment !== sequence || header.kind !== "log")
+      throw new CorruptionError(path, 16, `the file holds ${header.kind} segment ${header.segment}`);
     yield* frameLines(file, path, header, state, options, await summaryOf(disk, folder, header));
   } finally {
     await file.close();
@@ -180,7 +220,7 @@ async function* frameLines(
   file: DiskFile,
   path: string,
   header: SegmentHeader,
-  state: { lastFrame: number; epoch: number },
+  state: Progress,
   options: InspectOptions,
   sealed: boolean,
 ): AsyncGenerator<InspectLine> {
@@ -198,6 +238,7 @@ async function* frameLines(
       state.lastFrame = head.sequence;
       state.epoch = head.epoch;
       count(reader, at, head, counts);
+      if (head.kind === frameKind.state && head.copy === 0) state.groups = groupLines(reader, at, head);
       if (options.frames === true) yield frameLine(path, at, head);
       at += alignUp(head.length);
       usedBytes = at;
@@ -224,7 +265,7 @@ async function* frameLines(
   };
 }
 
-function misplaced(at: number, head: FrameHead, state: { lastFrame: number; epoch: number }): FrameFault | undefined {
+function misplaced(at: number, head: FrameHead, state: Progress): FrameFault | undefined {
   const repeated = head.kind === frameKind.state && head.copy === 1 && head.sequence === state.lastFrame;
   const follows = state.lastFrame === 0 || head.sequence > state.lastFrame || repeated;
   if (follows && head.epoch >= state.epoch) return undefined;
@@ -235,11 +276,7 @@ function misplaced(at: number, head: FrameHead, state: { lastFrame: number; epoc
 }
 
 /** Place of the next frame behind `at` that belongs to this life of the log. */
-async function nextHead(
-  reader: FrameReader,
-  at: number,
-  state: { lastFrame: number; epoch: number },
-): Promise<number | undefined> {
+async function nextHead(reader: FrameReader, at: number, state: Progress): Promise<number | undefined> {
   let found: number | undefined;
   await reader.scanHeads(at + blockBytes, (offset, head) => {
     if (head.sequence > state.lastFrame && head.epoch >= state.epoch) found ??= offset;
@@ -252,13 +289,68 @@ function count(reader: FrameReader, at: number, head: FrameHead, counts: Counts)
   const { bytes, view } = reader;
   walkEntries(view, reader.at(at), head, (place) => {
     const { kind, length } = readEntryHead(view, place);
+    if (isLogEntry(kind)) counts.entries += 1;
     if (kind !== entryKind.entry) return;
-    counts.entries += 1;
     walkRecords({ bytes, start: place + entryHeadBytes, length }, (record) => {
       counts.records += 1;
       if ((view.getUint8(record + recordAt.flags) & recordFlags.message) !== 0) counts.messages += 1;
     });
   });
+}
+
+function groupLines(reader: FrameReader, at: number, head: FrameHead): readonly InspectLine[] {
+  const found: InspectLine[] = [];
+  walkEntries(reader.view, reader.at(at), head, (place) => {
+    const state = readState(reader.bytes, reader.view, place);
+    const { group, lastIndex, lastTerm, hardTerm, vote, logStart, floor, damage, configuration } = state;
+    const { segment } = head;
+    const hardState = { term: hardTerm, vote };
+    const log = { lastIndex, lastTerm, logStart, floor };
+    found.push({ kind: "group", group, segment, ...log, ...hardState, damage, configuration: configuration?.at });
+  });
+  return found;
+}
+
+/** A segment that was filled in: its frames, of a sequence of their own, up to the first that is not whole. */
+async function* bulkLines(disk: Disk, folder: string, sequence: number, verify: boolean): AsyncGenerator<InspectLine> {
+  const { segment: path, summary } = bulkPaths(folder, sequence);
+  const file = await disk.open(path, { access: "read" });
+  try {
+    const block = new Uint8Array(blockBytes);
+    const header = decodeSegmentHeader(block.subarray(0, await file.read(block, 0, blockBytes, 0)), path);
+    if (header.segment !== sequence || header.kind !== "bulk")
+      throw new CorruptionError(path, 16, `the file holds ${header.kind} segment ${header.segment}`);
+    const known = (await trySummary(disk, summary, sequence, header.salt)).summary;
+    await known?.close();
+    const sealed = known !== undefined;
+    const size = known?.end ?? Math.min(await file.size(), header.size);
+    const reader = new FrameReader(file, sequence, header.salt, size);
+    const range = { firstIndex: 0, lastIndex: 0 };
+    let [at, frames] = [blockBytes, 0];
+    while (at < size) {
+      const head = await reader.head(at);
+      const fault =
+        head?.kind === frameKind.bulk && head.sequence === frames + 1
+          ? await reader.fault(at, head, verify || !sealed)
+          : { at, detail: "no frame where one must be" };
+      if (head === undefined || fault !== undefined) {
+        const place = { file: path, offset: fault?.at ?? at, detail: fault?.detail ?? "no frame where one must be" };
+        yield { kind: sealed ? "damage" : "tornTail", ...place };
+        break;
+      }
+      walkEntries(reader.view, reader.at(at), head, (place) => {
+        const { index } = readEntryHead(reader.view, place);
+        range.firstIndex ||= index;
+        range.lastIndex = index;
+      });
+      frames += 1;
+      at += alignUp(head.length);
+    }
+    yield { kind: "bulk", path, group: header.group, ...range, frames, bytes: at, sealed };
+    if (sealed && verify) yield* guarded(() => summaryFileLines(disk, summary, sequence, header.salt));
+  } finally {
+    await file.close();
+  }
 }
 
 function frameLine(path: string, offset: number, head: FrameHead): InspectLine {
@@ -291,7 +383,15 @@ async function* summaryLines(
   const block = new Uint8Array(blockBytes);
   await file.read(block, 0, blockBytes, 0);
   await file.close();
-  const { salt } = decodeSegmentHeader(block, segmentFile);
+  yield* summaryFileLines(disk, path, sequence, decodeSegmentHeader(block, segmentFile).salt);
+}
+
+async function* summaryFileLines(
+  disk: Disk,
+  path: string,
+  sequence: number,
+  salt: number,
+): AsyncGenerator<InspectLine> {
   let summary: Summary;
   try {
     summary = await openSummary(disk, path, sequence, salt);

@@ -1,8 +1,9 @@
 import { type Cancel, type Disk, DiskError, type Logger, type Timers } from "@saturnmq/kit";
 import type { GroupId } from "raft-ts";
+import type { BadEntries } from "./bad-entries.ts";
+import type { BulkSegments } from "./bulk-segments.ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
 import type { GroupLog } from "./group-log.ts";
-import { summaryPath } from "./paths.ts";
 import type { Segment } from "./segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import type { SegmentPool } from "./segment-pool.ts";
@@ -13,10 +14,11 @@ const retryMs = 1000;
 
 export type JanitorContext = {
   readonly disk: Disk;
-  readonly folder: string;
   readonly timers: Timers;
   readonly logger: Logger;
   readonly segments: SegmentList;
+  readonly bulk: BulkSegments;
+  readonly bad: BadEntries;
   readonly pool: SegmentPool;
   readonly checkpoints: CheckpointStore;
   readonly groups: ReadonlyMap<GroupId, GroupLog>;
@@ -41,7 +43,7 @@ export class Janitor {
 
   /** Does what can be done now. Cheap when that is nothing. */
   wake(): void {
-    if (this.#closed || (!this.#sealable() && !this.#freeable())) return;
+    if (this.#closed || (!this.#sealable() && !this.#freeable() && !this.#filledFreeable())) return;
     if (this.#running !== undefined) {
       this.#again = true;
       return;
@@ -78,7 +80,7 @@ export class Janitor {
     const { oldest } = segments;
     if (oldest.summary === undefined) return;
     for (const [group, { last }] of oldest.ranges)
-      if (last < (groups.get(group)?.durableLogStart ?? 0) && !checkpoints.coveredTwice(group, last)) yield group;
+      if (last < (groups.get(group)?.durableFloor ?? 0) && !checkpoints.coveredTwice(group, last)) yield group;
   }
 
   async close(): Promise<void> {
@@ -101,15 +103,33 @@ export class Janitor {
     if (oldest.summary === undefined || oldest === segments.active) return false;
     for (const [group, { last }] of oldest.ranges) {
       const log = groups.get(group);
-      if (log === undefined || last >= log.durableLogStart || !checkpoints.coveredTwice(group, last)) return false;
+      if (log === undefined || last >= log.durableFloor || !checkpoints.coveredTwice(group, last)) return false;
     }
     return true;
+  }
+
+  /** A segment that was filled in and whose entries nobody needs any more. No checkpoint depends on it. */
+  #filledFreeable(): Segment | undefined {
+    const { bulk, groups } = this.#context;
+    return bulk
+      .all()
+      .find(({ ranges }) => [...ranges].every(([group, { last }]) => last < (groups.get(group)?.durableFloor ?? 0)));
+  }
+
+  async #freeFilled(segment: Segment): Promise<void> {
+    const { bulk, bad, logger, changed } = this.#context;
+    changed(segment);
+    bad.forget(segment.id);
+    await bulk.free(segment);
+    logger.debug({ path: segment.path }, "a segment that was filled in is freed");
   }
 
   async #run(): Promise<void> {
     try {
       while (!this.#closed && this.#sealable()) await this.#seal();
       while (!this.#closed && this.#freeable()) await this.#free();
+      for (let filled = this.#filledFreeable(); !this.#closed && filled; filled = this.#filledFreeable())
+        await this.#freeFilled(filled);
     } catch (error) {
       if (!(error instanceof DiskError) || error.code !== "full") {
         this.#context.failed(error);
@@ -134,21 +154,21 @@ export class Janitor {
   }
 
   async #free(): Promise<void> {
-    const { disk, folder, segments, pool, logger, changed } = this.#context;
+    const { disk, segments, bad, pool, logger, changed } = this.#context;
     const segment = segments.removeOldest();
     changed(segment);
+    bad.forget(segment.id);
     await segment.summary?.close();
     // The segment first: without its summary it would have to be read whole at the next start.
     await pool.recycle(segment);
-    await disk.remove(summaryPath(folder, segment.sequence));
+    await disk.remove(segment.summaryPath);
     logger.debug({ segment: segment.sequence }, "a segment is freed");
   }
 
   async #build(segment: Segment, valid: Validity): Promise<Summary> {
-    const { disk, folder } = this.#context;
-    const path = summaryPath(folder, segment.sequence);
-    await buildSummary(disk, segment, path, valid);
-    return openSummary(disk, path, segment.sequence, segment.salt);
+    const { disk } = this.#context;
+    await buildSummary(disk, segment, segment.summaryPath, valid);
+    return openSummary(disk, segment.summaryPath, segment.sequence, segment.salt);
   }
 }
 

@@ -1,66 +1,99 @@
 import type { DiskFile, Logger } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
-import type { Position, StoredEntry } from "raft-ts";
+import type { EntryKind, Position, StoredEntry } from "raft-ts";
 import type { Arena } from "./arena.ts";
+import type { BadEntries } from "./bad-entries.ts";
+import type { BulkSegments } from "./bulk-segments.ts";
 import { getU64, viewOf } from "./bytes.ts";
-import { entryHeadBytes, entryKind, readEntryHead } from "./frame.ts";
+import { entryHeadBytes, entryKind, isLogEntry, readEntryHead } from "./frame.ts";
 import type { GroupLog } from "./group-log.ts";
-import { CorruptionError, type RecordPosition } from "./ports.ts";
+import { CorruptionError, type HeldEntry, type RecordPosition } from "./ports.ts";
 import { recordAt, recordLength } from "./record.ts";
-import { bodyMatches, payloadFault, recordCheck } from "./record-check.ts";
+import { bodyMatches, type PayloadFault, payloadFault, recordCheck } from "./record-check.ts";
 import type { Segment } from "./segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import { type StateBlock, type Summary, stateHeadBytes } from "./summary.ts";
 
 type EntryPlace = { readonly segment: Segment; readonly offset: number; readonly length: number };
 
+/** Bytes read at once for entries that follow each other. */
+const windowBytes = 1024 * 1024;
+
+/** What a reader reads from. `rebuild` writes a sealed segment's summary anew. */
+export type ReaderContext = {
+  readonly segments: SegmentList;
+  readonly bulk: BulkSegments;
+  readonly bad: BadEntries;
+  readonly arena: Arena;
+  readonly logger: Logger;
+  readonly rebuild: (segment: Segment) => Promise<Summary>;
+};
+
 /** Reads entries and records, from the tail cache or from disk; what comes from disk is checked. */
 export class LogReader {
-  readonly #segments: SegmentList;
-  readonly #arena: Arena;
-  readonly #logger: Logger;
-  readonly #rebuild: (segment: Segment) => Promise<Summary>;
+  readonly #context: ReaderContext;
 
-  /** @param rebuild writes a sealed segment's summary anew */
-  constructor(segments: SegmentList, arena: Arena, logger: Logger, rebuild: (segment: Segment) => Promise<Summary>) {
-    this.#segments = segments;
-    this.#arena = arena;
-    this.#logger = logger;
-    this.#rebuild = rebuild;
+  constructor(context: ReaderContext) {
+    this.#context = context;
   }
 
   position(log: GroupLog, index: number): Position | undefined {
-    if (log.places.has(index)) {
+    const filled = this.#filledPlace(log, index);
+    if (filled === undefined && log.places.has(index)) {
       const segment = log.places.segment(index);
       return segment === 0 ? undefined : { segment, offset: log.places.offset(index) };
     }
-    const place = this.#sealedPlace(log, index);
-    return place && { segment: place.segment.sequence, offset: place.offset };
+    const place = filled ?? this.#sealedPlace(log, index);
+    return place && { segment: place.segment.id, offset: place.offset };
   }
 
   async read(log: GroupLog, index: number): Promise<StoredEntry> {
     const place = await this.#locate(log, index);
     if (place === undefined) throw new RangeError(`group ${log.group} holds no written entry ${index}`);
-    const cached = this.#arena.find(
-      place.segment.sequence,
-      place.offset - entryHeadBytes,
-      entryHeadBytes + place.length,
-    );
-    if (cached >= 0) {
-      const bytes = this.#arena.bytes.slice(cached, cached + entryHeadBytes + place.length);
-      return storedEntry(place, index, bytes);
-    }
+    const cached = this.#cached(place);
+    if (cached !== undefined) return storedEntry(place, index, cached);
     return place.segment.reading(async (file) => {
       const bytes = new Uint8Array(entryHeadBytes + place.length);
       const count = await file.read(bytes, 0, bytes.length, place.offset - entryHeadBytes);
-      return checkedEntry(log, place, index, bytes.subarray(0, count));
+      return this.#checked(log, place, index, bytes.subarray(0, count));
     });
+  }
+
+  /** Entries that lie behind each other in a segment are read together. */
+  async *entries(log: GroupLog, from: number, to: number): AsyncGenerator<HeldEntry> {
+    let window: Window | undefined;
+    for (let index = from; index <= to; index += 1) {
+      const place = await this.#locate(log, index);
+      if (place === undefined) throw new RangeError(`group ${log.group} holds no written entry ${index}`);
+      const writtenMs = place.segment.lastWriteMs;
+      const cached = this.#cached(place);
+      if (cached !== undefined) {
+        yield { ...storedEntry(place, index, cached), writtenMs };
+        continue;
+      }
+      if (window === undefined || !covers(window, place)) window = await readWindow(place, window?.bytes);
+      const start = place.offset - entryHeadBytes - window.from;
+      const bytes = window.bytes.subarray(start, Math.min(start + entryHeadBytes + place.length, window.count));
+      yield { ...this.#checked(log, place, index, bytes), writtenMs };
+    }
+  }
+
+  /** Payload bytes of a sealed entry. A summary with a bad row is rebuilt, and until then the answer is `unknown`. */
+  sealedBytes(log: GroupLog, index: number, unknown: number): number {
+    try {
+      return this.#sealedPlace(log, index)?.length ?? unknown;
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error;
+      // Whoever reads the entry sees a failure.
+      this.#mend(error).catch(() => undefined);
+      return unknown;
+    }
   }
 
   async replay(log: GroupLog, from: number, to: number, visit: (entry: StoredEntry) => void): Promise<void> {
     let next = from;
     // A copy: segments that are not needed may be freed meanwhile.
-    for (const segment of [...this.#segments]) {
+    for (const segment of [...this.#context.segments]) {
       const range = segment.ranges.get(log.group);
       if (range === undefined || range.last < next || next > to) continue;
       if (range.first > next) break;
@@ -73,45 +106,89 @@ export class LogReader {
   }
 
   readRecord(position: RecordPosition): Uint8Array | Promise<Uint8Array> {
+    const { segments, bulk, arena } = this.#context;
     const { segment, offset, length } = position;
-    const cached = this.#arena.find(segment, offset, length);
-    if (cached >= 0) return this.#arena.bytes.subarray(cached, cached + length);
-    const held = this.#segments.get(segment);
+    const cached = arena.find(segment, offset, length);
+    if (cached >= 0) return arena.bytes.subarray(cached, cached + length);
+    const held = segments.get(segment) ?? bulk.get(segment);
     if (held === undefined) return Promise.reject(new RangeError(`segment ${segment} is not held any more`));
     return held.reading(async (file) => {
       const bytes = new Uint8Array(length);
       const count = await file.read(bytes, 0, length, offset);
-      checkRecord(held.path, offset, bytes.subarray(0, count), length);
+      try {
+        checkRecord(held.path, offset, bytes.subarray(0, count), length);
+      } catch (error) {
+        this.#noteBadRecord(held, offset);
+        throw error;
+      }
       return bytes;
     });
   }
 
-  /** As `#sealedPlace`, mending a summary whose row is bad. */
+  /** As `#sealedPlace`, also of what was filled in and of unsealed segments, mending a summary whose row is bad. */
   async #locate(log: GroupLog, index: number): Promise<EntryPlace | undefined> {
-    if (log.places.has(index)) {
-      const segment = this.#segments.get(log.places.segment(index));
-      return segment && { segment, offset: log.places.offset(index), length: log.places.length(index) };
-    }
     try {
+      const filled = this.#filledPlace(log, index);
+      if (filled !== undefined) return filled;
+      if (log.places.has(index)) {
+        const segment = this.#context.segments.get(log.places.segment(index));
+        return segment && { segment, offset: log.places.offset(index), length: log.places.length(index) };
+      }
       return this.#sealedPlace(log, index);
     } catch (error) {
-      const segment = [...this.#segments].find(
-        ({ summary }) => error instanceof CorruptionError && summary?.path === error.file,
-      );
-      if (segment === undefined) throw error;
-      this.#logger.warn({ path: segment.path, err: error }, "a summary is corrupt and is rebuilt from its segment");
-      await this.#rebuild(segment);
-      return this.#sealedPlace(log, index);
+      await this.#mend(error);
+      return this.#filledPlace(log, index) ?? this.#sealedPlace(log, index);
     }
   }
 
-  /** The newest segment's row counts. @throws {CorruptionError} if it is bad */
-  #sealedPlace(log: GroupLog, index: number): EntryPlace | undefined {
-    for (const segment of this.#segments.backwards()) {
+  /** Rebuilds the summary that `error` is about. */
+  async #mend(error: unknown): Promise<void> {
+    const { segments, bulk, logger, rebuild } = this.#context;
+    const segment = [...segments, ...bulk.all()].find(
+      ({ summary }) => error instanceof CorruptionError && summary?.path === error.file,
+    );
+    if (segment === undefined) throw error;
+    logger.warn({ path: segment.path, err: error }, "a summary is corrupt and is rebuilt from its segment");
+    await rebuild(segment);
+  }
+
+  /** What was filled in counts before the log: it may stand for what is corrupt there. */
+  #filledPlace(log: GroupLog, index: number): EntryPlace | undefined {
+    for (const segment of this.#context.bulk.of(log.group).toReversed()) {
       const place = segment.summary?.entryPlace(log.group, index);
       if (place !== undefined) return { segment, ...place };
     }
     return undefined;
+  }
+
+  /** The newest segment's row counts. @throws {CorruptionError} if it is bad */
+  #sealedPlace(log: GroupLog, index: number): EntryPlace | undefined {
+    for (const segment of this.#context.segments.backwards()) {
+      const place = segment.summary?.entryPlace(log.group, index);
+      if (place !== undefined) return { segment, ...place };
+    }
+    return undefined;
+  }
+
+  /** A copy of the entry's head and payload, if they are in the tail cache. */
+  #cached({ segment, offset, length }: EntryPlace): Uint8Array | undefined {
+    const { arena } = this.#context;
+    const at = arena.find(segment.id, offset - entryHeadBytes, entryHeadBytes + length);
+    return at < 0 ? undefined : arena.bytes.slice(at, at + entryHeadBytes + length);
+  }
+
+  #checked(log: GroupLog, place: EntryPlace, index: number, bytes: Uint8Array): StoredEntry {
+    try {
+      return checkedEntry(log, place, index, bytes);
+    } catch (error) {
+      if (error instanceof CorruptionError) this.#context.bad.add(place.segment.id, log.group, index);
+      throw error;
+    }
+  }
+
+  #noteBadRecord(segment: Segment, offset: number): void {
+    const entry = segment.summary?.entryAround(offset);
+    if (entry !== undefined) this.#context.bad.add(segment.id, entry.group, entry.index);
   }
 
   async #replaySummary(
@@ -136,8 +213,9 @@ export class LogReader {
       const fault = new CorruptionError(segment.summary?.path ?? "", block.at, "a state block does not match its CRC");
       if (mended) throw fault;
       mended = true;
-      this.#logger.warn({ path: segment.path, err: fault }, "a summary is corrupt and is rebuilt from its segment");
-      await this.#rebuild(segment);
+      const { logger, rebuild } = this.#context;
+      logger.warn({ path: segment.path, err: fault }, "a summary is corrupt and is rebuilt from its segment");
+      await rebuild(segment);
       row = -1;
     }
     return next;
@@ -163,6 +241,7 @@ function visitBlock(
       visit({
         index,
         term: getU64(view, at + 8),
+        kind: kindOf(segment.summary?.kinds === true ? view.getUint32(at + 16, true) : entryKind.entry),
         payload: { bytes, start: at + stateHeadBytes, length, crc },
         position: { segment: segment.sequence, offset: view.getUint32(at + 28, true) },
         summary: true,
@@ -203,25 +282,55 @@ function checkedEntry(log: GroupLog, place: EntryPlace, index: number, bytes: Ui
   const head = readEntryHead(view, 0);
   // Below the log start the terms are forgotten.
   const term = log.terms.at(index) ?? head.term;
-  const same = head.kind === entryKind.entry && head.group === log.group && head.index === index && head.term === term;
+  const same = isLogEntry(head.kind) && head.group === log.group && head.index === index && head.term === term;
   if (!same || head.length !== place.length)
     throw new CorruptionError(
       path,
       place.offset - entryHeadBytes,
       `entry ${index} of group ${log.group} is not where it was written`,
     );
-  const fault = payloadFault(bytes, view, entryHeadBytes, place.length, head.crc, true);
+  const fault =
+    head.kind === entryKind.entry
+      ? payloadFault(bytes, view, entryHeadBytes, place.length, head.crc, true)
+      : configurationFault(bytes, head.crc);
   if (fault !== undefined) throw new CorruptionError(path, place.offset + fault.at - entryHeadBytes, fault.detail);
   return storedEntry(place, index, bytes);
 }
 
+function configurationFault(bytes: Uint8Array, crc: number): PayloadFault | undefined {
+  if (crc32(bytes, entryHeadBytes, bytes.length - entryHeadBytes) === crc) return undefined;
+  return { at: entryHeadBytes, detail: "the configuration does not match its CRC" };
+}
+
+function kindOf(kind: number): EntryKind {
+  return kind === entryKind.configuration ? "configuration" : "data";
+}
+
+/** Bytes [from, from + count) of a segment. */
+type Window = { readonly segment: Segment; readonly bytes: Uint8Array; readonly from: number; readonly count: number };
+
+function covers({ segment, from, count }: Window, place: EntryPlace): boolean {
+  const start = place.offset - entryHeadBytes;
+  return segment === place.segment && start >= from && place.offset + place.length <= from + count;
+}
+
+/** Reads the entry and what lies behind it, into `buffer` if that is large enough. */
+async function readWindow({ segment, offset, length }: EntryPlace, buffer: Uint8Array | undefined): Promise<Window> {
+  const needed = Math.max(windowBytes, entryHeadBytes + length);
+  const bytes = buffer !== undefined && buffer.length >= needed ? buffer : new Uint8Array(needed);
+  const from = offset - entryHeadBytes;
+  const count = await segment.reading((file) => file.read(bytes, 0, needed, from));
+  return { segment, bytes, from, count };
+}
+
 function storedEntry(place: EntryPlace, index: number, bytes: Uint8Array): StoredEntry {
-  const { crc, term } = readEntryHead(viewOf(bytes), 0);
+  const { crc, term, kind } = readEntryHead(viewOf(bytes), 0);
   return {
     index,
     term,
+    kind: kindOf(kind),
     payload: { bytes, start: entryHeadBytes, length: place.length, crc },
-    position: { segment: place.segment.sequence, offset: place.offset },
+    position: { segment: place.segment.id, offset: place.offset },
     summary: false,
   };
 }

@@ -1,7 +1,7 @@
 import { assert, type Cancel, type Clock, type Disk, type DiskFile, type Timers } from "@saturnmq/kit";
 import type { Arena } from "./arena.ts";
 import { alignUp, blockBytes, viewOf } from "./bytes.ts";
-import { frameHeadBytes, frameKind, sealFrameHead } from "./frame.ts";
+import { frameHeadBytes, frameKind, frameVersion, sealFrameHead } from "./frame.ts";
 import type { GroupLog } from "./group-log.ts";
 import { QueueRows } from "./queue-rows.ts";
 import type { SegmentList } from "./segment-list.ts";
@@ -44,7 +44,9 @@ type Change = {
   readonly truncatedFrom: number;
   readonly from: number;
   readonly to: number;
-  readonly logStart: number;
+  /** Entries behind it are discarded by a restart of the log. */
+  readonly gapAfter: number;
+  readonly floor: number;
 };
 
 /** Turns the stage into frames on disk: one write at a time, into the active segment, then the next. */
@@ -101,6 +103,11 @@ export class LogWriter {
     this.#context.failed(error);
   }
 
+  /** Resolves when no commit is under way, or the one that was has ended, however it did. */
+  async quiet(): Promise<void> {
+    if (this.#committing) await this.#inFlight?.catch(() => undefined);
+  }
+
   commit(): Promise<void> {
     this.assertAlive();
     assert(!this.#committing, "one commit is in flight at a time");
@@ -140,14 +147,15 @@ export class LogWriter {
     const { arena, stage, states } = this.#context;
     const staged = stage.finish();
     const padded = alignUp(staged.length);
-    const rotate = this.#end + padded > this.#context.segmentBytes;
+    const rotate = this.#end + padded > this.#context.segmentBytes || stage.groups.some((log) => this.#leavesGap(log));
     const place = this.#nextPlace(rotate ? states() : undefined, padded);
     const changes = stage.groups.map((log) => ({
       log,
       truncatedFrom: log.stagedTruncation,
       from: log.stagedFrom,
       to: log.terms.last,
-      logStart: log.terms.first,
+      gapAfter: log.stagedGap,
+      floor: log.floor,
     }));
     for (const { log } of changes) log.settle(place.segment, place.offset + staged.entriesStart);
     arena.finish(place.segment, place.offset, staged.length);
@@ -155,11 +163,20 @@ export class LogWriter {
     return { ...staged, ...place, changes };
   }
 
+  /** In one segment a group's entries, and its messages, are dense: behind a gap they go on in the next. */
+  #leavesGap({ group, stagedGap }: GroupLog): boolean {
+    const { active } = this.#context.segments;
+    if (stagedGap === Number.POSITIVE_INFINITY || active.sequence !== this.#segment) return false;
+    return (
+      (active.ranges.get(group)?.first ?? Number.POSITIVE_INFINITY) <= stagedGap || active.rows?.knows(group) === true
+    );
+  }
+
   /** Hands out the next sequence number and place. */
   #nextPlace(states: readonly GroupState[] | undefined, bytes: number): FramePlace {
     if (states !== undefined) {
       this.#segment += 1;
-      this.#end = blockBytes + 2 * stateFrameBytes(states.length);
+      this.#end = blockBytes + 2 * stateFrameBytes(states);
       this.#next += 1;
     }
     const place = { sequence: this.#next, segment: this.#segment, offset: this.#end, states };
@@ -218,6 +235,7 @@ export class LogWriter {
         const wallMs = clock.wallMs();
         const head = {
           ...place,
+          version: frameVersion.first,
           kind: frameKind.seal,
           copy: 0,
           length: frameHeadBytes,
@@ -250,12 +268,13 @@ export class LogWriter {
   }
 
   /** Only now that it is durable may segments be sealed or freed because of it. */
-  #settle({ log, truncatedFrom, from, to, logStart }: Change): void {
+  #settle({ log, truncatedFrom, from, to, gapAfter, floor }: Change): void {
     const { segments } = this.#context;
-    if (truncatedFrom !== Number.POSITIVE_INFINITY)
-      for (const segment of segments) segment.uncover(log.group, truncatedFrom);
+    const discardedFrom = Math.min(truncatedFrom, gapAfter + 1);
+    if (discardedFrom !== Number.POSITIVE_INFINITY)
+      for (const segment of segments) segment.uncover(log.group, discardedFrom);
     if (from <= to) segments.active.cover(log.group, from, to);
-    log.durableLogStart = Math.max(log.durableLogStart, logStart);
+    log.durableFloor = Math.max(log.durableFloor, floor);
   }
 
   #armSeal(): void {

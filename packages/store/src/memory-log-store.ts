@@ -1,30 +1,43 @@
 import { assert, defined } from "@saturnmq/kit";
-import type { GroupId, HardState, LogView, Payload, Position, StoredEntry } from "raft-ts";
-import type { Identity, IndexRow, LogStore, QueueKey, RecordPosition, SegmentStatus } from "./ports.ts";
-import { recordAt, recordFlags, walkRecords } from "./record.ts";
+import { crc32 } from "@saturnmq/kit/node";
+import type {
+  Configuration,
+  ConfigurationAt,
+  Damage,
+  EntryKind,
+  GroupId,
+  HardState,
+  LogView,
+  Payload,
+  Position,
+  StoredEntry,
+} from "raft-ts";
+import { knownConfiguration } from "./configurations.ts";
+import { type EntryRange, without } from "./entry-ranges.ts";
+import { MemoryBackfill } from "./memory-backfill.ts";
+import { copyOf, type MemoryEntry, type MemoryGroup, newGroup } from "./memory-group.ts";
+import { MemoryQueues } from "./memory-queues.ts";
+import type {
+  Backfill,
+  BackfillEntry,
+  Checkpoint,
+  HeldEntry,
+  Identity,
+  IndexRow,
+  LogStore,
+  QueueKey,
+  RecordPosition,
+  SegmentStatus,
+  Usage,
+} from "./ports.ts";
 import { countRecords } from "./record-check.ts";
-import { TermRuns } from "./term-runs.ts";
 
-type MemoryEntry = { readonly term: number; readonly payload: Payload; readonly position: Position };
-
-/** One group's log: what `view` shows, and what a crash leaves. */
-type MemoryGroup = {
-  readonly terms: TermRuns;
-  /** Entries by index, staged ones included. */
-  readonly entries: Map<number, MemoryEntry>;
-  hardState: HardState;
-  logStart: number;
-  appliedTo: number;
-};
-
-type Checkpoint = {
-  readonly index: number;
-  readonly term: number;
-  readonly bytes: Uint8Array;
-  readonly atBytes: number;
-};
+type MemoryCheckpoint = Checkpoint & { readonly atBytes: number };
 type MemorySegment = { readonly segment: number; bytes: Uint8Array; used: number; lastWriteMs: number };
 type Operation = (groups: Map<GroupId, MemoryGroup>) => void;
+
+/** Damage for `crash` to leave behind: the group's entries from `from` on are lost. */
+export type MemoryDamage = { readonly group: GroupId; readonly from: number; readonly action: "fetch" | "rejoin" };
 
 /** How a `MemoryLogStore` differs from the defaults. */
 export type MemoryLogStoreOptions = {
@@ -53,8 +66,11 @@ export class MemoryLogStore implements LogStore {
   #staged: Operation[] = [];
   #stagedBytes = 0;
   #segments: MemorySegment[] = [];
-  readonly #queues = new Map<string, { first: number; rows: IndexRow[] }>();
-  readonly #checkpoints = new Map<GroupId, Checkpoint[]>();
+  /** Segments that were filled in, numbered from below zero downwards; one a flush. */
+  #filled: MemorySegment[] = [];
+  #queues = new MemoryQueues();
+  readonly #checkpoints = new Map<GroupId, MemoryCheckpoint[]>();
+  readonly #backfills = new Set<GroupId>();
   #writtenBytes = 0;
   #committing = false;
   #failure: unknown;
@@ -80,32 +96,39 @@ export class MemoryLogStore implements LogStore {
   }
 
   view(group: GroupId): LogView {
-    const { terms } = groupOf(this.#live, group);
-    return viewOf(terms, this.#views, group);
+    return groupOf(this.#live, group).view;
   }
-
-  readonly #views = new Map<GroupId, LogView>();
 
   hardState(group: GroupId): HardState {
     return groupOf(this.#live, group).hardState;
   }
 
-  append(group: GroupId, index: number, term: number, payload: Payload | undefined): void {
+  append(
+    group: GroupId,
+    index: number,
+    term: number,
+    payload: Payload | undefined,
+    configuration?: Configuration,
+  ): void {
     this.#assertAlive();
+    assert(payload === undefined || configuration === undefined, "a configuration entry has no other payload");
     const { terms } = groupOf(this.#live, group);
     if (index > terms.last + 1 || index < terms.first)
       throw new RangeError(`index ${index} does not follow entries ${terms.first} to ${terms.last} of group ${group}`);
-    const length = payload?.length ?? 0;
+    const known = configuration && knownConfiguration(index, configuration);
+    const stored = known === undefined ? payload : payloadOf(known.bytes);
+    const length = stored?.length ?? 0;
     if (length > this.roomBytes)
       throw new RangeError(`a payload of ${length} bytes exceeds the room of ${this.roomBytes}`);
     if (payload) countRecords(payload);
-    const entry = this.#place(term, payload);
+    const entry = this.#place(term, known === undefined ? "data" : "configuration", stored);
     this.#stagedBytes += length;
     this.#stage((groups) => {
       const target = groupOf(groups, group);
       if (index <= target.terms.last) discardFrom(target, index);
       target.terms.push(term);
       target.entries.set(index, entry);
+      if (known !== undefined) target.configurations.add(known);
     });
   }
 
@@ -117,16 +140,67 @@ export class MemoryLogStore implements LogStore {
     });
   }
 
-  setLogStart(group: GroupId, index: number): void {
+  saveConfiguration(group: GroupId, { index, configuration }: ConfigurationAt): void {
     this.#assertAlive();
-    const { terms } = groupOf(this.#live, group);
-    if (index > terms.last + 1)
-      throw new RangeError(`log start ${index} lies beyond the last entry ${terms.last} of group ${group}`);
-    if (index <= terms.first) return;
+    const { newest } = groupOf(this.#live, group).configurations;
+    if (index !== 0) throw new RangeError(`a first configuration has index 0, not ${index}`);
+    if (newest !== undefined)
+      throw new RangeError(`group ${group} has a configuration since entry ${newest.index}: it is changed by entries`);
+    const known = knownConfiguration(index, configuration);
+    this.#stage((groups) => {
+      groupOf(groups, group).configurations.add(known);
+    });
+  }
+
+  restartAt(group: GroupId, index: number, term: number, configuration: ConfigurationAt): void {
+    this.#assertAlive();
+    const live = groupOf(this.#live, group);
+    const { first } = live.terms;
+    if (index < first - 1 || configuration.index > index)
+      throw new RangeError(
+        `the log of group ${group} begins at ${first}: it cannot begin after ${index} with the configuration of ${configuration.index}`,
+      );
+    const known = knownConfiguration(configuration.index, configuration.configuration);
+    const continues = live.terms.at(index) === term;
+    const keptTo = live.appliedTo;
+    if (continues) for (let at = Math.max(first, keptTo + 1); at <= index; at += 1) this.#indexHeld(live, group, at);
+    else this.#queues.allowGaps(group);
+    live.appliedTo = Math.max(keptTo, index);
     this.#stage((groups) => {
       const target = groupOf(groups, group);
+      target.configurations.rebase(index, known);
+      if (continues) target.terms.trim(index + 1);
+      else {
+        for (const held of target.entries.keys()) if (held > keptTo) target.entries.delete(held);
+        target.terms.restart(index + 1, term);
+        target.configurations.truncate(index + 1);
+      }
+      target.configurations.trim(index + 1);
+    });
+  }
+
+  damaged(group: GroupId): Damage {
+    return groupOf(this.#live, group).damage;
+  }
+
+  healed(group: GroupId): void {
+    this.#assertAlive();
+    this.#stage((groups) => {
+      groupOf(groups, group).damage = "no";
+    });
+  }
+
+  setLogStart(group: GroupId, index: number): void {
+    this.#assertAlive();
+    const { terms, floor } = groupOf(this.#live, group);
+    if (index > terms.last + 1)
+      throw new RangeError(`log start ${index} lies beyond the last entry ${terms.last} of group ${group}`);
+    if (index <= floor) return;
+    this.#stage((groups) => {
+      const target = groupOf(groups, group);
+      target.floor = index;
       target.terms.trim(index);
-      target.logStart = index;
+      target.configurations.trim(index);
     });
   }
 
@@ -151,11 +225,11 @@ export class MemoryLogStore implements LogStore {
   }
 
   position(group: GroupId, index: number): Position | undefined {
-    return groupOf(this.#live, group).entries.get(index)?.position;
+    return this.#entry(group, index)?.position;
   }
 
   async read(group: GroupId, index: number): Promise<StoredEntry> {
-    const entry = groupOf(this.#live, group).entries.get(index);
+    const entry = this.#entry(group, index);
     if (entry === undefined) throw new RangeError(`group ${group} holds no entry ${index}`);
     return { index, ...entry, summary: false };
   }
@@ -164,115 +238,178 @@ export class MemoryLogStore implements LogStore {
     for (let index = from; index <= to; index += 1) visit(await this.read(group, index));
   }
 
+  async *entries(group: GroupId, from: number, to: number): AsyncGenerator<HeldEntry> {
+    for (let index = from; index <= to; index += 1) {
+      const entry = await this.read(group, index);
+      yield { ...entry, writtenMs: this.#segment(entry.position.segment)?.lastWriteMs ?? 0 };
+    }
+  }
+
   applied(group: GroupId, index: number): void {
-    groupOf(this.#live, group).appliedTo = index;
+    const live = groupOf(this.#live, group);
+    live.appliedTo = Math.max(live.appliedTo, index);
   }
 
   indexMessage(key: QueueKey, offset: number, row: IndexRow): void {
-    const name = queueName(key);
-    const queue = this.#queues.get(name);
-    if (queue === undefined) {
-      this.#queues.set(name, { first: offset, rows: [row] });
-      return;
-    }
-    const next = queue.first + queue.rows.length;
-    assert(offset <= next, `offset ${offset} leaves a gap after ${next - 1} in queue ${name}`);
-    if (offset === next) queue.rows.push(row);
+    this.#queues.add(key, offset, row);
   }
 
   lookup(key: QueueKey, from: number, count: number): readonly IndexRow[] {
-    const queue = this.#queues.get(queueName(key));
-    if (queue === undefined) return [];
-    const start = Math.max(0, from - queue.first);
-    return queue.rows.slice(start, Math.max(start, from + count - queue.first));
+    return this.#queues.lookup(key, from, count);
   }
 
   readRecord({ segment, offset, length }: RecordPosition): Uint8Array {
-    const found = this.#segments.find((candidate) => candidate.segment === segment);
+    const found = this.#segment(segment);
     if (found === undefined) throw new RangeError(`segment ${segment} is not held any more`);
     return found.bytes.subarray(offset, offset + length);
   }
 
-  async readCheckpoint(group: GroupId): Promise<{ index: number; term: number; bytes: Uint8Array } | undefined> {
+  async readCheckpoint(group: GroupId): Promise<Checkpoint | undefined> {
     return this.#checkpoints.get(group)?.at(-1);
   }
 
   async writeCheckpoint(group: GroupId, index: number, term: number, parts: readonly Uint8Array[]): Promise<void> {
     const bytes = new Uint8Array(Buffer.concat(parts));
     const kept = this.#checkpoints.get(group)?.slice(-1) ?? [];
-    this.#checkpoints.set(group, [...kept, { index, term, bytes, atBytes: this.#writtenBytes }]);
+    const { terms, configurations } = groupOf(this.#live, group);
+    const configuration = terms.at(index) === term ? configurations.find(index)?.at : undefined;
+    this.#checkpoints.set(group, [...kept, { index, term, bytes, configuration, atBytes: this.#writtenBytes }]);
     this.#release();
   }
 
   checkpointsDue(): readonly GroupId[] {
     const bound = this.#options.checkpointBytes ?? 4 * 1024 ** 3;
-    const oldest = this.segments()[0];
+    const oldest = this.#statusOf(this.#segments).at(0);
     return this.groups().filter((group) => {
       const kept = this.#checkpoints.get(group) ?? [];
       if (this.#writtenBytes - (kept.at(-1)?.atBytes ?? 0) >= bound) return true;
       const last = oldest?.sealed === true ? oldest.lastIndex.get(group) : undefined;
-      return last !== undefined && last < groupOf(this.#live, group).logStart && !coveredTwice(kept, last);
+      return last !== undefined && last < groupOf(this.#live, group).floor && !coveredTwice(kept, last);
     });
+  }
+
+  missing(group: GroupId, from: number, to: number): readonly EntryRange[] {
+    const { entries, filled } = groupOf(this.#live, group);
+    let left: readonly EntryRange[] = from <= to ? [{ from, to }] : [];
+    for (const index of [...entries.keys(), ...filled.keys()]) left = without(left, index, index);
+    return left;
+  }
+
+  async openBackfill(group: GroupId, from: number, to: number): Promise<Backfill> {
+    this.#assertAlive();
+    const { terms } = groupOf(this.#live, group);
+    if (from < 1 || to >= terms.first)
+      throw new RangeError(`entries ${from} to ${to} of group ${group} do not all lie below its first, ${terms.first}`);
+    if (this.#backfills.has(group))
+      throw new RangeError(`group ${group} is being filled in already: finish that first`);
+    this.#backfills.add(group);
+    return new MemoryBackfill(
+      {
+        maxEntryBytes: this.maxEntryBytes,
+        missing: () => this.missing(group, Math.max(from, groupOf(this.#live, group).floor), to),
+        write: this.#options.write ?? (() => Promise.resolve()),
+        fill: (entries) => {
+          this.#fill(group, entries);
+        },
+        publish: () => {
+          for (const entry of groupOf(this.#live, group).filled.values()) this.#indexEntry(group, entry, true);
+          this.#backfills.delete(group);
+        },
+      },
+      group,
+      from,
+      to,
+    );
   }
 
   segments(): readonly SegmentStatus[] {
-    return this.#segments.map(({ segment, bytes, lastWriteMs }, at) => {
-      const lastIndex = new Map<GroupId, number>();
-      for (const [group, { entries }] of this.#durable)
-        for (const [index, { position }] of entries)
-          if (position.segment === segment) lastIndex.set(group, Math.max(index, lastIndex.get(group) ?? 0));
-      return { segment, bytes: bytes.length, sealed: at < this.#segments.length - 1, lastWriteMs, lastIndex };
-    });
+    return [...this.#statusOf(this.#filled), ...this.#statusOf(this.#segments)];
   }
 
-  usage(): { logBytes: number; freeBytes: number; reserveBytes: number; full: boolean } {
-    const logBytes = this.#segments.reduce((sum, { bytes }) => sum + bytes.length, 0);
-    return { logBytes, freeBytes: Number.MAX_SAFE_INTEGER, reserveBytes: 0, full: false };
+  usage(): Usage {
+    const bytesOf = (segments: readonly MemorySegment[]): number =>
+      segments.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const bulkBytes = bytesOf(this.#filled);
+    const most = Number.MAX_SAFE_INTEGER;
+    return {
+      logBytes: bytesOf(this.#segments) + bulkBytes,
+      bulkBytes,
+      freeBytes: most,
+      totalBytes: most,
+      reserveBytes: 0,
+      full: false,
+    };
   }
 
-  /** The store that a new process would open after a crash at this moment: only what a resolved commit covered. This one is dead. */
-  crash(): MemoryLogStore {
+  /**
+   * The store that a new process would open after a crash at this moment: only what a resolved commit covered. This one is dead.
+   *
+   * @param damage groups that lose what had been durable; each has peers
+   */
+  crash(damage: readonly MemoryDamage[] = []): MemoryLogStore {
     this.#failure = new Error("the store crashed");
     const identity = { ...this.identity, incarnation: this.identity.incarnation + 1 };
     const next = new MemoryLogStore({ ...this.#options, identity });
     next.#segments = this.#segments;
+    next.#filled = this.#filled;
     next.#writtenBytes = this.#writtenBytes;
     for (const [group, checkpoints] of this.#checkpoints) next.#checkpoints.set(group, checkpoints);
     for (const [group, held] of this.#durable)
       for (const groups of [next.#live, next.#durable]) groups.set(group, copyOf(held));
+    for (const damaged of damage)
+      for (const groups of [next.#live, next.#durable]) next.#lose(groupOf(groups, damaged.group), damaged);
     next.#indexCovered();
     return next;
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#failure ??= new Error("the store is closed");
+  }
+
+  /** As the file store's recovery: the log ends before the damage, or begins anew at a checkpoint beyond. */
+  #lose(target: MemoryGroup, { group, from, action }: MemoryDamage): void {
+    target.damage = action;
+    if (from <= target.terms.last) discardFrom(target, from);
+    const checkpoint = this.#checkpoints.get(group)?.at(-1);
+    if (checkpoint === undefined || checkpoint.index <= target.terms.last) return;
+    const { index, term, configuration } = checkpoint;
+    if (configuration === undefined) target.damage = "rejoin";
+    else target.configurations.rebase(index, knownConfiguration(configuration.index, configuration.configuration));
+    target.terms.restart(index + 1, term);
+    target.configurations.trim(index + 1);
+  }
+
   /** What the newest checkpoint covers is not applied again, so its messages are indexed here, as the file store does at recovery. */
   #indexCovered(): void {
-    for (const [group, { entries, terms }] of this.#durable) {
-      const covered = Math.min(this.#checkpoints.get(group)?.at(-1)?.index ?? 0, terms.last);
-      for (let index = terms.first; index <= covered; index += 1) {
-        const entry = entries.get(index);
-        if (entry !== undefined) this.#indexEntry(group, entry);
-      }
+    for (const [group, { entries, filled }] of this.#durable) {
+      const covered = this.#checkpoints.get(group)?.at(-1)?.index ?? 0;
+      for (const [index, entry] of [...entries].sort(([a], [b]) => a - b))
+        if (index <= covered) this.#indexEntry(group, entry, true);
+      for (const entry of filled.values()) this.#indexEntry(group, entry, true);
+      this.#queues.allowGaps(group);
     }
   }
 
-  #indexEntry(group: GroupId, { payload, position }: MemoryEntry): void {
-    const view = new DataView(payload.bytes.buffer, payload.bytes.byteOffset, payload.bytes.byteLength);
-    walkRecords(payload, (at, length) => {
-      if ((view.getUint8(at + recordAt.flags) & recordFlags.message) === 0) return;
-      const key = {
-        group,
-        stream: view.getUint32(at + recordAt.stream, true),
-        partition: view.getUint32(at + recordAt.partition, true),
-      };
-      const offset =
-        view.getUint32(at + recordAt.offset + 4, true) * 2 ** 32 + view.getUint32(at + recordAt.offset, true);
-      const place = { segment: position.segment, offset: position.offset + at - payload.start, length };
-      this.indexMessage(key, offset, { ...place, tagHash: view.getUint32(at + recordAt.tagHash, true) });
-    });
+  #indexHeld({ entries }: MemoryGroup, group: GroupId, index: number): void {
+    const entry = entries.get(index);
+    if (entry !== undefined) this.#indexEntry(group, entry, false);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#failure ??= new Error("the store is closed");
+  /** @param anywhere messages of lower offsets may come later */
+  #indexEntry(group: GroupId, { kind, payload, position }: MemoryEntry, anywhere: boolean): void {
+    if (kind === "data") this.#queues.addAll(group, payload, position, anywhere);
+  }
+
+  #fill(group: GroupId, entries: readonly BackfillEntry[]): void {
+    const bytes = entries.reduce((sum, { payload }) => sum + payload.length, 0);
+    const lastWriteMs = entries.reduce((most, { writtenMs }) => Math.max(most, writtenMs), 0);
+    const segment = (this.#filled.at(-1)?.segment ?? -(2 ** 30)) + 1;
+    const target = { segment, bytes: new Uint8Array(bytes), used: 0, lastWriteMs };
+    this.#filled.push(target);
+    for (const { index, term, kind, payload } of entries) {
+      const entry = placeIn(target, term, kind, payload);
+      for (const groups of [this.#live, this.#durable]) groupOf(groups, group).filled.set(index, entry);
+    }
   }
 
   #stage(operation: Operation): void {
@@ -284,90 +421,98 @@ export class MemoryLogStore implements LogStore {
     if (this.#failure !== undefined) throw new Error("the log store has failed or is closed", { cause: this.#failure });
   }
 
-  #place(term: number, payload: Payload | undefined): MemoryEntry {
+  #entry(group: GroupId, index: number): MemoryEntry | undefined {
+    const { entries, filled } = groupOf(this.#live, group);
+    return filled.get(index) ?? entries.get(index);
+  }
+
+  #segment(number: number): MemorySegment | undefined {
+    return [...this.#segments, ...this.#filled].find(({ segment }) => segment === number);
+  }
+
+  #statusOf(segments: readonly MemorySegment[]): readonly SegmentStatus[] {
+    return segments.map(({ segment, bytes, lastWriteMs }) => {
+      const lastIndex = new Map<GroupId, number>();
+      for (const [group, { entries, filled }] of this.#durable)
+        for (const [index, { position }] of [...entries, ...filled])
+          if (position.segment === segment) lastIndex.set(group, Math.max(index, lastIndex.get(group) ?? 0));
+      const sealed = segment !== this.#segments.at(-1)?.segment;
+      return { segment, bytes: bytes.length, sealed, lastWriteMs, lastIndex };
+    });
+  }
+
+  #place(term: number, kind: EntryKind, payload: Payload | undefined): MemoryEntry {
     const length = payload?.length ?? 0;
     const last = defined(this.#segments.at(-1), "the active segment");
     if (last.used + length > last.bytes.length)
       this.#openSegment(last.segment + 1, Math.max(length, this.#segmentBytes));
     const segment = defined(this.#segments.at(-1), "the active segment");
-    const start = segment.used;
-    if (payload) segment.bytes.set(payload.bytes.subarray(payload.start, payload.start + length), start);
-    segment.used += length;
     segment.lastWriteMs = this.#options.wallMs?.() ?? 0;
     this.#writtenBytes += length;
-    const copy = { bytes: segment.bytes, start, length, crc: payload?.crc ?? 0 };
-    return { term, payload: copy, position: { segment: segment.segment, offset: start } };
+    return placeIn(segment, term, kind, payload);
   }
 
   #openSegment(segment: number, size: number): void {
     this.#segments.push({ segment, bytes: new Uint8Array(size), used: 0, lastWriteMs: 0 });
   }
 
-  /** Frees segments from the oldest on while every group is done with them. */
+  /** Frees segments from the oldest on while every group is done with them, and those that were filled in on their own. */
   #release(): void {
+    for (const { segment, lastIndex } of this.#statusOf(this.#filled))
+      if ([...lastIndex].every(([group, last]) => last < groupOf(this.#durable, group).floor)) {
+        this.#filled = this.#filled.filter((filled) => filled.segment !== segment);
+        this.#forget(segment);
+      }
     for (;;) {
       const oldest = this.#segments[0];
       if (oldest === undefined || this.#segments.length === 1) return;
-      for (const [group, { entries, logStart }] of this.#durable) {
+      for (const [group, { entries, floor }] of this.#durable) {
         const kept = this.#checkpoints.get(group) ?? [];
         for (const [index, { position }] of entries)
-          if (position.segment === oldest.segment && (index >= logStart || !coveredTwice(kept, index))) return;
+          if (position.segment === oldest.segment && (index >= floor || !coveredTwice(kept, index))) return;
       }
       this.#segments.shift();
-      for (const groups of [this.#live, this.#durable])
-        for (const { entries } of groups.values())
-          for (const [index, { position }] of entries) if (position.segment === oldest.segment) entries.delete(index);
-      for (const queue of this.#queues.values())
-        while (queue.rows[0]?.segment === oldest.segment) {
-          queue.rows.shift();
-          queue.first += 1;
-        }
+      this.#forget(oldest.segment);
     }
+  }
+
+  #forget(segment: number): void {
+    for (const groups of [this.#live, this.#durable])
+      for (const { entries, filled } of groups.values())
+        for (const held of [entries, filled])
+          for (const [index, { position }] of held) if (position.segment === segment) held.delete(index);
+    this.#queues.forget(segment);
   }
 }
 
 function groupOf(groups: Map<GroupId, MemoryGroup>, group: GroupId): MemoryGroup {
   let found = groups.get(group);
   if (found === undefined) {
-    found = { terms: new TermRuns(), entries: new Map(), hardState: { term: 0, vote: 0 }, logStart: 1, appliedTo: 0 };
+    found = newGroup();
     groups.set(group, found);
   }
   return found;
 }
 
-function viewOf(terms: TermRuns, views: Map<GroupId, LogView>, group: GroupId): LogView {
-  let view = views.get(group);
-  if (view === undefined) {
-    view = {
-      get firstIndex() {
-        return terms.first;
-      },
-      get lastIndex() {
-        return terms.last;
-      },
-      get lastTerm() {
-        return terms.lastTerm;
-      },
-      termAt: (index) => terms.at(index),
-    };
-    views.set(group, view);
-  }
-  return view;
-}
-
-function discardFrom({ terms, entries }: MemoryGroup, index: number): void {
+function discardFrom({ terms, entries, configurations }: MemoryGroup, index: number): void {
   for (let at = index; at <= terms.last; at += 1) entries.delete(at);
   terms.truncate(index);
+  configurations.truncate(index);
 }
 
-function copyOf(held: MemoryGroup): MemoryGroup {
-  return { ...held, terms: held.terms.copy(), entries: new Map(held.entries), appliedTo: 0 };
+function placeIn(segment: MemorySegment, term: number, kind: EntryKind, payload: Payload | undefined): MemoryEntry {
+  const length = payload?.length ?? 0;
+  const start = segment.used;
+  if (payload) segment.bytes.set(payload.bytes.subarray(payload.start, payload.start + length), start);
+  segment.used += length;
+  const copy = { bytes: segment.bytes, start, length, crc: payload?.crc ?? 0 };
+  return { term, kind, payload: copy, position: { segment: segment.segment, offset: start } };
+}
+
+function payloadOf(bytes: Uint8Array): Payload {
+  return { bytes, start: 0, length: bytes.length, crc: crc32(bytes, 0, bytes.length) };
 }
 
 function coveredTwice(kept: readonly Checkpoint[], index: number): boolean {
   return kept.length === 2 && kept.every((checkpoint) => checkpoint.index >= index);
-}
-
-function queueName(key: QueueKey): string {
-  return `${key.group}/${key.stream}/${key.partition}`;
 }

@@ -1,6 +1,9 @@
 import { defined, InvariantError, type Logger } from "@saturnmq/kit";
+import type { BulkSegments } from "./bulk-segments.ts";
 import { viewOf } from "./bytes.ts";
+import { type EntryRange, overlap, without } from "./entry-ranges.ts";
 import { CorruptionError, type IndexRow, type QueueKey } from "./ports.ts";
+import type { QueueRows } from "./queue-rows.ts";
 import type { Segment } from "./segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import { type QueueRun, rowBytes, rowCheck, type Summary } from "./summary.ts";
@@ -11,19 +14,30 @@ const pagesKept = 1024;
 /** Far fewer rows than the pages hold, so that a look-up never drives out its own. */
 const maxCount = 65_536;
 
-/** Part of a run that a look-up wants. */
-type Slice = { readonly segment: Segment; readonly run: QueueRun; readonly from: number; readonly to: number };
+/** Consecutive offsets [from, to) that a look-up wants of one segment: of a run in its summary, or of a queue's rows in memory. */
+type SliceBounds = { readonly segment: Segment; readonly from: number; readonly to: number };
+type SealedSlice = SliceBounds & { readonly run: QueueRun };
+type Slice =
+  | SealedSlice
+  | (SliceBounds & { readonly run: undefined; readonly rows: QueueRows; readonly queue: number });
 
 /** The queue index: rows of unsealed segments in memory, of sealed ones in their summaries, read by the page and kept for a while. */
 export class MessageIndex {
   readonly #segments: SegmentList;
+  readonly #bulk: BulkSegments;
   readonly #logger: Logger;
   readonly #rebuild: (segment: Segment) => Promise<Summary>;
   /** Least recently used first. */
   readonly #pages = new Map<number, Uint8Array>();
 
-  constructor(segments: SegmentList, logger: Logger, rebuild: (segment: Segment) => Promise<Summary>) {
+  constructor(
+    segments: SegmentList,
+    bulk: BulkSegments,
+    logger: Logger,
+    rebuild: (segment: Segment) => Promise<Summary>,
+  ) {
     this.#segments = segments;
+    this.#bulk = bulk;
     this.#logger = logger;
     this.#rebuild = rebuild;
   }
@@ -38,68 +52,63 @@ export class MessageIndex {
 
   lookup(key: QueueKey, from: number, count: number): readonly IndexRow[] | Promise<readonly IndexRow[]> {
     if (count > maxCount) throw new RangeError(`at most ${maxCount} rows are looked up at once, not ${count}`);
-    const to = from + count;
-    const boundary = this.#firstInMemory(key);
-    const slices = from < boundary ? this.#slices(key, from, Math.min(to, boundary)) : [];
+    const slices = this.#slices(key, from, from + count);
+    const sealed = slices.filter(isSealed);
     try {
-      if (slices.every((slice) => this.#cached(slice))) return this.#collect(key, slices, from, to);
+      if (sealed.every((slice) => this.#cached(slice))) return this.#collect(key, slices);
     } catch (error) {
       // Only the rows that were asked for were checked when the page was read.
       if (!(error instanceof CorruptionError)) throw error;
     }
-    return this.#load(key, slices).then(() => this.lookup(key, from, count));
+    return this.#load(key, sealed).then(() => this.lookup(key, from, count));
   }
 
   /** Forgets the pages of a segment whose summary has changed or gone. */
   forget(segment: Segment): void {
     for (const page of this.#pages.keys())
-      if (Math.floor(page / pagesPerSegment) === segment.sequence) this.#pages.delete(page);
+      if (Math.floor(page / pagesPerSegment) === segment.id) this.#pages.delete(page);
   }
 
-  /** Lowest offset of the queue in unsealed segments. */
-  #firstInMemory(key: QueueKey): number {
-    let first = Number.POSITIVE_INFINITY;
-    for (const { rows } of this.#segments.backwards()) {
-      if (rows === undefined) break;
-      const queue = rows.find(key);
-      if (queue >= 0) first = rows.firstOffset(queue);
-    }
-    return first;
-  }
-
-  /** Parts of sealed runs within [from, to), lowest first. */
+  /** What is held of the offsets [from, to), from the first that is held up to the first that is not. */
   #slices(key: QueueKey, from: number, to: number): readonly Slice[] {
-    const slices: Slice[] = [];
-    for (const segment of this.#segments.backwards()) {
-      const runs = segment.summary?.runs(key, from) ?? [];
-      for (const run of [...runs].reverse())
-        if (run.firstOffset < to)
-          slices.push({
-            segment,
-            run,
-            from: Math.max(from, run.firstOffset),
-            to: Math.min(to, run.firstOffset + run.count),
-          });
-      if ((runs[0]?.firstOffset ?? Number.POSITIVE_INFINITY) <= from) break;
+    const filled = this.#bulk.of(key.group);
+    const found: Slice[] = [];
+    let wanted: readonly EntryRange[] = [{ from, to: to - 1 }];
+    const segments = filled.length === 0 ? this.#segments.backwards() : this.#newestFirst(filled);
+    for (const segment of segments) {
+      const held = offsetsIn(segment, key, from);
+      for (const slice of held)
+        for (const part of wanted.map((range) => overlap(range, { from: slice.from, to: slice.to - 1 })))
+          if (part !== undefined) {
+            found.push({ ...slice, from: part.from, to: part.to + 1 });
+            wanted = without(wanted, part.from, part.to);
+          }
+      // Older segments of the log hold lower offsets.
+      if (wanted.length === 0 || (filled.length === 0 && held.some((slice) => slice.from <= from))) break;
     }
-    return slices.reverse();
+    found.sort((a, b) => a.from - b.from);
+    const end = found.findIndex((slice, row) => row > 0 && slice.from !== found[row - 1]?.to);
+    return end < 0 ? found : found.slice(0, end);
   }
 
-  #collect(key: QueueKey, slices: readonly Slice[], from: number, to: number): readonly IndexRow[] {
+  /** What was filled in counts before the log: it may stand for what is corrupt there. */
+  *#newestFirst(filled: readonly Segment[]): Generator<Segment> {
+    yield* filled.toReversed();
+    yield* this.#segments.backwards();
+  }
+
+  #collect(key: QueueKey, slices: readonly Slice[]): readonly IndexRow[] {
     const found: IndexRow[] = [];
-    for (const slice of slices)
-      for (let offset = slice.from; offset < slice.to; offset += 1) found.push(this.#row(key, slice, offset));
-    for (const { rows } of this.#segments) {
-      const queue = rows?.find(key) ?? -1;
-      if (rows === undefined || queue < 0) continue;
-      const start = Math.max(from, rows.firstOffset(queue));
-      rows.collect(queue, start, Math.min(to, rows.nextOffset(queue)), found);
+    for (const slice of slices) {
+      if (isSealed(slice))
+        for (let offset = slice.from; offset < slice.to; offset += 1) found.push(this.#row(key, slice, offset));
+      else slice.rows.collect(slice.queue, slice.from, slice.to, found);
     }
     return found;
   }
 
   /** A row whose page is in memory and has been checked. */
-  #row(key: QueueKey, { segment, run }: Slice, offset: number): IndexRow {
+  #row(key: QueueKey, { segment, run }: SealedSlice, offset: number): IndexRow {
     const place = rowPlace(run, offset);
     const page = defined(this.#pages.get(pageKey(segment, place)), "a page that was just loaded");
     const at = place % pageBytes;
@@ -111,7 +120,7 @@ export class MessageIndex {
         `the row of offset ${offset} does not match its check`,
       );
     return {
-      segment: segment.sequence,
+      segment: segment.id,
       offset: view.getUint32(at, true),
       length: view.getUint32(at + 4, true),
       tagHash: view.getUint32(at + 8, true),
@@ -119,7 +128,7 @@ export class MessageIndex {
   }
 
   /** True when every page of the slice is in memory; they become the most recently used. */
-  #cached(slice: Slice): boolean {
+  #cached(slice: SealedSlice): boolean {
     for (const key of pageKeys(slice)) {
       const page = this.#pages.get(key);
       if (page === undefined) return false;
@@ -130,7 +139,7 @@ export class MessageIndex {
   }
 
   /** Reads the slices' pages and checks the wanted rows; a summary with a bad one is rebuilt. */
-  async #load(key: QueueKey, slices: readonly Slice[]): Promise<void> {
+  async #load(key: QueueKey, slices: readonly SealedSlice[]): Promise<void> {
     for (const slice of slices) {
       try {
         await this.#loadPages(slice);
@@ -148,10 +157,10 @@ export class MessageIndex {
     }
   }
 
-  async #loadPages(slice: Slice): Promise<void> {
+  async #loadPages(slice: SealedSlice): Promise<void> {
     for (const key of pageKeys(slice)) {
       if (this.#pages.has(key)) continue;
-      const page = await slice.segment.summary?.read((key % pagesPerSegment) * pageBytes, pageBytes);
+      const page = await slice.segment.summary?.read(pageNumber(key) * pageBytes, pageBytes);
       if (page === undefined) return;
       this.#pages.set(key, page);
     }
@@ -170,10 +179,34 @@ function rowPlace(run: QueueRun, offset: number): number {
 }
 
 function pageKey(segment: Segment, place: number): number {
-  return segment.sequence * pagesPerSegment + Math.floor(place / pageBytes);
+  return segment.id * pagesPerSegment + Math.floor(place / pageBytes);
 }
 
-function* pageKeys({ segment, run, from, to }: Slice): Generator<number> {
+/** Of a page in its summary. A segment's number may be below zero. */
+function pageNumber(key: number): number {
+  return key - Math.floor(key / pagesPerSegment) * pagesPerSegment;
+}
+
+function isSealed(slice: Slice): slice is SealedSlice {
+  return slice.run !== undefined;
+}
+
+/** What a segment holds of a queue, at or after `from`, lowest first. */
+function offsetsIn(segment: Segment, key: QueueKey, from: number): readonly Slice[] {
+  const { rows, summary } = segment;
+  if (rows === undefined)
+    return (summary?.runs(key, from) ?? []).map((run) => ({
+      segment,
+      run,
+      from: run.firstOffset,
+      to: run.firstOffset + run.count,
+    }));
+  const queue = rows.find(key);
+  if (queue < 0) return [];
+  return [{ segment, run: undefined, rows, queue, from: rows.firstOffset(queue), to: rows.nextOffset(queue) }];
+}
+
+function* pageKeys({ segment, run, from, to }: SealedSlice): Generator<number> {
   const last = pageKey(segment, rowPlace(run, to - 1));
   for (let key = pageKey(segment, rowPlace(run, from)); key <= last; key += 1) yield key;
 }

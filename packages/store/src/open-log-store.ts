@@ -1,9 +1,12 @@
 import type { DiskFile } from "@saturnmq/kit";
 import { Arena } from "./arena.ts";
+import { BadEntries } from "./bad-entries.ts";
+import { BulkSegments } from "./bulk-segments.ts";
 import { blockBytes, viewOf } from "./bytes.ts";
 import { CheckpointStore } from "./checkpoint-store.ts";
 import { FileLogStore, type StoreParts } from "./file-log-store.ts";
 import { frameHeadBytes, readFrameHead, sealFrameHead } from "./frame.ts";
+import type { DamagedGroup } from "./group-table.ts";
 import { claimFolder } from "./identity.ts";
 import { Janitor } from "./janitor.ts";
 import { LogReader } from "./log-reader.ts";
@@ -18,7 +21,7 @@ import type { Segment } from "./segment.ts";
 import { SegmentList } from "./segment-list.ts";
 import { SegmentPool, zeroFill } from "./segment-pool.ts";
 import { Stage, stageSpareBytes } from "./stage.ts";
-import { encodeStateFrame, type GroupState, stateFrameBytes } from "./state-frame.ts";
+import { encodeStateFrame, type GroupState } from "./state-frame.ts";
 
 const mib = 1024 * 1024;
 
@@ -29,7 +32,9 @@ type Settings = LogStoreOptions & Required<Omit<LogStoreOptions, "clusterId" | "
  *
  * @throws {DiskError} `locked` when another process has the folder
  * @throws {ForeignFolderError} when it belongs to another cluster or replica, or to nobody and none is named
- * @throws {CorruptionError} naming file and offset, when something acknowledged is damaged
+ * Groups with other voters survive damage: the store opens without what they lost, and `damaged` names them.
+ *
+ * @throws {CorruptionError} naming file and offset, when something acknowledged is damaged that exists nowhere else
  */
 export async function openLogStore(options: LogStoreOptions): Promise<LogStore> {
   const settings = withDefaults(options);
@@ -46,21 +51,46 @@ export async function openLogStore(options: LogStoreOptions): Promise<LogStore> 
 }
 
 async function openLocked(settings: Settings, identity: Identity, lock: AsyncDisposable): Promise<LogStore> {
-  const { disk, folder, logger, voters } = settings;
+  const { disk, folder, logger } = settings;
   const checkpoints = new CheckpointStore(disk, checkpointFolder(folder), logger);
   await checkpoints.open();
   await disk.makeFolder(indexFolder(folder));
   // A killed process may leave names that are there but not durable yet; what is built on them must not be lost with them.
   for (const part of [logFolder(folder), indexFolder(folder), checkpointFolder(folder)]) await disk.syncFolder(part);
-  const found = await recoverLog({ disk, folder, identity, logger, checkpoints, voters });
+  const found = await recoverLog({ disk, folder, identity, logger, checkpoints });
   await removeLeftovers(settings, found.segments);
   const pool = new SegmentPool({ ...settings, identity });
   await pool.open();
+  const bulk = new BulkSegments({ ...settings, identity });
+  await bulk.open();
   const { lastSequence, file } = await beginWriting(settings, identity, found, pool, checkpoints);
-  const parts = wire(settings, identity, lock, found, pool, checkpoints, file, lastSequence);
+  const parts = wire(settings, identity, lock, found, pool, bulk, checkpoints, file, lastSequence);
   // What was recovered counts as durable from now on, and the place of a torn frame is overwritten.
   await parts.writer.seal();
+  await recordDamage(parts, found.damaged);
   return new FileLogStore(parts);
+}
+
+/** Writes down where damaged groups' logs end now: what goes on there must not be taken for what was there before. */
+async function recordDamage(
+  { stage, writer, groups, logger }: StoreParts,
+  damaged: readonly DamagedGroup[],
+): Promise<void> {
+  if (damaged.length === 0) return;
+  for (const { log, firstLost, logStart, restart } of damaged) {
+    const { group, damage } = log;
+    stage.addDamage(log, firstLost, groups.size);
+    if (logStart !== undefined) stage.addLogStart(log, logStart, log.terms.at(logStart - 1) ?? 0, groups.size);
+    if (restart !== undefined) {
+      stage.addRestart(log, restart, groups.size);
+      log.stagedGap = restart.keptTo;
+    }
+    logger.error(
+      { group, damage, firstLost, restartedAt: restart?.index },
+      "a group lost entries that peers must hold",
+    );
+  }
+  await writer.commit();
 }
 
 /** Builds the rooms around the recovered log. */
@@ -70,6 +100,7 @@ function wire(
   lock: AsyncDisposable,
   found: RecoveredLog,
   pool: SegmentPool,
+  bulk: BulkSegments,
   checkpoints: CheckpointStore,
   file: DiskFile,
   lastSequence: number,
@@ -78,6 +109,7 @@ function wire(
   const { groups } = found.table;
   const segments = new SegmentList(found.segments);
   const arena = new Arena(cacheBytes);
+  const bad = new BadEntries();
   const stage = new Stage(arena, maxEntryBytes);
   const failed = (error: unknown): void => {
     logger.fatal({ err: error }, "the log store has failed: the process must end");
@@ -85,6 +117,8 @@ function wire(
   const janitor: Janitor = new Janitor({
     ...settings,
     segments,
+    bulk,
+    bad,
     pool,
     checkpoints,
     groups,
@@ -96,7 +130,7 @@ function wire(
     },
   });
   const rebuild = (segment: Segment): ReturnType<Janitor["rebuild"]> => janitor.rebuild(segment);
-  const index = new MessageIndex(segments, logger, rebuild);
+  const index = new MessageIndex(segments, bulk, logger, rebuild);
   const writer: LogWriter = new LogWriter(
     {
       ...settings,
@@ -113,9 +147,10 @@ function wire(
     lastSequence,
     found.sealed,
   );
-  const reader = new LogReader(segments, arena, logger, rebuild);
+  const reader = new LogReader({ segments, bulk, bad, arena, logger, rebuild });
   pool.prepare(segments.active.sequence + 1);
-  return { ...settings, identity, groups, segments, checkpoints, pool, stage, writer, reader, index, janitor, lock };
+  const rooms = { segments, bulk, bad, checkpoints, pool, stage, writer, reader, index, janitor };
+  return { ...settings, ...rooms, identity, groups, lock };
 }
 
 /** Makes the recovered tail durable and the place behind it writable; a new log gets its first segment. */
@@ -225,16 +260,16 @@ function withDefaults(options: LogStoreOptions): Settings {
     checkpointRecords: 4_000_000,
     reserveBytes: 64 * mib,
     sealAfterMs: 50,
-    voters: "one",
     unsafeNoSync: false,
     ...options,
   } as const;
+  const states = 2 * blockBytes;
   const largest = frameHeadBytes + settings.maxEntryBytes + stageSpareBytes;
   if (settings.segmentBytes % blockBytes !== 0 || settings.segmentBytes > 2 ** 32 - blockBytes)
     throw new RangeError(`segmentBytes must be a multiple of ${blockBytes} below 4 GiB, not ${settings.segmentBytes}`);
-  if (settings.segmentBytes < largest + 2 * stateFrameBytes(16) + blockBytes)
+  if (settings.segmentBytes < largest + states + blockBytes)
     throw new RangeError(
-      `segmentBytes must be larger than ${largest + 2 * stateFrameBytes(16) + blockBytes}, so that the largest entry fits`,
+      `segmentBytes must be larger than ${largest + states + blockBytes}, so that the largest entry fits`,
     );
   if (settings.cacheBytes < 3 * largest)
     throw new RangeError(`cacheBytes must be at least ${3 * largest}, three times the largest entry`);

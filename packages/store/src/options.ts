@@ -28,8 +28,6 @@ export type LogStoreOptions = {
   readonly reserveBytes?: number;
   /** Quiet time after which a seal frame follows, milliseconds; default 50. */
   readonly sealAfterMs?: number;
-  /** Whether peers hold copies of the groups' entries: decides what damage means. Default "one". */
-  readonly voters?: "one" | "more";
   /** Tests only: writes are not synced, so that a crash loses them. */
   readonly unsafeNoSync?: boolean;
 };

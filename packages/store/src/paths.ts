@@ -3,6 +3,21 @@ export const logFolder = (folder: string): string => `${folder}/log`;
 export const indexFolder = (folder: string): string => `${folder}/index`;
 export const checkpointFolder = (folder: string): string => `${folder}/checkpoints`;
 
+export const bulkFolder = (folder: string): string => `${folder}/bulk`;
+
+/** A segment's file, and its summary's. */
+export type SegmentPaths = { readonly segment: string; readonly summary: string };
+
+export function logPaths(folder: string, sequence: number): SegmentPaths {
+  return { segment: segmentPath(folder, sequence), summary: summaryPath(folder, sequence) };
+}
+
+/** A bulk segment's summary lies beside it. */
+export function bulkPaths(folder: string, sequence: number): SegmentPaths {
+  const path = `${bulkFolder(folder)}/${padded(sequence)}`;
+  return { segment: `${path}.seg`, summary: `${path}.sum` };
+}
+
 export function segmentPath(folder: string, sequence: number): string {
   return `${logFolder(folder)}/${padded(sequence)}.seg`;
 }

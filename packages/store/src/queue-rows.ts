@@ -27,6 +27,7 @@ export class QueueRows {
   #pool = new Uint32Array(1024);
   /** Word 0 stays unused, so that 0 can mean "none". */
   #poolUsed = 1;
+  readonly #groups = new Set<number>();
 
   constructor(segment: number) {
     this.segment = segment;
@@ -39,6 +40,11 @@ export class QueueRows {
       const queue = (this.#table[slot] as number) - 1;
       if (queue < 0 || this.#is(queue, key)) return queue;
     }
+  }
+
+  /** True when there is a row of one of the group's queues. */
+  knows(group: number): boolean {
+    return this.#groups.has(group);
   }
 
   firstOffset(queue: number): number {
@@ -91,6 +97,7 @@ export class QueueRows {
     if (queue === this.#firstOffsets.length) this.#growQueues();
     if (2 * (queue + 1) > this.#table.length) this.#growTable();
     this.#count += 1;
+    this.#groups.add(key.group);
     this.#keys[3 * queue] = key.group;
     this.#keys[3 * queue + 1] = key.stream;
     this.#keys[3 * queue + 2] = key.partition;

@@ -5,9 +5,9 @@ const inputs: RecoveryInput[] = [];
 for (const frame of ["good", "old", "bad"] as const)
   for (const durable of [false, true])
     for (const hardState of [false, true])
-      for (const hardStateLater of [false, true])
+      for (const hardStateKnown of [false, true])
         for (const voters of ["one", "more"] as const)
-          inputs.push({ frame, durable, hardState, hardStateLater, voters });
+          inputs.push({ frame, durable, hardState, hardStateKnown, voters });
 
 describe("the recovery table", () => {
   test("has exactly one row for each of all 48 inputs, and no row without one", () => {
@@ -22,7 +22,7 @@ describe("the recovery table", () => {
       if (action === "cut") expect(input.durable).toBe(false);
       if (action === "accept") expect(input.frame).toBe("good");
       if (input.frame !== "good" && input.durable && input.voters === "one") expect(action).toBe("refuse");
-      if (action === "fetch") expect(input.hardState && !input.hardStateLater).toBe(false);
+      if (action === "fetch") expect(input.hardState && !input.hardStateKnown).toBe(false);
       if (action === "fetch" || action === "rejoin") expect(input.voters).toBe("more");
     }
   });

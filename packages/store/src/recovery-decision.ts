@@ -1,18 +1,18 @@
 /**
- * What recovery does at the place where the next frame is expected. Inputs:
+ * What recovery does at the place where the next frame is expected, for one of the groups that the frame may have held. Inputs:
  *
  * - `frame`: `good` every check matches, it has the expected sequence, its epoch is not older than the frame's before;
  *   `old` a readable frame of an older epoch than the one before it: left behind by a life whose tail was cut; `bad` anything else.
  * - `durable`: the expected sequence is at or below the highest that any readable frame records as durable.
- * - `hardState`: the frame's shard list says that it holds a term or a vote, or the list itself is unreadable.
- * - `hardStateLater`: later readable frames hold the newest term and vote of each shard that could be on the list.
- * - `voters`: whether the entries exist anywhere else.
+ * - `hardState`: the frame's shard list says that it holds the group's term or vote, or the list itself is unreadable.
+ * - `hardStateKnown`: a later readable frame holds the group's term and vote, or only a state frame is lost, which repeats what is known.
+ * - `voters`: whether the group's entries exist anywhere else, by its newest known configuration.
  */
 export type RecoveryInput = {
   readonly frame: "good" | "old" | "bad";
   readonly durable: boolean;
   readonly hardState: boolean;
-  readonly hardStateLater: boolean;
+  readonly hardStateKnown: boolean;
   readonly voters: "one" | "more";
 };
 
@@ -20,8 +20,8 @@ export type RecoveryInput = {
  * - `accept`: read it, go on behind it.
  * - `cut`: the log ends before it; everything behind is dead and is overwritten by frames of this life's epoch.
  * - `refuse`: do not start; name file and offset. The only copy of something acknowledged is damaged.
- * - `fetch`: the shards on its list neither vote nor lead until their entries are fetched from peers.
- * - `rejoin`: a vote may be lost: give up the place and come back as a learner under a new replica id.
+ * - `fetch`: the group neither votes nor leads until its entries are fetched from peers; its log ends before the frame.
+ * - `rejoin`: a vote may be lost too: give up the place and come back as a learner under a new replica id.
  */
 export type RecoveryAction = "accept" | "cut" | "refuse" | "fetch" | "rejoin";
 
@@ -53,22 +53,22 @@ export const recoveryTable: readonly Row[] = [
     why: "peers hold the entries",
   },
   {
-    when: { frame: "bad", durable: true, voters: "more", hardState: true, hardStateLater: true },
+    when: { frame: "bad", durable: true, voters: "more", hardState: true, hardStateKnown: true },
     action: "fetch",
-    why: "the votes are known from later frames",
+    why: "the vote is known from elsewhere in the log",
   },
   {
-    when: { frame: "old", durable: true, voters: "more", hardState: true, hardStateLater: true },
+    when: { frame: "old", durable: true, voters: "more", hardState: true, hardStateKnown: true },
     action: "fetch",
-    why: "the votes are known from later frames",
+    why: "the vote is known from elsewhere in the log",
   },
   {
-    when: { frame: "bad", durable: true, voters: "more", hardState: true, hardStateLater: false },
+    when: { frame: "bad", durable: true, voters: "more", hardState: true, hardStateKnown: false },
     action: "rejoin",
     why: "a vote may be forgotten: voting again could elect two leaders",
   },
   {
-    when: { frame: "old", durable: true, voters: "more", hardState: true, hardStateLater: false },
+    when: { frame: "old", durable: true, voters: "more", hardState: true, hardStateKnown: false },
     action: "rejoin",
     why: "a vote may be forgotten: voting again could elect two leaders",
   },

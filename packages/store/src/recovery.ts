@@ -2,10 +2,21 @@ import { type Disk, type DiskFile, defined, type Logger } from "@saturnmq/kit";
 import type { GroupId } from "raft-ts";
 import { alignUp, blockBytes, viewOf } from "./bytes.ts";
 import type { CheckpointStore } from "./checkpoint-store.ts";
-import { type FrameFault, type FrameHead, frameKind, groupFlag, readGroupList, walkEntries } from "./frame.ts";
+import {
+  entryHeadBytes,
+  entryKind,
+  type FrameFault,
+  type FrameHead,
+  frameKind,
+  groupFlag,
+  readEntryHead,
+  readGroupList,
+  walkEntries,
+} from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
-import { GroupTable, indexRecords } from "./group-table.ts";
-import { indexFolder, logFolder, segmentPath, sequenceOf, summaryPath } from "./paths.ts";
+import { type DamagedGroup, GroupTable, indexRecords } from "./group-table.ts";
+import { LaterFrames, type NextFrame } from "./later-frames.ts";
+import { indexFolder, logFolder, logPaths, segmentPath, sequenceOf } from "./paths.ts";
 import { CorruptionError, type Identity } from "./ports.ts";
 import { QueueRows } from "./queue-rows.ts";
 import { decideRecovery } from "./recovery-decision.ts";
@@ -20,7 +31,6 @@ export type RecoveryContext = {
   readonly identity: Identity;
   readonly logger: Logger;
   readonly checkpoints: CheckpointStore;
-  readonly voters: "one" | "more";
 };
 
 /** The log as it was found. */
@@ -30,19 +40,30 @@ export type RecoveredLog = {
   /** The file made ready to be the next segment, if any. */
   readonly prepared: Segment | undefined;
   readonly table: GroupTable;
+  /** What the opening must write down before anything else. */
+  readonly damaged: readonly DamagedGroup[];
   /** Of the last accepted frame; 0 when there is none. */
   readonly lastSequence: number;
   /** The last frame is a seal: everything is known durable. */
   readonly sealed: boolean;
 };
 
-type Place = { readonly segment: Segment; readonly at: number; readonly reader: FrameReader };
+type Place = { readonly segment: Segment; readonly row: number; readonly at: number; readonly reader: FrameReader };
 
 /** Reads a data folder's log: sealed segments by their summaries, the others frame by frame (design 6). Changes nothing on disk. */
 export async function recoverLog(context: RecoveryContext): Promise<RecoveredLog> {
-  const found = await openSegments(context);
-  const recovery = new Recovery(context, found);
-  return recovery.run();
+  let trusted = Number.POSITIVE_INFINITY;
+  for (;;) {
+    const recovery = new Recovery(context, await openSegments(context), trusted);
+    const found = await recovery.run();
+    if (found !== undefined) return found;
+    // The state frame to begin with is lost, but the segment before it says the same at greater length.
+    trusted = recovery.tail - 1;
+    context.logger.warn(
+      { segments: trusted },
+      "a state frame is unreadable; the log is read from an earlier segment on",
+    );
+  }
 }
 
 /** Checks that the segment files are complete and ours. */
@@ -54,53 +75,83 @@ async function openSegments({ disk, folder, identity }: RecoveryContext): Promis
     const expected = (segments.at(-1)?.sequence ?? sequence - 1) + 1;
     if (sequence !== expected)
       throw new CorruptionError(segmentPath(folder, expected), 0, "the segment file is missing");
-    segments.push(await openSegment(disk, segmentPath(folder, sequence), sequence, identity));
+    segments.push(await openSegment(disk, folder, sequence, identity));
   }
   return segments;
 }
 
-async function openSegment(disk: Disk, path: string, sequence: number, identity: Identity): Promise<Segment> {
+async function openSegment(disk: Disk, folder: string, sequence: number, identity: Identity): Promise<Segment> {
+  const paths = logPaths(folder, sequence);
+  const path = paths.segment;
   const file = await disk.open(path, { access: "read" });
   const block = new Uint8Array(blockBytes);
   const count = await file.read(block, 0, blockBytes, 0);
   await file.close();
   const header = decodeSegmentHeader(block.subarray(0, count), path);
-  if (header.segment !== sequence) throw new CorruptionError(path, 16, `the file holds segment ${header.segment}`);
+  if (header.segment !== sequence || header.kind !== "log")
+    throw new CorruptionError(path, 16, `the file holds ${header.kind} segment ${header.segment}`);
   if (header.clusterId !== identity.clusterId || header.replicaId !== identity.replicaId)
     throw new CorruptionError(
       path,
       32,
       `the segment belongs to replica ${header.replicaId} of cluster ${header.clusterId}, the folder to replica ${identity.replicaId} of cluster ${identity.clusterId}`,
     );
-  return new Segment(disk, path, sequence, header.salt, header.size);
+  return new Segment(disk, paths, sequence, header.salt, header.size);
 }
+
+type LostFrame = {
+  readonly frame: "old" | "bad";
+  readonly durable: boolean;
+  /** What it held of which group; `undefined` when that is unknown. */
+  readonly list: ReadonlyMap<GroupId, number> | undefined;
+  readonly repeats: boolean;
+};
 
 class Recovery {
   readonly #context: RecoveryContext;
   readonly #segments: readonly Segment[];
+  readonly #trusted: number;
   readonly #table: GroupTable;
+  readonly #later: LaterFrames;
+  /** Segments that are known from their summaries. */
+  tail = 0;
   /** Sequence of the frame before the next one; 0 when unknown. */
   #last = 0;
   #lastKind: number = frameKind.commit;
   #epoch = 0;
   /** Highest sequence recorded as durable by a readable frame. */
   #durable = 0;
+  /** Where the first readable frame behind damage is. */
+  #resumeRow = 0;
 
-  constructor(context: RecoveryContext, segments: readonly Segment[]) {
+  /** @param trusted segments whose summaries may stand for them */
+  constructor(context: RecoveryContext, segments: readonly Segment[], trusted: number) {
     this.#context = context;
     this.#segments = segments;
+    this.#trusted = trusted;
     this.#table = new GroupTable(context.checkpoints);
+    this.#later = new LaterFrames(segments);
   }
 
-  async run(): Promise<RecoveredLog> {
+  /** @returns `undefined` when the segment to begin with does not say what went before, but an earlier one is there that may */
+  async run(): Promise<RecoveredLog | undefined> {
     const tail = await this.#loadSummaries();
+    this.tail = tail;
     let begun = tail;
     for (let row = tail; row < this.#segments.length; row += 1) {
-      const more = await this.#segmentAt(row).reading((file) => this.#scan(row, file));
+      if (row < this.#resumeRow) {
+        this.#passOverSegment(this.#segmentAt(row));
+        begun = row + 1;
+        continue;
+      }
+      const outcome = await this.#segmentAt(row).reading((file) => this.#scan(row, file));
+      if (outcome === "unknown") {
+        await this.#close();
+        return undefined;
+      }
       if (this.#segmentAt(row).end > 0) begun = row + 1;
-      if (!more) break;
+      if (outcome === "ends") break;
     }
-    if (this.#table.truncated.size > 0) await this.#indexAgain(this.#segments.slice(tail, begun));
     const left = this.#segments.slice(begun);
     if (left[1] !== undefined)
       throw new CorruptionError(
@@ -108,11 +159,13 @@ class Recovery {
         blockBytes,
         "the segment was never begun, but one after it exists",
       );
-    this.#table.finish(this.#segments[0]?.path ?? logFolder(this.#context.folder));
+    const damaged = this.#table.finish(this.#segments[0]?.path ?? logFolder(this.#context.folder));
+    if (this.#table.truncated.size > 0) await this.#indexAgain(this.#segments.slice(tail, begun));
     return {
       segments: this.#segments.slice(0, begun),
       prepared: left[0],
       table: this.#table,
+      damaged,
       lastSequence: this.#last,
       sealed: this.#lastKind === frameKind.seal,
     };
@@ -125,7 +178,7 @@ class Recovery {
     let tail = 0;
     let dense = true;
     for (const segment of this.#segments) {
-      const path = summaryPath(folder, segment.sequence);
+      const path = segment.summaryPath;
       if (!present.has(path.slice(path.lastIndexOf("/") + 1))) {
         dense = false;
         continue;
@@ -136,8 +189,10 @@ class Recovery {
         dense = false;
         continue;
       }
-      if (!dense) segment.known = opened.summary;
-      else {
+      if (!dense || tail >= this.#trusted) {
+        dense = false;
+        segment.known = opened.summary;
+      } else {
         this.#table.addSealed(segment, opened.summary);
         this.#last = opened.summary.lastSequence;
         tail += 1;
@@ -156,39 +211,45 @@ class Recovery {
         const covered = this.#context.checkpoints.of(group)[0]?.index ?? 0;
         const { places } = this.#table.groupLog(group);
         for (let index = first; index <= Math.min(last, covered); index += 1) {
-          const bytes = new Uint8Array(places.length(index));
+          const bytes = new Uint8Array(entryHeadBytes + places.length(index));
           const offset = places.offset(index);
-          await segment.reading((file) => file.read(bytes, 0, bytes.length, offset));
-          indexRecords(segment, offset, group, viewOf(bytes), 0, bytes.length);
+          await segment.reading((file) => file.read(bytes, 0, bytes.length, offset - entryHeadBytes));
+          const view = viewOf(bytes);
+          if (readEntryHead(view, 0).kind !== entryKind.entry) continue;
+          indexRecords(segment, offset, group, view, entryHeadBytes, bytes.length - entryHeadBytes);
         }
       }
     }
   }
 
-  /** Reads one segment's frames into the table. @returns false when the log ends in it */
-  async #scan(row: number, file: DiskFile): Promise<boolean> {
+  /** Reads one segment's frames into the table. @returns whether the log goes on in the next, ends in it, or cannot be read from it on */
+  async #scan(row: number, file: DiskFile): Promise<"goes on" | "ends" | "unknown"> {
     const segment = this.#segmentAt(row);
     const reader = new FrameReader(file, segment.sequence, segment.salt, Math.min(await file.size(), segment.size));
-    let at = await this.#scanStateFrame(row, reader);
-    if (at === 0) return false;
+    this.#table.beginSegment(segment);
+    const begun = await this.#scanStateFrame(row, reader);
+    if (typeof begun !== "number") return begun;
     segment.rows = new QueueRows(segment.sequence);
-    for (;;) {
+    for (let at = begun; ; ) {
       segment.end = at;
       const head = await reader.head(at);
       const fault = await this.#faultOf(row, reader, at, head);
-      if (head === undefined || fault !== undefined) {
-        // A full segment ends without a trace: the state frame of the next says so.
-        if (await this.#begins(row + 1, this.#last + 1)) return true;
-        await this.#stop({ segment, at, reader }, row, head, fault);
-        return false;
+      if (head !== undefined && fault === undefined) {
+        this.#table.applyFrame(segment, at, reader, head);
+        this.#note(segment, head);
+        at += alignUp(head.length);
+        continue;
       }
-      this.#accept({ segment, at, reader }, head);
-      at += alignUp(head.length);
+      // A full segment ends without a trace: the state frame of the next says so.
+      if (await this.#begins(row + 1, this.#last + 1)) return "goes on";
+      const next = await this.#stop({ segment, row, at, reader }, head, fault);
+      if (typeof next !== "number") return next;
+      at = next;
     }
   }
 
-  /** Reads the state frame from the better of its copies; where the frames behind it start, or 0 if the segment was never begun. */
-  async #scanStateFrame(row: number, reader: FrameReader): Promise<number> {
+  /** Reads the state frame from the better of its copies. @returns where the frames behind it start, or as `#scan` */
+  async #scanStateFrame(row: number, reader: FrameReader): Promise<number | "goes on" | "ends" | "unknown"> {
     const segment = this.#segmentAt(row);
     const first = await reader.head(blockBytes);
     if (
@@ -196,7 +257,7 @@ class Recovery {
       first.kind === frameKind.state &&
       (await this.#faultOf(row, reader, blockBytes, first)) === undefined
     ) {
-      this.#acceptState({ segment, at: blockBytes, reader }, first);
+      this.#acceptState(segment, blockBytes, reader, first);
       const second = blockBytes + alignUp(first.length);
       const copy = await reader.head(second);
       if (
@@ -214,12 +275,12 @@ class Recovery {
     for (const { at, head } of copies) {
       await reader.head(at);
       if ((await this.#faultOf(row, reader, at, head)) !== undefined) continue;
-      this.#acceptState({ segment, at, reader }, head);
+      this.#acceptState(segment, at, reader, head);
       segment.badCopy = { good: at, bad: blockBytes };
       return at + alignUp(head.length);
     }
-    await this.#stop({ segment, at: blockBytes, reader }, row, first, undefined);
-    return 0;
+    if (!this.#table.started && row > 0) return "unknown";
+    return this.#stop({ segment, row, at: blockBytes, reader }, first, undefined);
   }
 
   /** True when the segment of `row` begins with a readable state frame of that sequence. */
@@ -258,72 +319,119 @@ class Recovery {
     return torn === undefined || (await this.#begins(row + 1, head.sequence + 1)) ? undefined : torn;
   }
 
-  /** The next frame is not readable at `place`: cuts the log there, or throws. */
-  async #stop(place: Place, row: number, head: FrameHead | undefined, fault: FrameFault | undefined): Promise<void> {
-    const { segment, at, reader } = place;
-    const list = head && (await this.#listAt(reader, at, head, segment.salt));
-    const later = await this.#later(place, row);
-    const voting = [...(list ?? [])].filter(([, flags]) => (flags & (groupFlag.hardState | groupFlag.state)) !== 0);
+  /**
+   * The next frame is not readable at `place`: the log ends there, or was damaged there and goes on behind it.
+   *
+   * @returns where the next readable frame starts, or as `#scan`
+   * @throws {CorruptionError} when what is lost exists nowhere else
+   */
+  async #stop(
+    place: Place,
+    head: FrameHead | undefined,
+    fault: FrameFault | undefined,
+  ): Promise<number | "goes on" | "ends"> {
+    const { segment, row, at } = place;
+    const expected = this.#last + 1;
+    const behind = await this.#later.behind(row, at, expected, this.#epoch);
+    const durable = expected <= Math.max(this.#durable, behind.durable) || (this.#last === 0 && segment.sequence > 1);
+    const list = await this.#listOf(place, head, behind.next);
+    const lost = {
+      frame: head !== undefined && head.epoch < this.#epoch ? ("old" as const) : ("bad" as const),
+      durable,
+      list,
+      // Of a state frame alone everything is known from the frames before.
+      repeats: at === blockBytes && this.#table.started && behind.next?.sequence === expected + 1,
+    };
+    const why = this.#decide(lost, behind.hardStates);
+    if (why.action === "cut") return "ends";
+    if (why.action === "refuse" || behind.next === undefined)
+      throw new CorruptionError(
+        segment.path,
+        fault?.at ?? at,
+        `${fault?.detail ?? "no readable state frame"}; ${why.why}`,
+        { action: "refuse", groups: why.groups },
+      );
+    return this.#passOver(place, behind.next, why.why);
+  }
+
+  /** Marks each group that the unreadable frame may have held, if all of them can go on. */
+  #decide(
+    { frame, durable, list, repeats }: LostFrame,
+    hardStates: ReadonlySet<GroupId>,
+  ): { readonly action: "cut" | "refuse" | "goes on"; readonly why: string; readonly groups: readonly GroupId[] } {
     const groups = list === undefined ? this.#table.ids() : [...list.keys()];
-    const hardState = list === undefined || voting.length > 0;
-    const { action, why } = decideRecovery({
-      frame: head !== undefined && head.epoch < this.#epoch ? "old" : "bad",
-      durable: this.#last + 1 <= later.durable || (this.#last === 0 && segment.sequence > 1),
-      hardState,
-      hardStateLater: (list === undefined ? groups : voting.map(([group]) => group)).every((group) =>
-        later.hardStates.has(group),
-      ),
-      voters: this.#context.voters,
+    const rows = groups.map((group) => {
+      const flags = list?.get(group);
+      const hardState = flags === undefined || (flags & (groupFlag.hardState | groupFlag.state)) !== 0;
+      const hardStateKnown = repeats || hardStates.has(group);
+      const voters = this.#table.voters(group);
+      return { group, flags, ...decideRecovery({ frame, durable, hardState, hardStateKnown, voters }) };
     });
-    if (action === "accept" || action === "cut") return;
-    throw new CorruptionError(segment.path, fault?.at ?? at, `${fault?.detail ?? "no readable state frame"}; ${why}`, {
-      action,
-      groups,
-    });
+    // Nobody is known, or nobody was hit.
+    const unknown = { frame, durable, hardState: true, hardStateKnown: false, voters: "one" } as const;
+    if (!durable || (list === undefined && groups.length === 0))
+      return { action: durable ? "refuse" : "cut", why: decideRecovery(unknown).why, groups };
+    const refused = rows.filter(({ action }) => action === "refuse");
+    const [first] = refused;
+    if (first !== undefined) return { action: "refuse", why: first.why, groups: refused.map(({ group }) => group) };
+    for (const { group, flags, action } of rows) {
+      const entries = !repeats && (flags === undefined || (flags & ~groupFlag.hardState) !== 0);
+      const overwrites = flags === undefined || (flags & ~(groupFlag.hardState | groupFlag.entries)) !== 0;
+      this.#table.damage(group, action === "rejoin" ? "rejoin" : "fetch", entries, overwrites);
+    }
+    return { action: "goes on", why: rows[0]?.why ?? "it held nothing", groups };
   }
 
-  /** What readable frames behind `place` know. */
-  async #later(place: Place, row: number): Promise<{ durable: number; hardStates: ReadonlySet<GroupId> }> {
-    let durable = this.#durable;
-    const hardStates = new Set<GroupId>();
-    const scan = (reader: FrameReader, salt: number, from: number): Promise<void> =>
-      reader.scanHeads(from, (at, head) => {
-        if (head.epoch < this.#epoch) return;
-        durable = Math.max(durable, head.durable);
-        if (head.sequence <= this.#last + 1) return;
-        const list = readGroupList(reader.bytes, reader.view, reader.at(at), salt, head);
-        for (const [group, flags] of list ?? [])
-          if ((flags & (groupFlag.hardState | groupFlag.state)) !== 0) hardStates.add(group);
-      });
-    await scan(place.reader, place.segment.salt, place.at);
-    for (const segment of this.#segments.slice(row + 1))
-      await segment.reading(async (file) => {
-        const size = Math.min(await file.size(), segment.size);
-        await scan(new FrameReader(file, segment.sequence, segment.salt, size), segment.salt, blockBytes);
-      });
-    return { durable, hardStates };
+  /** Goes on at the next readable frame, wherever that is. */
+  #passOver({ segment, row, at }: Place, next: NextFrame, why: string): number | "goes on" {
+    const to = next.row === row ? next.at : segment.size;
+    segment.holes = [...segment.holes, { from: at, to }];
+    segment.end = to;
+    segment.rows ??= new QueueRows(segment.sequence);
+    // What was summarized before the damage was found may hold what is cut now.
+    for (const scanned of this.#segments.slice(this.tail)) {
+      void scanned.known?.close();
+      scanned.known = undefined;
+    }
+    this.#last = next.sequence - 1;
+    if (next.row > row) {
+      segment.lastSequence = this.#last;
+      this.#resumeRow = next.row;
+    }
+    this.#context.logger.error(
+      { path: segment.path, offset: at, bytes: to - at, why },
+      "the log is damaged: groups with peers go on without what is lost",
+    );
+    return next.row === row ? next.at : "goes on";
   }
 
-  async #listAt(
-    reader: FrameReader,
-    at: number,
-    head: FrameHead,
-    salt: number,
+  /** A segment in which no frame is readable, though there are some behind it. */
+  #passOverSegment(segment: Segment): void {
+    this.#table.beginSegment(segment);
+    segment.rows = new QueueRows(segment.sequence);
+    segment.holes = [{ from: blockBytes, to: segment.size }];
+    segment.end = segment.size;
+    segment.lastSequence = this.#last;
+  }
+
+  /** What the frame held, by its shard list, if that is readable and nothing else is lost beside it. */
+  async #listOf(
+    { segment, at, reader }: Place,
+    head: FrameHead | undefined,
+    next: NextFrame | undefined,
   ): Promise<ReadonlyMap<GroupId, number> | undefined> {
+    const alone = next === undefined || next.sequence === this.#last + 2;
+    if (head === undefined || head.sequence !== this.#last + 1 || head.epoch < this.#epoch || !alone) return undefined;
     await reader.head(at);
-    return readGroupList(reader.bytes, reader.view, reader.at(at), salt, head);
+    return readGroupList(reader.bytes, reader.view, reader.at(at), segment.salt, head);
   }
 
-  #acceptState(place: Place, head: FrameHead): void {
-    const { segment, at, reader } = place;
+  #acceptState(segment: Segment, at: number, reader: FrameReader, head: FrameHead): void {
     const states: GroupState[] = [];
-    walkEntries(reader.view, reader.at(at), head, (entry) => states.push(readState(reader.view, entry)));
+    walkEntries(reader.view, reader.at(at), head, (entry) => {
+      states.push(readState(reader.bytes, reader.view, entry));
+    });
     this.#table.applyStates(segment, at, states);
-    this.#note(segment, head);
-  }
-
-  #accept({ segment, at, reader }: Place, head: FrameHead): void {
-    this.#table.applyFrame(segment, at, reader, head);
     this.#note(segment, head);
   }
 
@@ -334,6 +442,14 @@ class Recovery {
     this.#durable = Math.max(this.#durable, head.durable);
     segment.lastSequence = head.sequence;
     segment.lastWriteMs = head.wallMs;
+  }
+
+  async #close(): Promise<void> {
+    for (const segment of this.#segments) {
+      await segment.retire();
+      await segment.summary?.close();
+      await segment.known?.close();
+    }
   }
 
   #segmentAt(row: number): Segment {

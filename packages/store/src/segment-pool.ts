@@ -1,6 +1,6 @@
 import { type Clock, type Disk, DiskError, type DiskFile, type Logger, type Random, type Timers } from "@saturnmq/kit";
 import { blockBytes } from "./bytes.ts";
-import { logFolder, segmentPath } from "./paths.ts";
+import { logFolder, logPaths } from "./paths.ts";
 import type { Identity } from "./ports.ts";
 import { Segment } from "./segment.ts";
 import { encodeSegmentHeader } from "./segment-header.ts";
@@ -35,6 +35,7 @@ export class SegmentPool {
   #ready = 0;
   #full = false;
   #freeBytes = 0;
+  #totalBytes = 0;
   #closed = false;
   #wake: (() => void) | undefined;
 
@@ -50,6 +51,11 @@ export class SegmentPool {
   /** Room on the file system when it was last measured. */
   get freeBytes(): number {
     return this.#freeBytes;
+  }
+
+  /** Size of the file system. */
+  get totalBytes(): number {
+    return this.#totalBytes;
   }
 
   /** Bytes in files that wait to be used. */
@@ -149,6 +155,8 @@ export class SegmentPool {
     const salt = random.below(2 ** 32);
     const header = encodeSegmentHeader({
       ...identity,
+      kind: "log",
+      group: 0,
       segment: sequence,
       salt,
       size: segmentBytes,
@@ -161,8 +169,8 @@ export class SegmentPool {
     } finally {
       await file.close();
     }
-    const target = segmentPath(folder, sequence);
-    await disk.rename(path, target);
+    const target = logPaths(folder, sequence);
+    await disk.rename(path, target.segment);
     await disk.syncFolder(logFolder(folder));
     this.#spares = this.#spares.filter((spare) => spare !== path);
     return new Segment(disk, target, sequence, salt, segmentBytes);
@@ -196,7 +204,9 @@ export class SegmentPool {
   }
 
   async #measure(): Promise<void> {
-    this.#freeBytes = (await this.#context.disk.space(this.#context.folder)).freeBytes;
+    const { freeBytes, totalBytes } = await this.#context.disk.space(this.#context.folder);
+    this.#freeBytes = freeBytes;
+    this.#totalBytes = totalBytes;
   }
 
   #newSparePath(): string {

@@ -1,15 +1,25 @@
 import { assert, type Disk, type DiskFile } from "@saturnmq/kit";
 import type { GroupId } from "raft-ts";
+import type { SegmentPaths } from "./paths.ts";
 import type { QueueRows } from "./queue-rows.ts";
 import type { Summary } from "./summary.ts";
 
 /** First and last index of a group's valid entries in a segment: not overwritten later. */
 export type IndexRange = { first: number; last: number };
 
+/** Bytes [from, to) of a file. */
+export type ByteRange = { readonly from: number; readonly to: number };
+
+/** Added to a bulk segment's sequence number where numbers of log segments stand too: below them all. */
+const bulkBase = -(2 ** 30);
+
 /** A segment of the log and its file, which is opened when needed and kept until nobody reads from it. */
 export class Segment {
   readonly sequence: number;
+  /** Names the segment in positions: the sequence number, of a bulk segment moved below zero. */
+  readonly id: number;
   readonly path: string;
+  readonly summaryPath: string;
   readonly salt: number;
   readonly size: number;
   readonly ranges = new Map<GroupId, IndexRange>();
@@ -25,16 +35,20 @@ export class Segment {
   badCopy: { readonly good: number; readonly bad: number } | undefined;
   /** A good summary found on disk although the segment had to be scanned: adopted when it is sealed. */
   known: Summary | undefined;
+  /** Bytes between frames that recovery found damaged. */
+  holes: readonly ByteRange[] = [];
   readonly #disk: Disk;
   #file: Promise<DiskFile> | undefined;
   #readers = 0;
   #retired = false;
   #drained: (() => void) | undefined;
 
-  constructor(disk: Disk, path: string, sequence: number, salt: number, size: number) {
+  constructor(disk: Disk, paths: SegmentPaths, sequence: number, salt: number, size: number, bulk = false) {
     this.#disk = disk;
-    this.path = path;
+    this.path = paths.segment;
+    this.summaryPath = paths.summary;
     this.sequence = sequence;
+    this.id = bulk ? bulkBase + sequence : sequence;
     this.salt = salt;
     this.size = size;
   }

@@ -1,14 +1,27 @@
 import { assert } from "@saturnmq/kit";
+import { crc32 } from "@saturnmq/kit/node";
 import type { Payload } from "raft-ts";
 import type { Arena } from "./arena.ts";
-import { entryHeadBytes, entryKind, frameHeadBytes, groupFlag, setEntryHead } from "./frame.ts";
+import type { KnownConfiguration } from "./configurations.ts";
+import {
+  entryHeadBytes,
+  entryKind,
+  frameHeadBytes,
+  frameVersion,
+  groupFlag,
+  setEntryHead,
+  versionOfKind,
+} from "./frame.ts";
 import type { GroupLog } from "./group-log.ts";
+import { encodeRestart, type RestartFact } from "./restart-fact.ts";
+import { damages } from "./state-frame.ts";
 
 /** Room beside the payload of the largest entry: head, shard list, hard states and log starts of some hundred groups. */
 export const stageSpareBytes = 65_536;
 
 /** A finished frame in the arena: what its head needs to know. */
 export type StagedFrame = {
+  readonly version: number;
   readonly start: number;
   readonly length: number;
   readonly groupCount: number;
@@ -26,6 +39,7 @@ export class Stage {
   #listRoom = 0;
   #entriesBytes = 0;
   #entryCount = 0;
+  #version: number = frameVersion.first;
 
   constructor(arena: Arena, maxEntryBytes: number) {
     this.#arena = arena;
@@ -55,13 +69,38 @@ export class Stage {
    * @returns where its payload lies, from the start of the entries
    */
   addEntry(log: GroupLog, index: number, term: number, payload: Payload | undefined, knownGroups: number): number {
+    const { entries } = groupFlag;
     const length = payload?.length ?? 0;
-    const at = this.#add(log, groupFlag.entries, entryKind.entry, index, term, length, payload?.crc ?? 0, knownGroups);
+    const at = this.#add(log, entries, entryKind.entry, index, term, length, payload?.crc ?? 0, knownGroups);
     if (payload) {
       const target = this.#arena.front + this.#entriesStart + at;
       this.#arena.bytes.set(payload.bytes.subarray(payload.start, payload.start + length), target);
     }
     return at;
+  }
+
+  /** As `addEntry`, of a configuration. */
+  addConfiguration(log: GroupLog, term: number, added: KnownConfiguration, knownGroups: number): number {
+    return this.#addFact(log, groupFlag.entries, entryKind.configuration, added.index, term, added.bytes, knownGroups);
+  }
+
+  addFirstConfiguration(log: GroupLog, { index, bytes }: KnownConfiguration, knownGroups: number): void {
+    this.#addFact(log, groupFlag.firstConfiguration, entryKind.firstConfiguration, index, 0, bytes, knownGroups);
+  }
+
+  addRestart(log: GroupLog, fact: RestartFact, knownGroups: number): void {
+    const { index, term } = fact;
+    this.#addFact(log, groupFlag.restart, entryKind.restart, index, term, encodeRestart(fact), knownGroups);
+  }
+
+  /** Says that entries from `index` on are lost. */
+  addDamage(log: GroupLog, index: number, knownGroups: number): void {
+    const kind = damages.indexOf(log.damage);
+    this.#add(log, groupFlag.damage, entryKind.damage, index, kind, 0, 0, knownGroups);
+  }
+
+  addHealed(log: GroupLog, knownGroups: number): void {
+    this.#add(log, groupFlag.damage, entryKind.healed, 0, 0, 0, 0, knownGroups);
   }
 
   addHardState(log: GroupLog, knownGroups: number): void {
@@ -92,6 +131,7 @@ export class Stage {
       view.setUint16(front + frameHeadBytes + 4 * row + 2, this.#flags[row] ?? 0, true);
     });
     const frame = {
+      version: this.#version,
       start: front,
       length: this.#entriesStart + this.#entriesBytes,
       groupCount: this.#groups.length,
@@ -108,6 +148,23 @@ export class Stage {
     this.#listRoom = 0;
     this.#entriesBytes = 0;
     this.#entryCount = 0;
+    this.#version = frameVersion.first;
+  }
+
+  /** @returns where its payload lies, from the start of the entries */
+  #addFact(
+    log: GroupLog,
+    flag: number,
+    kind: number,
+    index: number,
+    term: number,
+    payload: Uint8Array,
+    knownGroups: number,
+  ): number {
+    const crc = crc32(payload, 0, payload.length);
+    const at = this.#add(log, flag, kind, index, term, payload.length, crc, knownGroups);
+    this.#arena.bytes.set(payload, this.#arena.front + this.#entriesStart + at);
+    return at;
   }
 
   #add(
@@ -121,6 +178,7 @@ export class Stage {
     knownGroups: number,
   ): number {
     if (this.#entryCount === 0) this.#listRoom = Math.max(1, knownGroups);
+    this.#version = Math.max(this.#version, versionOfKind(kind));
     this.#touch(log, flag);
     const used = this.#entriesStart + this.#entriesBytes;
     const needed = used + entryHeadBytes + length;

@@ -2,23 +2,29 @@ import type { Disk, DiskFile } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
 import type { GroupId } from "raft-ts";
 import { alignUp, blockBytes, getU64, setU64, viewOf } from "./bytes.ts";
+import { type KnownConfiguration, readConfiguration } from "./configurations.ts";
 import {
   type EntryHead,
   entryHeadBytes,
   entryKind,
   type FrameHead,
   frameKind,
+  isLogEntry,
   readEntryHead,
   walkEntries,
 } from "./frame.ts";
 import { FrameReader } from "./frame-reader.ts";
 import { CorruptionError, type QueueKey } from "./ports.ts";
 import { recordAt, recordFlags } from "./record.ts";
-import type { Segment } from "./segment.ts";
+import { readRestart } from "./restart-fact.ts";
+import type { ByteRange, Segment } from "./segment.ts";
+import { readState } from "./state-frame.ts";
 import {
   blockRowBytes,
+  configurationRowBytes,
   groupRowBytes,
   headCrc,
+  holeRowBytes,
   rowBytes,
   rowCheck,
   runRowBytes,
@@ -46,7 +52,7 @@ export async function survivors(segment: Segment): Promise<Validity> {
       const start = reader.at(offset);
       walkEntries(reader.view, start, head, (place) => {
         const { kind, group, index } = readEntryHead(reader.view, place);
-        if (kind !== entryKind.entry) return;
+        if (!isLogEntry(kind)) return;
         const places = groups.get(group) ?? new Map<number, number>();
         groups.set(group, places.set(index, offset + place - start + entryHeadBytes));
       });
@@ -63,15 +69,21 @@ export async function survivors(segment: Segment): Promise<Validity> {
 /** Visits a full segment's frames, checked but for the bodies. @throws {CorruptionError} */
 async function walkSegment(
   source: DiskFile,
-  { sequence, salt, path, end }: Segment,
+  { sequence, salt, path, end, holes }: Segment,
   visit: (reader: FrameReader, offset: number, head: FrameHead) => void | Promise<void>,
 ): Promise<void> {
   const reader = new FrameReader(source, sequence, salt, end);
-  /** Up to here an unreadable block may be a copy of the state frame: one bad copy is what there are two for. */
-  let copiesEnd = end;
+  /** Up to here an unreadable block may be a copy of the state frame: one bad copy is what there are two for. Known after the first frame. */
+  let copiesEnd: number | undefined;
   for (let offset = blockBytes; offset < end; ) {
+    const hole = holes.find(({ from }) => from === offset);
+    if (hole !== undefined) {
+      copiesEnd ??= offset;
+      offset = hole.to;
+      continue;
+    }
     const head = await reader.head(offset);
-    if (head === undefined && offset < copiesEnd) {
+    if (head === undefined && offset < (copiesEnd ?? end)) {
       offset += blockBytes;
       continue;
     }
@@ -79,10 +91,11 @@ async function walkSegment(
     if (head === undefined || (fault !== undefined && head.kind !== frameKind.state))
       throw new CorruptionError(path, fault?.at ?? offset, fault?.detail ?? "no frame where one must be");
     if (fault === undefined) await visit(reader, offset, head);
-    if (copiesEnd === end) copiesEnd = offset + (head.copy === 0 ? 2 : 1) * alignUp(head.length);
+    const copiesLeft = head.kind === frameKind.state && head.copy === 0 ? 2 : 1;
+    copiesEnd ??= offset + copiesLeft * alignUp(head.length);
     offset += alignUp(head.length);
   }
-  if (copiesEnd === end) throw new CorruptionError(path, blockBytes, "no frame where one must be");
+  if (copiesEnd === undefined) throw new CorruptionError(path, blockBytes, "no frame where one must be");
 }
 
 /** What is gathered of one group. */
@@ -97,6 +110,8 @@ type GroupPart = {
   blockFirst: number;
   blockCount: number;
 };
+
+type ConfigurationPart = { readonly group: GroupId; readonly known: KnownConfiguration };
 
 /** A run of rows under construction. */
 type RunPart = { readonly key: QueueKey; readonly firstOffset: number; readonly rows: number[] };
@@ -133,6 +148,8 @@ class SummaryBuilder {
   readonly #current = new Map<string, RunPart>();
   readonly #runs: RunPart[] = [];
   #lastRun: RunPart | undefined;
+  /** By group and index. */
+  readonly #configurations = new Map<string, ConfigurationPart>();
   #at = blockBytes;
   #lastSequence = 0;
   #lastWriteMs = 0;
@@ -159,10 +176,14 @@ class SummaryBuilder {
     const rows = new Uint8Array(rowCount * rowBytes);
     const places = encodeRows(rows, rowsAt, groups, runs);
     await this.#write(rows);
-    const directory = encodeDirectory(groups, runs, places);
+    const configurations = [...this.#configurations.values()].sort(
+      (a, b) => a.group - b.group || a.known.index - b.known.index,
+    );
+    const directory = concat(encodeDirectory(groups, runs, places), encodeExtras(this.#segment.holes, configurations));
     const directoryAt = this.#at;
     await this.#write(directory);
-    await this.#file.write(this.#encodeHead(directoryAt, directory, groups, runs), 0, blockBytes, 0);
+    const counts = { groups, runs, configurations };
+    await this.#file.write(this.#encodeHead(directoryAt, directory, counts), 0, blockBytes, 0);
   }
 
   async #addFrame(reader: FrameReader, offset: number, head: FrameHead): Promise<void> {
@@ -173,11 +194,21 @@ class SummaryBuilder {
     walkEntries(view, reader.at(offset), head, (place) => {
       const entry = readEntryHead(view, place);
       const payloadAt = offset + (place - reader.at(offset)) + entryHeadBytes;
-      if (entry.kind !== entryKind.entry || !this.#valid(entry.group, entry.index, payloadAt)) return;
+      const counts = isLogEntry(entry.kind) && this.#valid(entry.group, entry.index, payloadAt);
+      if (counts || !isLogEntry(entry.kind)) this.#noteConfiguration(reader, place, entry);
+      if (!counts) return;
       const part = this.#addEntry(reader, place, entry, payloadAt);
       if (part.used >= stateBlockBytes) full.push(part);
     });
     for (const part of full) await this.#flush(part);
+  }
+
+  /** Takes note of a configuration that a state, an entry or a restart holds. */
+  #noteConfiguration({ bytes, view }: FrameReader, place: number, entry: EntryHead): void {
+    const from = place + entryHeadBytes;
+    const payload = bytes.subarray(from, from + entry.length);
+    const known = configurationIn(bytes, view, place, entry, payload);
+    if (known !== undefined) this.#configurations.set(`${entry.group}/${known.index}`, { group: entry.group, known });
   }
 
   #addEntry(reader: FrameReader, place: number, entry: EntryHead, payloadAt: number): GroupPart {
@@ -190,11 +221,15 @@ class SummaryBuilder {
     const headAt = part.used;
     part.used += stateHeadBytes;
     const from = place + entryHeadBytes;
-    for (let at = from; at < from + entry.length; ) at += this.#addRecord(reader, at, payloadAt + at - from, part);
+    if (entry.kind === entryKind.configuration) {
+      part.buffer.set(reader.bytes.subarray(from, from + entry.length), part.used);
+      part.used += entry.length;
+    } else
+      for (let at = from; at < from + entry.length; ) at += this.#addRecord(reader, at, payloadAt + at - from, part);
     const view = viewOf(part.buffer);
     setU64(view, headAt, entry.index);
     setU64(view, headAt + 8, entry.term);
-    view.setUint32(headAt + 16, entry.length, true);
+    view.setUint32(headAt + 16, entry.kind, true);
     view.setUint32(headAt + 20, part.used - headAt - stateHeadBytes, true);
     view.setUint32(headAt + 24, entry.crc, true);
     view.setUint32(headAt + 28, payloadAt, true);
@@ -277,16 +312,18 @@ class SummaryBuilder {
   #encodeHead(
     directoryAt: number,
     directory: Uint8Array,
-    groups: readonly GroupPart[],
-    runs: readonly RunPart[],
+    { groups, runs, configurations }: DirectoryParts,
   ): Uint8Array {
     const head = new Uint8Array(blockBytes);
     const view = viewOf(head);
     view.setUint32(0, summaryMagic, true);
-    view.setUint16(4, summaryVersion, true);
+    const { holes } = this.#segment;
+    const extras = holes.length + configurations.length > 0;
+    view.setUint16(4, extras ? summaryVersion.configurations : summaryVersion.first, true);
     view.setUint32(12, this.#segment.salt, true);
     setU64(view, 16, this.#segment.sequence);
-    setU64(view, 24, this.#lastSequence);
+    // Frames that were lost count too.
+    setU64(view, 24, Math.max(this.#lastSequence, this.#segment.lastSequence));
     setU64(view, 32, this.#lastWriteMs);
     setU64(view, 40, directoryAt);
     view.setUint32(48, directory.length, true);
@@ -296,10 +333,18 @@ class SummaryBuilder {
     view.setUint32(64, sum(groups.map(({ blocks }) => blocks.length)), true);
     view.setUint32(68, runs.length, true);
     setU64(view, 72, this.#segment.end);
+    view.setUint32(80, holes.length, true);
+    view.setUint32(84, configurations.length, true);
     view.setUint32(8, headCrc(head), true);
     return head;
   }
 }
+
+type DirectoryParts = {
+  readonly groups: readonly GroupPart[];
+  readonly runs: readonly RunPart[];
+  readonly configurations: readonly ConfigurationPart[];
+};
 
 /** Fills `target`; where in the file each part's rows start. */
 function encodeRows(
@@ -368,6 +413,49 @@ function encodeDirectory(
     setU64(view, at + 16, run.firstOffset);
     setU64(view, at + 24, places.get(run) ?? 0);
   });
+  return bytes;
+}
+
+function encodeExtras(holes: readonly ByteRange[], configurations: readonly ConfigurationPart[]): Uint8Array {
+  const rowsAt = holes.length * holeRowBytes;
+  const bytesAt = rowsAt + configurations.length * configurationRowBytes;
+  const bytes = new Uint8Array(bytesAt + sum(configurations.map(({ known }) => known.bytes.length)));
+  const view = viewOf(bytes);
+  holes.forEach(({ from, to }, row) => {
+    setU64(view, row * holeRowBytes, from);
+    setU64(view, row * holeRowBytes + 8, to);
+  });
+  let at = bytesAt;
+  configurations.forEach(({ group, known }, row) => {
+    const place = rowsAt + row * configurationRowBytes;
+    view.setUint32(place, group, true);
+    view.setUint32(place + 4, known.bytes.length, true);
+    setU64(view, place + 8, known.index);
+    bytes.set(known.bytes, at);
+    at += known.bytes.length;
+  });
+  return bytes;
+}
+
+/** The configuration that an entry of a frame holds, if any. */
+function configurationIn(
+  bytes: Uint8Array,
+  view: DataView,
+  place: number,
+  { kind, index, term }: EntryHead,
+  payload: Uint8Array,
+): KnownConfiguration | undefined {
+  if (kind === entryKind.state) return readState(bytes, view, place).configuration;
+  if (kind === entryKind.restart) return readRestart(index, term, payload).configuration;
+  if (kind === entryKind.configuration || kind === entryKind.firstConfiguration)
+    return readConfiguration(index, payload);
+  return undefined;
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(a.length + b.length);
+  bytes.set(a);
+  bytes.set(b, a.length);
   return bytes;
 }
 

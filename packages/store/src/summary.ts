@@ -2,7 +2,9 @@ import { type Disk, DiskError, type DiskFile } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
 import type { GroupId } from "raft-ts";
 import { blockBytes, getU64, viewOf } from "./bytes.ts";
+import { type KnownConfiguration, readConfiguration } from "./configurations.ts";
 import { CorruptionError, type QueueKey } from "./ports.ts";
+import type { ByteRange } from "./segment.ts";
 
 /**
  * The summary of a sealed segment: its Raft index, its queue index, and its state records without bodies. Rebuildable from the segment.
@@ -11,24 +13,32 @@ import { CorruptionError, type QueueKey } from "./ports.ts";
  * block 0     u32 magic "SQSM"  u16 version  u16 0  u32 CRC of the rest of the block  u32 salt of the segment
  *         16  u64 segment  u64 lastSequence  u64 lastWriteMs  u64 directoryAt  u32 directoryBytes  u32 directoryCrc
  *         56  u32 groups  u32 terms  u32 blocks  u32 queue runs   u64 end of the segment's last frame
- * blocks      state blocks: entries of one group, each {u64 index, u64 term, u32 full length, u32 short length, u32 crc, u32 offset in
- *             the segment} and the payload without bodies; a block's CRC is in the directory
+ *         80  u32 holes   u32 configurations                      (since version 2)
+ * blocks      state blocks: entries of one group, each {u64 index, u64 term, u32 kind, u32 short length, u32 crc, u32 offset in the segment}
+ *             and the payload without bodies; a block's CRC is in the directory. In version 1 the full length stands for the kind
  * rows        Raft rows {u32 offset, u32 length, u32 0, u32 check} a group; queue rows {u32 offset, u32 length, u32 tagHash, u32 check} a run
  * directory   groups {u32 group, u32 count, u64 first index, u64 rowsAt, u32 first term row, u32 term rows, u32 first block, u32 blocks}
  *             terms  {u64 first index, u64 term}
  *             blocks {u64 at, u32 bytes, u32 crc, u64 first index, u32 count, u32 0}
  *             runs   {u32 group, u32 stream, u32 partition, u32 count, u64 first offset, u64 rowsAt}, sorted
+ *             holes  {u64 from, u64 to}: bytes of the segment that recovery found damaged and fetched again elsewhere
+ *             configurations {u32 group, u32 bytes, u64 index}: those known when the segment began and those of its entries; then the bytes
+ *             of each
  * ```
+ *
+ * Version 1 is written when it can say all there is, so that the program before can still read it.
  *
  * A row's check covers what it says and whose it is, so a few rows can be read without the rest.
  */
 export const summaryMagic = 0x4d_53_51_53;
-export const summaryVersion = 1;
+export const summaryVersion = { first: 1, configurations: 2 } as const;
 export const rowBytes = 16;
 export const groupRowBytes = 40;
 export const termRowBytes = 16;
 export const blockRowBytes = 32;
 export const runRowBytes = 32;
+export const holeRowBytes = 16;
+export const configurationRowBytes = 16;
 export const stateHeadBytes = 32;
 
 export type SummaryGroup = {
@@ -60,6 +70,11 @@ export class Summary {
   readonly lastWriteMs: number;
   /** End of the last frame in the segment. */
   readonly end: number;
+  /** State blocks and rows tell configurations from data. */
+  readonly kinds: boolean;
+  readonly holes: readonly ByteRange[];
+  /** By rising index. */
+  readonly configurations: ReadonlyMap<GroupId, readonly KnownConfiguration[]>;
   readonly #file: DiskFile;
   readonly #runs: DataView;
   #readers = 0;
@@ -68,7 +83,8 @@ export class Summary {
 
   constructor(file: DiskFile, path: string, head: DataView, directory: Uint8Array) {
     const view = viewOf(directory);
-    const [groups, terms, blocks] = [56, 60, 64].map((place) => head.getUint32(place, true)) as [
+    const [groups, terms, blocks, runs] = [56, 60, 64, 68].map((place) => head.getUint32(place, true)) as [
+      number,
       number,
       number,
       number,
@@ -81,7 +97,15 @@ export class Summary {
     const termsAt = groups * groupRowBytes;
     const blocksAt = termsAt + terms * termRowBytes;
     const runsAt = blocksAt + blocks * blockRowBytes;
-    this.#runs = new DataView(directory.buffer, directory.byteOffset + runsAt, directory.byteLength - runsAt);
+    this.#runs = new DataView(directory.buffer, directory.byteOffset + runsAt, runs * runRowBytes);
+    this.kinds = head.getUint16(4, true) !== summaryVersion.first;
+    const holesAt = runsAt + runs * runRowBytes;
+    const [holes, configurations] = this.kinds ? [head.getUint32(80, true), head.getUint32(84, true)] : [0, 0];
+    this.holes = Array.from({ length: holes }, (_, row) => ({
+      from: getU64(view, holesAt + row * holeRowBytes),
+      to: getU64(view, holesAt + row * holeRowBytes + 8),
+    }));
+    this.configurations = readConfigurations(directory, holesAt + holes * holeRowBytes, configurations);
     const rows = Array.from({ length: groups }, (_, row) => readGroup(view, row * groupRowBytes, termsAt, blocksAt));
     this.groups = new Map(rows.map((group) => [group.group, group]));
   }
@@ -146,6 +170,24 @@ export class Summary {
     return { offset: view.getUint32(0, true), length: view.getUint32(4, true) };
   }
 
+  /** The entry that holds the byte at `offset` of the segment, if its rows are readable. */
+  entryAround(offset: number): { readonly group: GroupId; readonly index: number } | undefined {
+    for (const { group, firstIndex, count } of this.groups.values()) {
+      // Entries of one group lie in the order of their indexes.
+      let low = firstIndex;
+      let high = firstIndex + count - 1;
+      while (low < high) {
+        const middle = Math.ceil((low + high) / 2);
+        if ((this.#placeOrNothing(group, middle)?.offset ?? 0) <= offset) low = middle;
+        else high = middle - 1;
+      }
+      const place = this.#placeOrNothing(group, low);
+      if (place !== undefined && offset >= place.offset && offset < place.offset + place.length)
+        return { group, index: low };
+    }
+    return undefined;
+  }
+
   /** Refuses new reads and waits for those under way. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -155,6 +197,15 @@ export class Summary {
         this.#drained = resolve;
       });
     await this.#file.close();
+  }
+
+  #placeOrNothing(group: GroupId, index: number): { readonly offset: number; readonly length: number } | undefined {
+    try {
+      return this.entryPlace(group, index);
+    } catch (error) {
+      if (error instanceof CorruptionError) return undefined;
+      throw error;
+    }
   }
 
   /** Byte of the first run of the queue, or where it would be. */
@@ -182,12 +233,10 @@ export async function openSummary(disk: Disk, path: string, segment: number, sal
     const view = viewOf(head);
     if ((await file.read(head, 0, blockBytes, 0)) < blockBytes || view.getUint32(8, true) !== headCrc(head))
       throw new CorruptionError(path, 0, "the head of the summary does not match its CRC");
-    if (view.getUint32(0, true) !== summaryMagic || view.getUint16(4, true) !== summaryVersion)
-      throw new CorruptionError(
-        path,
-        4,
-        `the summary has version ${view.getUint16(4, true)}; this program knows ${summaryVersion}`,
-      );
+    const version = view.getUint16(4, true);
+    const known = version === summaryVersion.first || version === summaryVersion.configurations;
+    if (view.getUint32(0, true) !== summaryMagic || !known)
+      throw new CorruptionError(path, 4, `the summary has version ${version}; this program knows 1 and 2`);
     if (getU64(view, 16) !== segment || view.getUint32(12, true) !== salt)
       throw new CorruptionError(path, 12, "the summary belongs to another segment");
     const directory = new Uint8Array(view.getUint32(48, true));
@@ -229,6 +278,23 @@ export function rowCheck(bytes: Uint8Array, at: number, key: QueueKey, number: n
     Math.imul(key.partition, 0x85_eb_ca_6b) ^
     Math.imul(key.group + 1, 0xc2_b2_ae_35);
   return crc32(bytes, at, 12, (seed ^ number ^ Math.floor(number / 4_294_967_296)) >>> 0);
+}
+
+function readConfigurations(
+  directory: Uint8Array,
+  rowsAt: number,
+  count: number,
+): ReadonlyMap<GroupId, readonly KnownConfiguration[]> {
+  const view = viewOf(directory);
+  const found = new Map<GroupId, KnownConfiguration[]>();
+  let from = rowsAt + count * configurationRowBytes;
+  for (let row = rowsAt; row < rowsAt + count * configurationRowBytes; row += configurationRowBytes) {
+    const group = view.getUint32(row, true);
+    const bytes = directory.subarray(from, from + view.getUint32(row + 4, true));
+    from += bytes.length;
+    found.set(group, [...(found.get(group) ?? []), readConfiguration(getU64(view, row + 8), bytes)]);
+  }
+  return found;
 }
 
 function readGroup(view: DataView, at: number, termsAt: number, blocksAt: number): SummaryGroup {
