@@ -9,6 +9,8 @@ export type StoreHarness = {
   readonly store: LogStore;
   /** Kills the process without warning and opens what is left. */
   restart(): Promise<LogStore>;
+  /** As `restart`, when the frame that holds the entry, and nothing of another group, has become unreadable. */
+  restartDamaged(group: number, index: number): Promise<LogStore>;
   close(): Promise<void>;
 };
 

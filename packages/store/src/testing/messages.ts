@@ -45,12 +45,29 @@ export class TestDriver {
   readonly store: LogStore;
   readonly batch = new RecordBatch();
   /** Next offset by "group/stream/partition". */
-  readonly #next = new Map<string, number>();
+  #next = new Map<string, number>();
   readonly #random: SeededRandom;
 
   constructor(store: LogStore, seed = 1) {
     this.store = store;
     this.#random = new SeededRandom(seed);
+  }
+
+  /** A driver of another store, whose queues go on where those of this one are. */
+  on(store: LogStore): TestDriver {
+    const next = new TestDriver(store);
+    next.#next = new Map(this.#next);
+    return next;
+  }
+
+  /** The next message of each queue of the stream has this offset. */
+  rewind(group: GroupId, stream: number, offset: number): void {
+    for (const partition of [0, 1, 2]) this.skip(group, stream, partition, offset);
+  }
+
+  /** The queue's next message has this offset. */
+  skip(group: GroupId, stream: number, partition: number, offset: number): void {
+    this.#next.set(`${group}/${stream}/${partition}`, offset);
   }
 
   /** Stages an entry of `count` messages of about `bytes` each; what it says. */
@@ -73,9 +90,19 @@ export class TestDriver {
 
   /** Applies the group's last entry. */
   async apply(group: GroupId): Promise<void> {
-    const index = this.store.view(group).lastIndex;
+    await this.applyAt(group, this.store.view(group).lastIndex);
+  }
+
+  /** Applies one entry; those before have been. */
+  async applyAt(group: GroupId, index: number): Promise<void> {
     applyEntry(this.store, group, await this.store.read(group, index));
     this.store.applied(group, index);
+  }
+
+  /** Commits what is staged and applies the group's first entries up to `last`. */
+  async commitAndApply(group: GroupId, last: number): Promise<void> {
+    await this.store.commit();
+    for (let index = 1; index <= last; index += 1) await this.applyAt(group, index);
   }
 
   #message(group: GroupId, stream: number, partition: number, bytes: number): TestMessage {
@@ -89,7 +116,7 @@ export class TestDriver {
 
 /** Indexes an entry's messages as the broker's apply does. */
 export function applyEntry(store: LogStore, group: GroupId, entry: StoredEntry): void {
-  if (entry.summary) return;
+  if (entry.summary || entry.kind === "configuration") return;
   const view = viewOf(entry.payload.bytes);
   walkRecords(entry.payload, (at, length) => {
     if ((view.getUint8(at + recordAt.flags) & recordFlags.message) === 0) return;
