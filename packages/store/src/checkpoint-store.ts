@@ -40,6 +40,8 @@ export class CheckpointStore {
   readonly #kept = new Map<GroupId, CheckpointInfo[]>();
   /** Highest ordinal a file of the group bears, readable or not. */
   readonly #ordinals = new Map<GroupId, number>();
+  /** Files of checkpoints that do not count: their log never began after them. Removed once the log is recovered. */
+  #dropped: string[] = [];
   /** Files whose head could not be read: kept for the operator, never counted. */
   readonly #damaged = new Map<GroupId, CorruptionError>();
 
@@ -63,6 +65,18 @@ export class CheckpointStore {
   /** Newest first: index and term of the group's checkpoints. */
   of(group: GroupId): readonly CheckpointInfo[] {
     return [...(this.#kept.get(group) ?? [])].reverse();
+  }
+
+  /** Forgets checkpoints of a group that the log shows not to count. Nothing changes on disk before `removeDropped`. */
+  drop(group: GroupId, counts: (checkpoint: CheckpointInfo) => boolean): void {
+    const kept = this.#kept.get(group) ?? [];
+    this.#dropped.push(...kept.filter((checkpoint) => !counts(checkpoint)).map(({ path }) => path));
+    this.#kept.set(group, kept.filter(counts));
+  }
+
+  async removeDropped(): Promise<void> {
+    for (const path of this.#dropped) await this.#disk.remove(path);
+    this.#dropped = [];
   }
 
   /** True when two checkpoints cover `index`, so that the log up to there is needed neither for a restart nor for a restart from the older one. */
@@ -104,14 +118,19 @@ export class CheckpointStore {
     );
   }
 
-  /** Writes a checkpoint and removes those older than the last two. */
+  /**
+   * Writes a checkpoint and removes those older than the last two.
+   *
+   * @param loggedTo last entry of the group's log that is durable: a checkpoint beyond, which the log does not begin after, takes the place of another such
+   */
   async write(
     group: GroupId,
     index: number,
     term: number,
     wallMs: number,
     parts: readonly Uint8Array[],
-    configuration?: KnownConfiguration,
+    configuration: KnownConfiguration | undefined,
+    loggedTo: number,
   ): Promise<void> {
     const ordinal = (this.#ordinals.get(group) ?? 0) + 1;
     this.#ordinals.set(group, ordinal);
@@ -120,9 +139,10 @@ export class CheckpointStore {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     const info = { path, group, ordinal, index, term, length, crc, configuration };
     await this.#replace(path, [encodeHead(info, wallMs), ...parts]);
-    const kept = [...(this.#kept.get(group) ?? []), info];
-    this.#kept.set(group, kept.slice(-2));
-    for (const old of kept.slice(0, -2)) await this.#disk.remove(old.path);
+    const before = this.#kept.get(group) ?? [];
+    const kept = [...before.filter((old) => old.index <= loggedTo), info].slice(-2);
+    this.#kept.set(group, kept);
+    for (const old of before) if (!kept.includes(old)) await this.#disk.remove(old.path);
   }
 
   async #replace(path: string, parts: readonly Uint8Array[]): Promise<void> {

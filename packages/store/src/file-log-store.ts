@@ -256,14 +256,21 @@ export class FileLogStore implements LogStore {
     return this.#parts.checkpoints.read(group, replayable);
   }
 
-  async writeCheckpoint(group: GroupId, index: number, term: number, parts: readonly Uint8Array[]): Promise<void> {
+  async writeCheckpoint(
+    group: GroupId,
+    index: number,
+    term: number,
+    parts: readonly Uint8Array[],
+    configuration?: ConfigurationAt,
+  ): Promise<void> {
     const { writer, checkpoints, clock, janitor } = this.#parts;
     writer.assertAlive();
-    const { terms, configurations } = this.#log(group);
+    const { terms, configurations, durableLast } = this.#log(group);
     const mark = { bytes: writer.placedBytes, records: this.#records };
     // What the log says of an index that it does not hold is not what is in force there.
-    const configuration = terms.at(index) === term ? configurations.find(index) : undefined;
-    await checkpoints.write(group, index, term, clock.wallMs(), parts, configuration);
+    const logged = terms.at(index) === term ? configurations.find(index) : undefined;
+    const known = configuration && knownConfiguration(configuration.index, configuration.configuration);
+    await checkpoints.write(group, index, term, clock.wallMs(), parts, known ?? logged, durableLast);
     this.#marks.set(group, mark);
     janitor.wake();
   }

@@ -26,6 +26,8 @@ export class GroupLog {
   appliedTo = 0;
   /** Floor that is on disk: segments may be freed by it. */
   durableFloor = 1;
+  /** Last index that is on disk. */
+  durableLast = 0;
   /** Lowest index that is staged; Infinity when none. */
   stagedFrom = Number.POSITIVE_INFINITY;
   /** Lowest index from which on entries are discarded in the stage; Infinity when none is. */

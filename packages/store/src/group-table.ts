@@ -1,7 +1,7 @@
 import { defined } from "@saturnmq/kit";
 import type { GroupId } from "raft-ts";
 import { getU64 } from "./bytes.ts";
-import type { CheckpointStore } from "./checkpoint-store.ts";
+import type { CheckpointInfo, CheckpointStore } from "./checkpoint-store.ts";
 import { hasPeers, readConfiguration } from "./configurations.ts";
 import { type EntryHead, entryHeadBytes, entryKind, type FrameHead, readEntryHead, walkEntries } from "./frame.ts";
 import type { FrameReader } from "./frame-reader.ts";
@@ -135,7 +135,9 @@ export class GroupTable {
         `entries of group ${hole[0]} from ${hole[1]} on are missing: segment files were removed`,
       );
     for (const log of this.groups.values()) {
+      this.#dropUnfinished(log);
       log.durableFloor = log.floor;
+      log.durableLast = log.terms.last;
       log.markPlaced();
     }
     return damaged;
@@ -360,7 +362,7 @@ export class GroupTable {
       this.#freed.delete(group);
     }
     const found = { log, firstLost: terms.last + 1, logStart: held && terms.first };
-    const checkpoint = this.#checkpoints.of(group)[0];
+    const checkpoint = this.#beginning(log);
     if (checkpoint === undefined || checkpoint.index <= terms.last) return { ...found, restart: undefined };
     const { index, term, configuration } = checkpoint;
     // Without the configuration in force there the replica could vote in a group of long ago.
@@ -374,6 +376,22 @@ export class GroupTable {
     };
     this.#restart(log, restart);
     return { ...found, restart };
+  }
+
+  /** The newest checkpoint that what is left of a damaged group's log, or a log that begins anew there, can go on from. */
+  #beginning({ group, terms }: GroupLog): CheckpointInfo | undefined {
+    const kept = this.#checkpoints.of(group);
+    const usable = kept.find(({ index, configuration }) => index <= terms.last || configuration !== undefined);
+    const oldest = [...this.#sealed, ...this.#scanned].find(({ ranges }) => ranges.has(group));
+    return usable ?? (oldest?.ranges.get(group)?.first === 1 ? undefined : kept[0]);
+  }
+
+  /** A checkpoint from elsewhere that the log was to begin after: that did not become durable, so it did not happen. */
+  #dropUnfinished({ group, terms }: GroupLog): void {
+    if ((this.#checkpoints.of(group)[0]?.index ?? 0) <= terms.last) return;
+    this.#checkpoints.drop(group, ({ index }) => index <= terms.last);
+    // It covered nothing.
+    this.truncated.add(group);
   }
 
   /** Messages of entries that a checkpoint covers are not applied again, so they are indexed right here. */

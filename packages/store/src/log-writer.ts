@@ -275,6 +275,7 @@ export class LogWriter {
       for (const segment of segments) segment.uncover(log.group, discardedFrom);
     if (from <= to) segments.active.cover(log.group, from, to);
     log.durableFloor = Math.max(log.durableFloor, floor);
+    log.durableLast = to;
   }
 
   #armSeal(): void {

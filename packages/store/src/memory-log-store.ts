@@ -268,12 +268,20 @@ export class MemoryLogStore implements LogStore {
     return this.#checkpoints.get(group)?.at(-1);
   }
 
-  async writeCheckpoint(group: GroupId, index: number, term: number, parts: readonly Uint8Array[]): Promise<void> {
+  async writeCheckpoint(
+    group: GroupId,
+    index: number,
+    term: number,
+    parts: readonly Uint8Array[],
+    configuration?: ConfigurationAt,
+  ): Promise<void> {
     const bytes = new Uint8Array(Buffer.concat(parts));
-    const kept = this.#checkpoints.get(group)?.slice(-1) ?? [];
     const { terms, configurations } = groupOf(this.#live, group);
-    const configuration = terms.at(index) === term ? configurations.find(index)?.at : undefined;
-    this.#checkpoints.set(group, [...kept, { index, term, bytes, configuration, atBytes: this.#writtenBytes }]);
+    const loggedTo = groupOf(this.#durable, group).terms.last;
+    const logged = terms.at(index) === term ? configurations.find(index)?.at : undefined;
+    const written = { index, term, bytes, configuration: configuration ?? logged, atBytes: this.#writtenBytes };
+    const kept = (this.#checkpoints.get(group) ?? []).filter((old) => old.index <= loggedTo);
+    this.#checkpoints.set(group, [...kept, written].slice(-2));
     this.#release();
   }
 
@@ -358,6 +366,13 @@ export class MemoryLogStore implements LogStore {
       for (const groups of [next.#live, next.#durable]) groups.set(group, copyOf(held));
     for (const damaged of damage)
       for (const groups of [next.#live, next.#durable]) next.#lose(groupOf(groups, damaged.group), damaged);
+    for (const [group, kept] of next.#checkpoints) {
+      const { last } = groupOf(next.#durable, group).terms;
+      next.#checkpoints.set(
+        group,
+        kept.filter(({ index }) => index <= last),
+      );
+    }
     next.#indexCovered();
     return next;
   }
@@ -370,7 +385,9 @@ export class MemoryLogStore implements LogStore {
   #lose(target: MemoryGroup, { group, from, action }: MemoryDamage): void {
     target.damage = action;
     if (from <= target.terms.last) discardFrom(target, from);
-    const checkpoint = this.#checkpoints.get(group)?.at(-1);
+    const kept = (this.#checkpoints.get(group) ?? []).toReversed();
+    const usable = kept.find(({ index, configuration }) => index <= target.terms.last || configuration !== undefined);
+    const checkpoint = usable ?? (target.entries.has(1) ? undefined : kept[0]);
     if (checkpoint === undefined || checkpoint.index <= target.terms.last) return;
     const { index, term, configuration } = checkpoint;
     if (configuration === undefined) target.damage = "rejoin";

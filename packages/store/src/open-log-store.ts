@@ -59,6 +59,7 @@ async function openLocked(settings: Settings, identity: Identity, lock: AsyncDis
   for (const part of [logFolder(folder), indexFolder(folder), checkpointFolder(folder)]) await disk.syncFolder(part);
   const found = await recoverLog({ disk, folder, identity, logger, checkpoints });
   await removeLeftovers(settings, found.segments);
+  await checkpoints.removeDropped();
   const pool = new SegmentPool({ ...settings, identity });
   await pool.open();
   const bulk = new BulkSegments({ ...settings, identity });

@@ -44,8 +44,19 @@ export interface LogStore extends RaftLog, AsyncDisposable {
 
   /** The newest readable checkpoint of a group. */
   readCheckpoint(group: GroupId): Promise<Checkpoint | undefined>;
-  /** Writes a checkpoint of the state after `index`: temporary file, sync, rename, folder sync; two are kept. */
-  writeCheckpoint(group: GroupId, index: number, term: number, parts: readonly Uint8Array[]): Promise<void>;
+  /**
+   * Writes a checkpoint of the state after `index`: temporary file, sync, rename, folder sync; two are kept. One beyond the log is forgotten
+   * at the next opening unless `restartAt` has let the log begin after it by then.
+   *
+   * @param configuration in force at `index`; default: what the log says, if it holds the entry
+   */
+  writeCheckpoint(
+    group: GroupId,
+    index: number,
+    term: number,
+    parts: readonly Uint8Array[],
+    configuration?: ConfigurationAt,
+  ): Promise<void>;
   /** Groups whose checkpoint is due because the shared log has grown by the bound since their last, or because one blocks a segment's release. */
   checkpointsDue(): readonly GroupId[];
 
