@@ -215,7 +215,13 @@ export class BulkSegments {
 
   async #seal(group: GroupId, segment: Segment): Promise<void> {
     const { disk } = this.#context;
-    await buildSummary(disk, segment, segment.summaryPath, () => true);
+    await buildSummary(
+      disk,
+      segment,
+      segment.summaryPath,
+      () => true,
+      () => [],
+    );
     segment.summary = await openSummary(disk, segment.summaryPath, segment.sequence, segment.salt);
     this.#add(group, segment);
   }

@@ -24,6 +24,11 @@ export class Configurations {
   /** By rising index. */
   #known: readonly KnownConfiguration[] = [];
 
+  /** By rising index. */
+  get all(): readonly KnownConfiguration[] {
+    return this.#known;
+  }
+
   get newest(): KnownConfiguration | undefined {
     return this.#known.at(-1);
   }

@@ -69,8 +69,10 @@ async function oneLife(story: Story): Promise<string | undefined> {
 /** A commit that the cut hit is there as a whole or not at all; everything acknowledged is there. */
 async function recovered(store: LogStore, work: Workload): Promise<string | undefined> {
   const lost = work.acknowledged.difference(store);
-  if (lost !== undefined && work.staged.difference(store) !== undefined) return lost;
+  const staged = work.staged.difference(store);
+  if (lost !== undefined && staged !== undefined) return `${lost}; or with the commit under way, ${staged}`;
   const model = lost === undefined ? work.acknowledged : work.staged;
+  model.learn(store);
   for (const [group, index] of work.checkpoints) {
     const found = await store.readCheckpoint(group);
     if ((found?.index ?? 0) < index) return `the checkpoint of group ${group} at ${index} is lost`;

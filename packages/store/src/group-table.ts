@@ -397,7 +397,8 @@ export class GroupTable {
   /** Messages of entries that a checkpoint covers are not applied again, so they are indexed right here. */
   #index(segment: Segment, offset: number, entry: EntryHead, view: DataView, from: number): void {
     const covered = this.#checkpoints.of(entry.group)[0]?.index ?? 0;
-    if (entry.index > covered || segment.rows === undefined) return;
+    // After a discard all are indexed once more.
+    if (entry.index > covered || segment.rows === undefined || this.truncated.size > 0) return;
     indexRecords(segment, offset, entry.group, view, from, entry.length);
   }
 }

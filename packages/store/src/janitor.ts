@@ -8,7 +8,7 @@ import type { Segment } from "./segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import type { SegmentPool } from "./segment-pool.ts";
 import { openSummary, type Summary } from "./summary.ts";
-import { buildSummary, survivors, type Validity } from "./summary-builder.ts";
+import { buildSummary, type ConfigurationsOf, survivors, type Validity } from "./summary-builder.ts";
 
 const retryMs = 1000;
 
@@ -166,8 +166,9 @@ export class Janitor {
   }
 
   async #build(segment: Segment, valid: Validity): Promise<Summary> {
-    const { disk } = this.#context;
-    await buildSummary(disk, segment, segment.summaryPath, valid);
+    const { disk, groups } = this.#context;
+    const configurationsOf: ConfigurationsOf = (group) => groups.get(group)?.configurations.all ?? [];
+    await buildSummary(disk, segment, segment.summaryPath, valid, configurationsOf);
     return openSummary(disk, segment.summaryPath, segment.sequence, segment.salt);
   }
 }

@@ -2,7 +2,7 @@ import type { Disk, DiskFile } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
 import type { GroupId } from "raft-ts";
 import { alignUp, blockBytes, getU64, setU64, viewOf } from "./bytes.ts";
-import { type KnownConfiguration, readConfiguration } from "./configurations.ts";
+import type { KnownConfiguration } from "./configurations.ts";
 import {
   type EntryHead,
   entryHeadBytes,
@@ -16,9 +16,7 @@ import {
 import { FrameReader } from "./frame-reader.ts";
 import { CorruptionError, type QueueKey } from "./ports.ts";
 import { recordAt, recordFlags } from "./record.ts";
-import { readRestart } from "./restart-fact.ts";
 import type { ByteRange, Segment } from "./segment.ts";
-import { readState } from "./state-frame.ts";
 import {
   blockRowBytes,
   configurationRowBytes,
@@ -39,6 +37,9 @@ const stateBlockBytes = 128 * 1024;
 
 /** Whether the entry whose payload starts at `offset` of the segment is the one that counts: applied, or known not to be overwritten. */
 export type Validity = (group: GroupId, index: number, offset: number) => boolean;
+
+/** The configurations that a group's log knows now. */
+export type ConfigurationsOf = (group: GroupId) => readonly KnownConfiguration[];
 
 /**
  * Which entries of a segment count, found from the segment alone: the last of each index, as far as `ranges` reach.
@@ -123,12 +124,18 @@ type RunPart = { readonly key: QueueKey; readonly firstOffset: number; readonly 
  *
  * @throws {CorruptionError} naming the place in the segment
  */
-export async function buildSummary(disk: Disk, segment: Segment, path: string, valid: Validity): Promise<void> {
+export async function buildSummary(
+  disk: Disk,
+  segment: Segment,
+  path: string,
+  valid: Validity,
+  configurationsOf: ConfigurationsOf,
+): Promise<void> {
   const temporary = `${path}.tmp`;
   await disk.remove(temporary);
   const file = await disk.open(temporary, { access: "readWrite", create: true });
   try {
-    const builder = new SummaryBuilder(file, segment, valid);
+    const builder = new SummaryBuilder(file, segment, valid, configurationsOf);
     await segment.reading((source) => builder.scan(source));
     await builder.finish();
     await file.sync();
@@ -148,16 +155,18 @@ class SummaryBuilder {
   readonly #current = new Map<string, RunPart>();
   readonly #runs: RunPart[] = [];
   #lastRun: RunPart | undefined;
-  /** By group and index. */
-  readonly #configurations = new Map<string, ConfigurationPart>();
+  readonly #configurationsOf: ConfigurationsOf;
+  /** Some entry is a configuration. */
+  #configured = false;
   #at = blockBytes;
   #lastSequence = 0;
   #lastWriteMs = 0;
 
-  constructor(file: DiskFile, segment: Segment, valid: Validity) {
+  constructor(file: DiskFile, segment: Segment, valid: Validity, configurationsOf: ConfigurationsOf) {
     this.#file = file;
     this.#segment = segment;
     this.#valid = valid;
+    this.#configurationsOf = configurationsOf;
   }
 
   /** Goes through the segment's frames up to its end. */
@@ -176,8 +185,10 @@ class SummaryBuilder {
     const rows = new Uint8Array(rowCount * rowBytes);
     const places = encodeRows(rows, rowsAt, groups, runs);
     await this.#write(rows);
-    const configurations = [...this.#configurations.values()].sort(
-      (a, b) => a.group - b.group || a.known.index - b.known.index,
+    const configurations = groups.flatMap(({ group, firstIndex, rows }) =>
+      this.#configurationsOf(group)
+        .filter(({ index }) => index < firstIndex + rows.length / 3)
+        .map((known) => ({ group, known })),
     );
     const directory = concat(encodeDirectory(groups, runs, places), encodeExtras(this.#segment.holes, configurations));
     const directoryAt = this.#at;
@@ -194,21 +205,11 @@ class SummaryBuilder {
     walkEntries(view, reader.at(offset), head, (place) => {
       const entry = readEntryHead(view, place);
       const payloadAt = offset + (place - reader.at(offset)) + entryHeadBytes;
-      const counts = isLogEntry(entry.kind) && this.#valid(entry.group, entry.index, payloadAt);
-      if (counts || !isLogEntry(entry.kind)) this.#noteConfiguration(reader, place, entry);
-      if (!counts) return;
+      if (!isLogEntry(entry.kind) || !this.#valid(entry.group, entry.index, payloadAt)) return;
       const part = this.#addEntry(reader, place, entry, payloadAt);
       if (part.used >= stateBlockBytes) full.push(part);
     });
     for (const part of full) await this.#flush(part);
-  }
-
-  /** Takes note of a configuration that a state, an entry or a restart holds. */
-  #noteConfiguration({ bytes, view }: FrameReader, place: number, entry: EntryHead): void {
-    const from = place + entryHeadBytes;
-    const payload = bytes.subarray(from, from + entry.length);
-    const known = configurationIn(bytes, view, place, entry, payload);
-    if (known !== undefined) this.#configurations.set(`${entry.group}/${known.index}`, { group: entry.group, known });
   }
 
   #addEntry(reader: FrameReader, place: number, entry: EntryHead, payloadAt: number): GroupPart {
@@ -222,6 +223,7 @@ class SummaryBuilder {
     part.used += stateHeadBytes;
     const from = place + entryHeadBytes;
     if (entry.kind === entryKind.configuration) {
+      this.#configured = true;
       part.buffer.set(reader.bytes.subarray(from, from + entry.length), part.used);
       part.used += entry.length;
     } else
@@ -318,7 +320,7 @@ class SummaryBuilder {
     const view = viewOf(head);
     view.setUint32(0, summaryMagic, true);
     const { holes } = this.#segment;
-    const extras = holes.length + configurations.length > 0;
+    const extras = holes.length + configurations.length > 0 || this.#configured;
     view.setUint16(4, extras ? summaryVersion.configurations : summaryVersion.first, true);
     view.setUint32(12, this.#segment.salt, true);
     setU64(view, 16, this.#segment.sequence);
@@ -435,21 +437,6 @@ function encodeExtras(holes: readonly ByteRange[], configurations: readonly Conf
     at += known.bytes.length;
   });
   return bytes;
-}
-
-/** The configuration that an entry of a frame holds, if any. */
-function configurationIn(
-  bytes: Uint8Array,
-  view: DataView,
-  place: number,
-  { kind, index, term }: EntryHead,
-  payload: Uint8Array,
-): KnownConfiguration | undefined {
-  if (kind === entryKind.state) return readState(bytes, view, place).configuration;
-  if (kind === entryKind.restart) return readRestart(index, term, payload).configuration;
-  if (kind === entryKind.configuration || kind === entryKind.firstConfiguration)
-    return readConfiguration(index, payload);
-  return undefined;
 }
 
 function concat(a: Uint8Array, b: Uint8Array): Uint8Array {

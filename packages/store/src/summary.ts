@@ -22,8 +22,8 @@ import type { ByteRange } from "./segment.ts";
  *             blocks {u64 at, u32 bytes, u32 crc, u64 first index, u32 count, u32 0}
  *             runs   {u32 group, u32 stream, u32 partition, u32 count, u64 first offset, u64 rowsAt}, sorted
  *             holes  {u64 from, u64 to}: bytes of the segment that recovery found damaged and fetched again elsewhere
- *             configurations {u32 group, u32 bytes, u64 index}: those known when the segment began and those of its entries; then the bytes
- *             of each
+ *             configurations {u32 group, u32 bytes, u64 index}: of each group with entries here, those that its log knew up to the last of
+ *             them when the summary was written; then the bytes of each
  * ```
  *
  * Version 1 is written when it can say all there is, so that the program before can still read it.
