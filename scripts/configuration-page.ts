@@ -9,7 +9,7 @@ import { nameServerConfigSchema } from "@saturnmq/nameserver";
 type Schema = {
   readonly type?: string;
   readonly description?: string;
-  readonly default?: string | number | boolean;
+  readonly default?: string | number | boolean | readonly unknown[];
   readonly minimum?: number;
   readonly maximum?: number;
   readonly properties?: Readonly<Record<string, Schema>>;
@@ -28,11 +28,11 @@ function rowOf(key: string, { description = "", default: preset, minimum, maximu
   return `| \`${key}\` | \`${variable}\` | ${shown(preset)} | ${boundsOf(minimum, maximum)} | ${description} |`;
 }
 
-function shown(value: string | number | boolean | undefined): string {
+function shown(value: Schema["default"]): string {
   if (value === "" || value === undefined) return "";
   return typeof value === "number"
     ? value.toLocaleString("en-US", { useGrouping: value >= 10_000 })
-    : `\`${String(value)}\``;
+    : `\`${typeof value === "object" ? JSON.stringify(value) : String(value)}\``;
 }
 
 function boundsOf(minimum: number | undefined, maximum: number | undefined): string {

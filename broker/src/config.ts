@@ -1,4 +1,4 @@
-import { SaturnError } from "@saturnmq/kit";
+import { parseConfig } from "@saturnmq/kit/config";
 import { z } from "zod";
 
 const kib = 1_024;
@@ -134,10 +134,7 @@ export function parseBrokerConfig(
   input: BrokerConfigInput,
   environment: Readonly<Record<string, string | undefined>> = {},
 ): BrokerConfig {
-  const parsed = brokerConfigSchema.safeParse(overlay(input, brokerConfigSchema.shape, "SATURNMQ", environment));
-  if (parsed.success) return deepFreeze(parsed.data);
-  const problems = parsed.error.issues.map(({ path, message }) => `${path.join(".") || "configuration"}: ${message}`);
-  throw new SaturnError("BAD_REQUEST", `the broker's configuration is wrong: ${problems.join("; ")}`);
+  return parseConfig("broker", brokerConfigSchema, input, environment);
 }
 
 /** Largest payload of one log entry: what fits a segment beside its heads, and never more than `entryBytesMax`. Bytes. */
@@ -148,45 +145,4 @@ export function logEntryBytesMax({ store }: BrokerConfig): number {
 /** Largest request that is taken: one whose messages fit one log entry. Bytes. */
 export function requestBytesMax(config: BrokerConfig): number {
   return Math.min(config.limits.requestBytesMax, logEntryBytesMax(config) - mib / 2);
-}
-
-type Shape = Readonly<Record<string, z.core.$ZodType>>;
-
-function overlay(
-  input: Readonly<Record<string, unknown>>,
-  shape: Shape,
-  prefix: string,
-  environment: Readonly<Record<string, string | undefined>>,
-): Record<string, unknown> {
-  const merged: Record<string, unknown> = { ...input };
-  for (const [key, type] of Object.entries(shape)) {
-    const name = `${prefix}_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
-    const nested = objectShape(type);
-    if (nested !== undefined) merged[key] = overlay(asObject(merged[key]), nested, name, environment);
-    else if (environment[name] !== undefined) merged[key] = scalar(environment[name], type);
-  }
-  return merged;
-}
-
-function objectShape(type: z.core.$ZodType): Shape | undefined {
-  const inner = type instanceof z.ZodPrefault ? type.unwrap() : type;
-  return inner instanceof z.ZodObject ? inner.shape : undefined;
-}
-
-function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
-}
-
-/** The text of an environment variable as the key's type wants it. What is no number stays text, and the schema says so. */
-function scalar(text: string, type: z.core.$ZodType): unknown {
-  const inner = type instanceof z.ZodDefault ? type.unwrap() : type;
-  if (!(inner instanceof z.ZodNumber) || text.trim() === "") return text;
-  const value = Number(text);
-  return Number.isNaN(value) ? text : value;
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value !== "object" || value === null) return value;
-  for (const inner of Object.values(value)) deepFreeze(inner);
-  return Object.freeze(value);
 }

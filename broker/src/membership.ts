@@ -1,6 +1,6 @@
 import { type Cancel, type Logger, SaturnError, type Timers } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
-import type { MetadataService } from "@saturnmq/wire";
+import { emptyReport, type MetadataService } from "@saturnmq/wire";
 
 /** A third of the lease that the name server grants (design 9). */
 const heartbeatEveryMs = 1_000;
@@ -23,7 +23,7 @@ export async function keepMembership(options: MembershipOptions, signal: AbortSi
   const beat = async (): Promise<void> => {
     const { replicaId, incarnation } = options.store.identity;
     try {
-      await options.metadata.heartbeat(replicaId, incarnation);
+      await options.metadata.heartbeat(replicaId, incarnation, emptyReport);
       if (!heard) options.log.info({}, "the name server hears this broker again");
       heard = true;
     } catch (error) {

@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import type { Clock, Disk, Logger, Random, Timers } from "@saturnmq/kit";
+import { type Clock, claimFolderRole, type Disk, type Logger, type Random, type Timers } from "@saturnmq/kit";
 import { type LogStore, type LogStoreOptions, openLogStore } from "@saturnmq/store";
-import type { MetadataService } from "@saturnmq/wire";
+import { featureLevelKnown, type MetadataService } from "@saturnmq/wire";
 import { type BrokerConfig, logEntryBytesMax } from "./config.ts";
 
 /** Below the data folder. The embedded name server has a folder of its own beside it. */
@@ -21,7 +21,7 @@ export type LogDeps = {
 /**
  * Opens this broker's log, and registers the broker: one with data under the id it has, as a new incarnation; one without gets an id first.
  *
- * @throws {SaturnError} `FORBIDDEN` when the data is another cluster's, or the name server knows better about this broker
+ * @throws {SaturnError} `FORBIDDEN` when the data is another cluster's or a name server's, or the name server knows better about this broker
  * @throws {CorruptionError | DiskError} when the folder cannot be read
  */
 export async function openLog(config: BrokerConfig, deps: LogDeps): Promise<LogStore> {
@@ -30,7 +30,9 @@ export async function openLog(config: BrokerConfig, deps: LogDeps): Promise<LogS
   const sizes = { segmentBytes: config.store.segmentBytes, maxEntryBytes: logEntryBytesMax(config) };
   const open = (clusterId: string | undefined, replicaId: number | undefined): Promise<LogStore> =>
     openLogStore({ ...world, disk, folder, clusterId, replicaId, ...sizes, ...storeOptions });
-  const about = { zone: config.zone, address: `${config.host}:${String(config.grpcPort)}` };
+  const address = `${config.host}:${String(config.grpcPort)}`;
+  const about = { zone: config.zone, address, peerAddress: "", featureLevel: featureLevelKnown };
+  await claimFolderRole(disk, folder, "broker");
   if (await isNew(disk, folder)) {
     const given = await metadata.register({ brokerId: 0, incarnation: 1, clusterId: undefined, ...about });
     return open(given.clusterId, given.brokerId);

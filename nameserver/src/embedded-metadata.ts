@@ -1,45 +1,61 @@
-import type { ClusterView, CreateGroup, CreateTopic, GroupInfo, MetadataService, TopicInfo } from "@saturnmq/wire";
-import { decideHeartbeat, decideRegister, type Registration } from "./domain/brokers.ts";
-import { decideCreateGroup, decideDeleteGroup } from "./domain/groups.ts";
-import { decideCreateTopic, decideDeleteTopic } from "./domain/topics.ts";
-import type { ReplicatedMetadata } from "./replicated-metadata.ts";
+import type {
+  AdminMethods,
+  BrokerRegistration,
+  BrokerReport,
+  ClusterMethod,
+  ClusterView,
+  CreateGroup,
+  CreateTopic,
+  GroupInfo,
+  HeartbeatReply,
+  MetadataService,
+  TopicInfo,
+} from "@saturnmq/wire";
+import type { ClusterService } from "./cluster-service.ts";
 
 type ByName = { readonly requestId: string; readonly name: string };
 
-/** The metadata of the name server in this process, as its callers know it: each method is one decision of the domain. */
+/** The name server for the broker in its own process. */
 export class EmbeddedMetadata implements MetadataService {
-  readonly #metadata: ReplicatedMetadata;
+  readonly #cluster: ClusterService;
 
-  constructor(metadata: ReplicatedMetadata) {
-    this.#metadata = metadata;
+  constructor(cluster: ClusterService) {
+    this.#cluster = cluster;
   }
 
-  register(registration: Registration): Promise<{ readonly brokerId: number; readonly clusterId: string }> {
+  register(registration: BrokerRegistration): Promise<{ readonly brokerId: number; readonly clusterId: string }> {
     // The one broker of this process, whatever port it has today: so a first start that was cut short leaves no second one.
-    return this.#metadata.propose((state) => decideRegister(state, { ...registration, address: "in-process" }));
+    return this.#cluster.register({ ...registration, address: "in-process" });
   }
 
-  async heartbeat(brokerId: number, incarnation: number): Promise<void> {
-    await this.#metadata.propose((state) => decideHeartbeat(state, brokerId, incarnation));
+  heartbeat(brokerId: number, incarnation: number, report: BrokerReport): Promise<HeartbeatReply> {
+    return this.#cluster.heartbeat(brokerId, incarnation, report);
   }
 
   watch(changed: (view: ClusterView) => void, signal: AbortSignal): void {
-    this.#metadata.watch(changed, signal);
+    this.#cluster.watch(changed, signal);
   }
 
   createTopic(request: CreateTopic): Promise<TopicInfo> {
-    return this.#metadata.propose((state, nowMs) => decideCreateTopic(state, request, nowMs));
+    return this.#cluster.createTopic(request);
   }
 
-  async deleteTopic(request: ByName): Promise<void> {
-    await this.#metadata.propose((state) => decideDeleteTopic(state, request));
+  deleteTopic(request: ByName): Promise<void> {
+    return this.#cluster.deleteTopic(request);
   }
 
   createGroup(request: CreateGroup): Promise<GroupInfo> {
-    return this.#metadata.propose((state, nowMs) => decideCreateGroup(state, request, nowMs));
+    return this.#cluster.createGroup(request);
   }
 
-  async deleteGroup(request: ByName): Promise<void> {
-    await this.#metadata.propose((state) => decideDeleteGroup(state, request));
+  deleteGroup(request: ByName): Promise<void> {
+    return this.#cluster.deleteGroup(request);
+  }
+
+  administer<Method extends ClusterMethod>(
+    method: Method,
+    request: AdminMethods[Method]["request"],
+  ): Promise<AdminMethods[Method]["reply"]> {
+    return this.#cluster.administer(method, request);
   }
 }

@@ -4,4 +4,11 @@ export {
   nameServerConfigSchema,
   parseNameServerConfig,
 } from "./config.ts";
-export { type NameServer, type NameServerOptions, openNameServer } from "./main.ts";
+export {
+  type NameServer,
+  type NameServerDeps,
+  type NameServerOptions,
+  openNameServer,
+  type RunningNameServer,
+  startNameServer,
+} from "./main.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
 import { nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
-import type { ClusterView } from "@saturnmq/wire";
+import { type ClusterView, emptyReport } from "@saturnmq/wire";
 import { type NameServer, openNameServer } from "./main.ts";
 import { groupRequest, newcomer, topicRequest } from "./testing/cluster-state.ts";
 
@@ -55,6 +55,7 @@ describe("a name server on disk", () => {
     const first = await open();
     expect(first.clusterId).toBe("cluster-1");
     expect(await first.metadata.register(newcomer)).toEqual({ brokerId: 1, clusterId: "cluster-1" });
+    await first.metadata.heartbeat(1, 1, emptyReport);
     await first.metadata.createTopic(topicRequest());
     await first.metadata.createGroup(groupRequest({ requestId: "g" }));
     const before = viewOf(first);

@@ -2,8 +2,11 @@ import { describe, expect, test } from "@jest/globals";
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
 import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import { MemoryLogStore } from "@saturnmq/store";
-import type { ClusterView } from "@saturnmq/wire";
+import { type ClusterView, emptyReport } from "@saturnmq/wire";
 import { immediateTurn } from "raft-ts";
+import { ClusterService } from "./cluster-service.ts";
+import { Presence } from "./domain/presence.ts";
+import { defaultSettings } from "./domain/state.ts";
 import { EmbeddedMetadata } from "./embedded-metadata.ts";
 import { openMetadata } from "./open-metadata.ts";
 import { groupRequest, newcomer, topicRequest } from "./testing/cluster-state.ts";
@@ -18,11 +21,12 @@ async function open(store: MemoryLogStore, fatal: (error: unknown) => void = fai
     random: new SeededRandom(1),
     logger: silentLogger,
     shards: 3,
-    replicationFactor: 1,
+    ...{ replicationFactor: 1, settings: defaultSettings, members: [1], transport: undefined },
     newHandleKey: () => new Uint8Array(32).fill(7),
     fatal,
   });
-  const service = new EmbeddedMetadata(metadata);
+  const world = { clock: systemClock(), timers: systemTimers(), nameServerLevels: () => new Map([[1, 1]]) };
+  const service = new EmbeddedMetadata(new ClusterService({ metadata, presence: new Presence(), ...world }));
   return { service, close, [Symbol.asyncDispose]: close };
 }
 
@@ -86,7 +90,7 @@ describe("the replicated metadata", () => {
     const store = new MemoryLogStore({ identity });
     const opened = await open(store);
     await opened.service.register(newcomer);
-    await opened.service.heartbeat(1, 1);
+    await opened.service.heartbeat(1, 1, emptyReport);
     await opened.service.createTopic(topicRequest());
     await opened.service.createGroup(groupRequest({ requestId: "g1", from: "latest" }));
     await opened.service.createTopic(topicRequest({ requestId: "r3", name: "gone" }));

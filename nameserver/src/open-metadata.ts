@@ -1,6 +1,7 @@
-import type { Clock, Logger, Random, Timers } from "@saturnmq/kit";
+import { type Clock, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
-import { createDriver, type GroupId, type Turn } from "raft-ts";
+import { type ClusterSettings, featureLevelKnown } from "@saturnmq/wire";
+import { createDriver, type GroupId, type PeerMessage, type ReplicaId, type Transport, type Turn } from "raft-ts";
 import { decideCreateCluster } from "./domain/brokers.ts";
 import { hexOfBytes } from "./domain/hex.ts";
 import { type LogPoint, ReplicatedMetadata } from "./replicated-metadata.ts";
@@ -14,50 +15,85 @@ export type MetadataOptions = {
   readonly turn: Turn;
   readonly random: Random;
   readonly logger: Logger;
+  /** Members of the group, this one among them. */
+  readonly members: readonly ReplicaId[];
+  /** How the other members are reached; none for a group of one. */
+  readonly transport: Transport<PeerMessage> | undefined;
   /** Shards of a cluster that is made now; an existing one keeps its number. 1 to 65,535. */
   readonly shards: number;
   /** Voters a shard of a cluster that is made now. */
   readonly replicationFactor: number;
+  /** Settings of a cluster that is made now. */
+  readonly settings: ClusterSettings;
   /** 32 bytes that cannot be guessed: the first key of receipt handles. */
   readonly newHandleKey: () => Uint8Array;
   /** Called once with what broke; the process must end. */
   readonly fatal: (error: unknown) => void;
 };
 
-/** The replicated metadata, serving, and what ends it. */
-export type OpenMetadata = { readonly metadata: ReplicatedMetadata; close(): Promise<void> };
+/** The replicated metadata and what ends it. */
+export type OpenMetadata = {
+  readonly metadata: ReplicatedMetadata;
+  /** A message of another member, as its transport gave it. */
+  receive(from: ReplicaId, message: PeerMessage): void;
+  close(): Promise<void>;
+};
 
-/** Opens the metadata's Raft group on `store`, replays it, leads it, and makes the cluster when the log is new. The store stays the caller's. */
+/**
+ * Opens the metadata's Raft group on `store` and replays it. Whenever this member leads, it makes the cluster if the log is new. Alone, it
+ * resolves when it leads and the cluster is there; in a group when it takes part. The store stays the caller's.
+ */
 export async function openMetadata(store: LogStore, options: MetadataOptions): Promise<OpenMetadata> {
-  const { clock, timers, turn, random, logger, fatal } = options;
+  const { clock, timers, turn, random, logger, fatal, members, transport } = options;
   const checkpoint = await store.readCheckpoint(metadataGroup);
   const checkpoints = new Checkpoints(store, fatal);
   const metadata = new ReplicatedMetadata(clock, checkpoint?.bytes, (last) => {
     checkpoints.takeIfDue(last, () => metadata.checkpoint());
   });
-  const driver = createDriver({ log: store, clock, timers, turn, random, logger, fatal });
+  const links = transport === undefined ? {} : { transport };
+  const driver = createDriver({ log: store, ...links, clock, timers, turn, random, logger, fatal });
   const self = store.identity.replicaId;
   const group = driver.open({
     group: metadataGroup,
     self,
-    voters: [self],
+    voters: members,
     machine: metadata,
     appliedIndex: checkpoint?.index ?? 0,
   });
   metadata.attach(group);
-  await metadata.served();
-  await metadata.propose((state, nowMs) => {
-    const { shards: shardCount, replicationFactor } = options;
-    const cluster = { clusterId: store.identity.clusterId, shardCount, replicationFactor, createdAtMs: nowMs };
-    return decideCreateCluster(state, cluster, hexOfBytes(options.newHandleKey()));
-  });
+  const opened = new AbortController();
+  const makeCluster = (): Promise<void> => createCluster(metadata, store.identity.clusterId, options);
+  if (members.length === 1) {
+    await metadata.served();
+    await makeCluster();
+  } else {
+    metadata.watchRole((leads) => {
+      if (leads) makeCluster().catch(fatal);
+    }, opened.signal);
+  }
   return {
     metadata,
+    receive: (from, message) => driver.receive(from, message),
     close: async () => {
+      opened.abort();
       await driver.close();
       await checkpoints.settled();
     },
   };
+}
+
+/** A leadership that ends meanwhile leaves it to the next leader. */
+async function createCluster(metadata: ReplicatedMetadata, clusterId: string, options: MetadataOptions): Promise<void> {
+  try {
+    await metadata.propose((state, nowMs) => {
+      const { shards: shardCount, replicationFactor, settings } = options;
+      const facts = { clusterId, shardCount, replicationFactor, createdAtMs: nowMs };
+      const cluster = { facts, settings, featureLevel: featureLevelKnown };
+      return decideCreateCluster(state, cluster, hexOfBytes(options.newHandleKey()));
+    });
+  } catch (error) {
+    if (!(error instanceof SaturnError) || error.code !== "HA_NOT_AVAILABLE") throw error;
+  }
 }
 
 /** Writes the metadata's checkpoints, one at a time, and lets the log go that they replace. */

@@ -1,8 +1,9 @@
 import { assert, type Clock, defined, SaturnError } from "@saturnmq/kit";
 import { RecordBatch, recordAt, recordHeadBytes, walkRecords } from "@saturnmq/store";
-import type { ClusterView } from "@saturnmq/wire";
+import type { ClusterView, WatchEvent } from "@saturnmq/wire";
 import type { AppliedEntry, Group, GroupMachine, Payload } from "raft-ts";
 import { apply } from "./domain/apply.ts";
+import { Changes } from "./domain/changes.ts";
 import { decodeCheckpoint, decodeRecord, encodeCheckpoint, encodeRecord } from "./domain/codec.ts";
 import type { Decision } from "./domain/records.ts";
 import { initialState, type MetadataState, viewOf } from "./domain/state.ts";
@@ -20,7 +21,7 @@ type Command = {
 /** An entry's place in the log. */
 export type LogPoint = { readonly index: number; readonly term: number };
 
-const notServing = "the name server has no leader at the moment: try again";
+const notServing = "this name server does not lead at the moment: try again, or ask another one";
 const unknownOutcome =
   "the name server lost its leader before it could say whether this is done: try again with the same request id";
 
@@ -33,6 +34,8 @@ export class ReplicatedMetadata implements GroupMachine {
   readonly #batch = new RecordBatch(4_096);
   readonly #waiting: Command[] = [];
   readonly #watchers = new Set<(view: ClusterView) => void>();
+  readonly #roleWatchers = new Set<(leads: boolean) => void>();
+  readonly #changes: Changes;
   readonly #state: MetadataState;
   #group: Group | undefined;
   #committing: { readonly command: Command; readonly reply: unknown; applied: boolean } | undefined;
@@ -53,6 +56,7 @@ export class ReplicatedMetadata implements GroupMachine {
     this.#state = checkpoint === undefined ? initialState() : decodeCheckpoint(checkpoint);
     this.#shownRevision = this.#state.revision;
     this.#view = viewOf(this.#state);
+    this.#changes = new Changes(this.#state.revision);
   }
 
   /** Where proposals go. Called once, right after the group was opened. */
@@ -69,9 +73,38 @@ export class ReplicatedMetadata implements GroupMachine {
     });
   }
 
-  /** The view at the last applied record; `undefined` before the cluster is made. */
-  get view(): ClusterView | undefined {
-    return this.#view;
+  /** True while this replica leads and may decide. */
+  get serving(): boolean {
+    return this.#serving;
+  }
+
+  /** The member that leads, as far as known; 0 for none. */
+  get leader(): number {
+    return this.#group?.leader ?? 0;
+  }
+
+  /** The applied state, to look at in this turn only. What depends on it goes through `propose`. */
+  get state(): Readonly<MetadataState> {
+    return this.#state;
+  }
+
+  /** Calls `changed` whenever this replica begins or ends to serve, until `signal` aborts. */
+  watchRole(changed: (leads: boolean) => void, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    this.#roleWatchers.add(changed);
+    signal.addEventListener("abort", () => this.#roleWatchers.delete(changed), { once: true });
+  }
+
+  /**
+   * What a watcher lacks that has seen a revision of this cluster, in one event; `undefined` when it lacks nothing, or nothing is there yet.
+   *
+   * @param revision 0: it has seen nothing
+   */
+  eventSince(revision: number): WatchEvent | undefined {
+    const view = this.#view;
+    if (view === undefined || revision === view.revision) return undefined;
+    const delta = revision === 0 ? undefined : this.#changes.delta(revision, view);
+    return delta === undefined ? { kind: "view", view } : { kind: "delta", delta };
   }
 
   /** The applied state as bytes, after the last entry that `onApplied` told of. */
@@ -156,7 +189,9 @@ export class ReplicatedMetadata implements GroupMachine {
     walkRecords(payload, (at, length) => {
       const kind = head.getUint16(at + recordAt.kind, true);
       const version = head.getUint8(at + recordAt.version);
-      apply(this.#state, decodeRecord({ kind, version, payload: bytes.subarray(at + recordHeadBytes, at + length) }));
+      const record = decodeRecord({ kind, version, payload: bytes.subarray(at + recordHeadBytes, at + length) });
+      apply(this.#state, record);
+      this.#changes.note(record);
     });
     // Only this machine's gather fills entries while it leads, one at a time.
     if (this.#committing !== undefined) this.#committing.applied = true;
@@ -185,6 +220,7 @@ export class ReplicatedMetadata implements GroupMachine {
   leading(): void {
     this.#serving = true;
     for (const wake of this.#wakeServed.splice(0)) wake();
+    for (const changed of [...this.#roleWatchers]) changed(true);
   }
 
   following(): void {
@@ -193,5 +229,6 @@ export class ReplicatedMetadata implements GroupMachine {
     this.#committing?.command.reject(new SaturnError("HA_NOT_AVAILABLE", unknownOutcome));
     this.#committing = undefined;
     for (const command of undecided) command.reject(new SaturnError("HA_NOT_AVAILABLE", notServing));
+    for (const changed of [...this.#roleWatchers]) changed(false);
   }
 }

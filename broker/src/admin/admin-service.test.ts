@@ -2,6 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { defined, SaturnError } from "@saturnmq/kit";
 import {
   type AdminMethod,
+  type BrokerInfo,
   type ClusterView,
   type CreateGroup,
   type CreateTopic,
@@ -12,6 +13,7 @@ import {
   v2,
 } from "@saturnmq/wire";
 import type { Messaging } from "../messaging.ts";
+import { placedShard, testSettings } from "../testing/cluster-view.ts";
 import { adminService } from "./admin-service.ts";
 
 const topic: TopicInfo = { id: 1, name: "orders", type: "NORMAL", queues: 2, retentionMs: 60_000, createdAtMs: 5 };
@@ -24,6 +26,10 @@ const group: GroupInfo = {
   cursorEpoch: 1,
   createdAtMs: 6,
 };
+const broker: BrokerInfo = {
+  ...{ id: 1, incarnation: 4, zone: "z", state: "up", address: "a:1", peerAddress: "", featureLevel: 1 },
+  ...{ draining: false, leadersAway: false },
+};
 const view: ClusterView = {
   revision: 9,
   clusterId: "c1",
@@ -33,8 +39,9 @@ const view: ClusterView = {
     [topic.name, topic],
   ]),
   groups: new Map([[group.name, group]]),
-  shards: [{ shard: 0, voters: [1], leaderHint: 1 }],
-  brokers: new Map([[1, { id: 1, incarnation: 4, zone: "z", state: "up" }]]),
+  ...{ replicationFactor: 1, featureLevel: 1, settings: testSettings },
+  shards: [placedShard(0)],
+  brokers: new Map([[1, broker]]),
   handleKeys: [],
 };
 
@@ -55,6 +62,11 @@ function fixture({ messaging, watched = view }: { messaging?: Partial<Messaging>
     },
     deleteTopic: async (request) => {
       asked.push(request);
+    },
+    administer: async (method, request) => {
+      asked.push({ method, request });
+      if (method !== "DescribeCluster") return {};
+      throw new SaturnError("HA_NOT_AVAILABLE", "no name server leads");
     },
     deleteGroup: async () => {
       throw new SaturnError("CONSUMER_GROUP_NOT_FOUND", "no such group");
@@ -175,15 +187,18 @@ describe("saturnmq.v1.Admin on a broker", () => {
     });
   });
 
-  test("describes the cluster", async () => {
-    expect(await fixture().call("DescribeCluster", {})).toEqual({
-      clusterId: "c1",
-      revision: 9,
-      brokers: [{ id: 1, incarnation: 4, zone: "z", state: "up" }],
-      shards: [{ shard: 0, voters: [1], leaderHint: 1 }],
-      topics: 2,
-      groups: 1,
+  test("describes the cluster as last watched while no name server leads", async () => {
+    expect(await fixture().call("DescribeCluster", {})).toMatchObject({
+      ...{ clusterId: "c1", revision: 9, topics: 2, groups: 1, replicationFactor: 1, stale: true },
+      brokers: [{ id: 1, incarnation: 4, zone: "z", state: "up", replicas: 1, leads: 1 }],
+      shards: [{ shard: 0, voters: [1], leaderHint: 1, targetVoters: [1], moving: false, lags: [] }],
     });
+  });
+
+  test("passes verbs about the cluster on as they came", async () => {
+    const { asked, call } = fixture();
+    await call("DrainBroker", { requestId: "r", broker: 7 });
+    expect(asked).toEqual([{ method: "DrainBroker", request: { requestId: "r", broker: 7 } }]);
   });
 
   test.each<{ method: AdminMethod; request: object; code: string }>([

@@ -8,7 +8,7 @@ import {
   type MetadataService,
 } from "@saturnmq/wire";
 import type { Messaging } from "../messaging.ts";
-import { describeCluster } from "./cluster.ts";
+import { describeCluster, passedOn } from "./cluster.ts";
 import { createGroup, deleteGroup, describeGroup, listGroups } from "./groups.ts";
 import type { AdminHandler, AdminRoom } from "./handler.ts";
 import { peekMessage } from "./peek.ts";
@@ -25,6 +25,16 @@ const handlers: { readonly [Method in AdminMethod]: AdminHandler<Method> } = {
   DeleteGroup: deleteGroup,
   PeekMessage: peekMessage,
   DescribeCluster: describeCluster,
+  ResetGroup: passedOn("ResetGroup"),
+  DrainBroker: passedOn("DrainBroker"),
+  CancelDrain: passedOn("CancelDrain"),
+  RestartSafety: passedOn("RestartSafety"),
+  TransferLeaders: passedOn("TransferLeaders"),
+  ForgetBroker: passedOn("ForgetBroker"),
+  TransferShard: passedOn("TransferShard"),
+  RecoverShard: passedOn("RecoverShard"),
+  UpdateSettings: passedOn("UpdateSettings"),
+  RaiseFeatureLevel: passedOn("RaiseFeatureLevel"),
 };
 
 /** A service of unary methods over raw bytes, as the gRPC transport takes it. */

@@ -1,4 +1,14 @@
-import type { ClusterView, CreateGroup, CreateTopic, GroupInfo, MetadataService, TopicInfo } from "@saturnmq/wire";
+import { SaturnError } from "@saturnmq/kit";
+import type {
+  ClusterView,
+  CreateGroup,
+  CreateTopic,
+  GroupInfo,
+  HeartbeatReply,
+  MetadataService,
+  TopicInfo,
+} from "@saturnmq/wire";
+import { placedShard, testSettings } from "./cluster-view.ts";
 
 /** A name server in a few lines: what it is told holds at once. */
 export class FixedMetadata implements MetadataService {
@@ -20,8 +30,12 @@ export class FixedMetadata implements MetadataService {
     return Promise.resolve({ brokerId: 1, clusterId: "test" });
   }
 
-  heartbeat(): Promise<void> {
-    return Promise.resolve();
+  heartbeat(): Promise<HeartbeatReply> {
+    return Promise.resolve({ transfers: [] });
+  }
+
+  administer(): Promise<never> {
+    return Promise.reject(new SaturnError("UNIMPLEMENTED", "a fixed name server decides nothing"));
   }
 
   watch(changed: (view: ClusterView) => void, signal: AbortSignal): void {
@@ -58,11 +72,12 @@ export class FixedMetadata implements MetadataService {
   }
 
   #view(): ClusterView {
-    const shards = Array.from({ length: this.#shardCount }, (_, shard) => ({ shard, voters: [1], leaderHint: 1 }));
+    const shards = Array.from({ length: this.#shardCount }, (_, shard) => placedShard(shard));
     return {
       revision: this.#revision,
       clusterId: "test",
       shardCount: this.#shardCount,
+      ...{ replicationFactor: 1, featureLevel: 1, settings: testSettings },
       topics: new Map(this.#topics),
       groups: new Map(this.#groups),
       shards,

@@ -10,6 +10,8 @@ import { type Io, print } from "../io.ts";
 /** Room between the end of the calls' time to finish and the end of the process, milliseconds. */
 const closeSlackMs = 1_500;
 
+/** One broker needs no more to keep a disk busy, and each costs it memory. */
+const devShards = 3;
 /** Any long time. */
 const aliveMs = 3_600_000;
 
@@ -38,7 +40,7 @@ export async function dev(io: Io, options: DevOptions): Promise<void> {
   const own: ReadonlySet<string> = new Set(Object.values(devVariables));
   const environment = Object.fromEntries(Object.entries(io.env).filter(([name]) => !own.has(name)));
   const brokerConfig = parseBrokerConfig({ dataDir, grpcPort, httpPort, host }, environment);
-  const { shards } = parseNameServerConfig({ dataDir }, environment);
+  const { shards } = parseNameServerConfig({ dataDir, shards: devShards }, environment);
   const logger = createLogger({ level: options.logLevel, pretty: io.stderr.isTTY === true });
   const disk = nodeDisk();
   // Nothing is in flight before the first client is served: a start that is told to stop, or hangs on a disk, ends where it is.

@@ -1,6 +1,8 @@
-import { assert, assertNever } from "@saturnmq/kit";
+import { assert, assertNever, defined } from "@saturnmq/kit";
+import type { ShardInfo } from "@saturnmq/wire";
 import type { MetadataRecord } from "./records.ts";
-import { type FinishedRequest, type MetadataState, requestsKept } from "./state.ts";
+import { placed, recovered, reported, retargeted } from "./shards.ts";
+import { type Broker, type FinishedRequest, type MetadataState, requestsKept } from "./state.ts";
 
 /**
  * Folds one committed record into the state. Never refuses: what may be was settled when the record was decided.
@@ -18,15 +20,50 @@ function fold(state: MetadataState, record: MetadataRecord): void {
       assert(state.cluster === undefined, "a cluster is created once");
       state.cluster = record.cluster;
       state.handleKeys = [record.handleKey];
+      state.settings = record.settings;
+      state.featureLevel = record.featureLevel;
       return;
     case "brokerRegistered":
       registerBroker(state, record);
       return;
     case "brokerConfirmed":
-      confirmBroker(state, record.id);
+      change(state, record.id, { confirmed: true });
+      return;
+    case "brokersDown":
+      for (const id of record.ids) change(state, id, { alive: false });
+      return;
+    case "brokerUp":
+      change(state, record.id, { alive: true });
+      return;
+    case "brokerDraining":
+      change(state, record.id, record.draining ? { draining: true } : { draining: false, leadersAway: false });
+      remember(state, record.requestId, { call: `${record.draining ? "drain" : "cancelDrain"} ${record.id}` });
+      return;
+    case "brokerLeadersAway":
+      change(state, record.id, { leadersAway: true });
+      remember(state, record.requestId, { call: `transferLeaders ${record.id}` });
+      return;
+    case "brokersWelcome":
+      for (const id of record.ids) change(state, id, { leadersAway: false });
+      return;
+    case "brokerForgotten":
+      change(state, record.id, { ...forgotten });
+      remember(state, record.requestId, { call: `forget ${record.id}` });
       return;
     case "shardsPlaced":
-      state.shards = record.shards;
+      assert(state.shards.length === 0, "shards are placed once");
+      state.shards = record.shards.map((placement) => placed(placement, record.revision));
+      return;
+    case "shardsReported":
+      for (const report of record.shards) changeShard(state, report.shard, (shard) => reported(shard, report));
+      return;
+    case "targetsSet":
+      for (const { shard: number, voters } of record.targets)
+        changeShard(state, number, (shard) => retargeted(shard, voters, state.revision + 1));
+      return;
+    case "shardRecovered":
+      changeShard(state, record.shard, (shard) => recovered(shard, record.recovery.survivor, state.revision + 1));
+      remember(state, record.requestId, { call: `recoverShard ${record.shard}`, recovery: record.recovery });
       return;
     case "topicCreated":
       assert(!state.topics.has(record.topic.name), "a created topic is new");
@@ -50,23 +87,57 @@ function fold(state: MetadataState, record: MetadataRecord): void {
       assert(state.groups.delete(record.name), "a deleted group was there");
       remember(state, record.requestId, { call: `deleteGroup ${record.name}` });
       return;
+    case "groupReset":
+      resetGroup(state, record);
+      return;
+    case "settingsChanged":
+      state.settings = record.settings;
+      remember(state, record.requestId, { call: "updateSettings", settings: record.settings });
+      return;
+    case "featureLevelRaised":
+      assert(record.level >= state.featureLevel, "the feature level never falls");
+      state.featureLevel = record.level;
+      remember(state, record.requestId, { call: `raiseFeatureLevel ${record.level}` });
+      return;
     default:
       assertNever(record);
   }
 }
 
+/** What is left of a broker whose id is refused for ever. */
+const forgotten = { removed: true, alive: false, draining: false, leadersAway: false, address: "", peerAddress: "" };
+
 type Registered = Extract<MetadataRecord, { kind: "brokerRegistered" }>;
 
-function registerBroker(state: MetadataState, { id, incarnation, zone, address, confirmed }: Registered): void {
-  assert(id < state.nextBrokerId ? state.brokers.has(id) : id === state.nextBrokerId, "broker ids are given in order");
+function registerBroker(state: MetadataState, record: Registered): void {
+  const { id, incarnation, zone, address, peerAddress, featureLevel, confirmed } = record;
+  const known = state.brokers.get(id);
+  assert(known !== undefined || id === state.nextBrokerId, "broker ids are given in order");
+  assert(known?.removed !== true, "a removed broker never comes back");
   state.nextBrokerId = Math.max(state.nextBrokerId, id + 1);
-  state.brokers.set(id, { id, incarnation, zone, address, confirmed, state: "up" });
+  const draining = known?.draining ?? false;
+  const about = { id, incarnation, zone, address, peerAddress, featureLevel, confirmed };
+  state.brokers.set(id, { ...about, draining, alive: true, leadersAway: false, removed: false });
 }
 
-function confirmBroker(state: MetadataState, id: number): void {
+function change(state: MetadataState, id: number, fields: Partial<Broker>): void {
   const broker = state.brokers.get(id);
-  assert(broker !== undefined, "a confirmed broker is registered");
-  state.brokers.set(id, { ...broker, confirmed: true });
+  assert(broker !== undefined && !broker.removed, "a broker that changes is registered");
+  state.brokers.set(id, { ...broker, ...fields });
+}
+
+function changeShard(state: MetadataState, number: number, next: (shard: ShardInfo) => ShardInfo): void {
+  const shard = defined(state.shards[number], `shard ${number}`);
+  state.shards = state.shards.with(number, next(shard));
+}
+
+type Reset = Extract<MetadataRecord, { kind: "groupReset" }>;
+
+function resetGroup(state: MetadataState, { requestId, name, start }: Reset): void {
+  const before = defined(state.groups.get(name), `group ${name}`);
+  const group = { ...before, start, cursorEpoch: before.cursorEpoch + 1 };
+  state.groups.set(name, group);
+  remember(state, requestId, { call: `resetGroup ${name}`, group });
 }
 
 function remember(state: MetadataState, requestId: string, request: FinishedRequest): void {

@@ -1,11 +1,13 @@
 import { describe, expect, test } from "@jest/globals";
-import { clusterWithBroker, commit, newCluster, newcomer, testNowMs } from "../testing/cluster-state.ts";
-import { decideCreateCluster, decideHeartbeat, decideRegister } from "./brokers.ts";
+import { emptyReport } from "@saturnmq/wire";
+import { clusterWithBroker, commit, join, newCluster, newClusterFacts, newcomer } from "../testing/cluster-state.ts";
+import { decideCreateCluster, decideDown, decideHeartbeat, decideRegister } from "./brokers.ts";
 import { initialState, viewOf } from "./state.ts";
 
 test("a cluster is made once", () => {
   const state = newCluster();
-  const other = { clusterId: "cluster-b", shardCount: 24, replicationFactor: 3, createdAtMs: testNowMs };
+  const { facts, ...rest } = newClusterFacts(3, 24);
+  const other = { facts: { ...facts, clusterId: "cluster-b" }, ...rest };
   const { records, reply } = decideCreateCluster(state, other, "11".repeat(32));
   expect(records).toEqual([]);
   expect(reply.clusterId).toBe("cluster-a");
@@ -19,27 +21,16 @@ test("nothing is shown before the cluster is made; then with the key's bytes", (
 });
 
 describe("registering a broker", () => {
-  test("gives the first one an id and all shards of an embedded cluster", () => {
+  test("gives the first one an id", () => {
     const state = newCluster();
     const reply = commit(state, decideRegister(state, newcomer));
     expect(reply).toEqual({ brokerId: 1, clusterId: "cluster-a" });
-    expect(state.shards).toEqual([0, 1, 2].map((shard) => ({ shard, voters: [1], leaderHint: 1 })));
-  });
-
-  test("places shards when there are as many brokers as voters, leaders spread", () => {
-    const state = newCluster(3);
-    for (const address of ["a:1", "b:1"]) commit(state, decideRegister(state, { ...newcomer, address }));
     expect(state.shards).toEqual([]);
-    commit(state, decideRegister(state, { ...newcomer, address: "c:1" }));
-    expect(state.shards).toEqual([
-      { shard: 0, voters: [1, 2, 3], leaderHint: 1 },
-      { shard: 1, voters: [2, 3, 1], leaderHint: 2 },
-      { shard: 2, voters: [3, 1, 2], leaderHint: 3 },
-    ]);
   });
 
   test("a later one moves no shard", () => {
-    const state = clusterWithBroker();
+    const state = newCluster();
+    join(state);
     const reply = commit(state, decideRegister(state, { ...newcomer, address: "127.0.0.1:9999" }));
     expect(reply.brokerId).toBe(1 + 1);
     expect(state.shards.map(({ voters }) => voters)).toEqual([[1], [1], [1]]);
@@ -48,7 +39,7 @@ describe("registering a broker", () => {
   test("one that ended before it kept its id gets it again", () => {
     const state = clusterWithBroker();
     expect(commit(state, decideRegister(state, newcomer)).brokerId).toBe(1);
-    commit(state, decideHeartbeat(state, 1, 1));
+    commit(state, decideHeartbeat(state, 1, 1, emptyReport));
     expect(commit(state, decideRegister(state, newcomer)).brokerId).toBe(2);
   });
 
@@ -56,13 +47,14 @@ describe("registering a broker", () => {
     const state = clusterWithBroker();
     const again = { ...newcomer, brokerId: 1, incarnation: 2, clusterId: "cluster-a" };
     expect(commit(state, decideRegister(state, again))).toEqual({ brokerId: 1, clusterId: "cluster-a" });
-    expect(viewOf(state)?.brokers.get(1)).toEqual({ id: 1, incarnation: 2, zone: "z1", state: "up" });
+    expect(viewOf(state)?.brokers.get(1)).toMatchObject({ id: 1, incarnation: 2, zone: "z1", state: "up" });
   });
 
   test.each([
     { who: "of another cluster", fields: { clusterId: "cluster-b" }, says: "cluster-b" },
     { who: "never seen", fields: { brokerId: 7, incarnation: 9 }, says: "never registered" },
     { who: "on an old copy of its disk", fields: { brokerId: 1, incarnation: 1 }, says: "old copy" },
+    { who: "that is too old for the cluster", fields: { featureLevel: 0 }, says: "newer version" },
   ])("one $who is refused", ({ fields, says }) => {
     const state = clusterWithBroker();
     const refused = () => decideRegister(state, { ...newcomer, ...fields });
@@ -76,11 +68,38 @@ describe("registering a broker", () => {
 });
 
 describe("a heartbeat", () => {
-  test("confirms the id once", () => {
+  test("confirms the id once, and then the shards of an embedded cluster are placed", () => {
     const state = clusterWithBroker();
-    expect(decideHeartbeat(state, 1, 1).records).toEqual([{ kind: "brokerConfirmed", id: 1 }]);
-    commit(state, decideHeartbeat(state, 1, 1));
-    expect(decideHeartbeat(state, 1, 1).records).toEqual([]);
+    const kinds = decideHeartbeat(state, 1, 1, emptyReport).records.map(({ kind }) => kind);
+    expect(kinds).toEqual(["brokerConfirmed", "shardsPlaced"]);
+    commit(state, decideHeartbeat(state, 1, 1, emptyReport));
+    expect(state.shards).toMatchObject(
+      [0, 1, 2].map((shard) => ({ shard, voters: [1], leaderHint: 1, founders: [1] })),
+    );
+    expect(decideHeartbeat(state, 1, 1, emptyReport).records).toEqual([]);
+  });
+
+  test("places shards when as many brokers as voters have been heard, leaders spread", () => {
+    const state = newCluster(3);
+    join(state, "a");
+    join(state, "b");
+    expect(state.shards).toEqual([]);
+    join(state, "c");
+    expect(state.shards.map(({ target }) => target.voters)).toEqual([
+      [1, 2, 3],
+      [1, 2, 3],
+      [1, 2, 3],
+    ]);
+    expect(state.shards.map(({ leaderHint }) => leaderHint).sort()).toEqual([1, 2, 3]);
+  });
+
+  test("of a broker that was given up brings it back", () => {
+    const state = newCluster();
+    join(state);
+    commit(state, decideDown(state, new Map([[1, 1]])));
+    expect(viewOf(state)?.brokers.get(1)?.state).toBe("down");
+    commit(state, decideHeartbeat(state, 1, 1, emptyReport));
+    expect(viewOf(state)?.brokers.get(1)?.state).toBe("up");
   });
 
   test.each([
@@ -89,7 +108,29 @@ describe("a heartbeat", () => {
     { who: "an incarnation that has not registered", id: 1, incarnation: 2 },
   ])("of $who is refused", ({ id, incarnation }) => {
     const state = clusterWithBroker();
-    const refused = () => decideHeartbeat(state, id, incarnation);
+    const refused = () => decideHeartbeat(state, id, incarnation, emptyReport);
     expect(refused).toThrow(expect.objectContaining({ code: "FORBIDDEN" }));
+  });
+});
+
+describe("a lease that ended", () => {
+  test("takes a broker down once, and not another incarnation of it", () => {
+    const state = newCluster();
+    join(state);
+    expect(decideDown(state, new Map([[1, 2]])).records).toEqual([]);
+    expect(decideDown(state, new Map([[1, 1]])).records).toEqual([{ kind: "brokersDown", ids: [1] }]);
+    commit(state, decideDown(state, new Map([[1, 1]])));
+    expect(decideDown(state, new Map([[1, 1]])).records).toEqual([]);
+  });
+
+  test("registering again brings it up, still draining", () => {
+    const state = newCluster();
+    join(state);
+    join(state);
+    commit(state, { records: [{ kind: "brokerDraining", requestId: "r", id: 1, draining: true }], reply: undefined });
+    commit(state, decideDown(state, new Map([[1, 1]])));
+    const again = { ...newcomer, brokerId: 1, incarnation: 2, clusterId: "cluster-a" };
+    commit(state, decideRegister(state, again));
+    expect(viewOf(state)?.brokers.get(1)).toMatchObject({ state: "draining", incarnation: 2, leadersAway: false });
   });
 });

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { SaturnError } from "@saturnmq/kit";
+import { emptyReport } from "@saturnmq/wire";
 import fc from "fast-check";
-import { groupRequest, newcomer, testNowMs, topicRequest } from "../testing/cluster-state.ts";
+import { groupRequest, newClusterFacts, newcomer, testNowMs, topicRequest } from "../testing/cluster-state.ts";
 import { apply } from "./apply.ts";
 import { decideCreateCluster, decideHeartbeat, decideRegister } from "./brokers.ts";
 import { decodeCheckpoint, decodeRecord, encodeCheckpoint, encodeRecord, UnknownFormatError } from "./codec.ts";
@@ -45,7 +46,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   fc.nat(2).map(
     (brokerId): Command =>
       (state) =>
-        decideHeartbeat(state, brokerId, 1),
+        decideHeartbeat(state, brokerId, 1, emptyReport),
   ),
 );
 const life = fc.array(fc.tuple(command, fc.nat(20)), { maxLength: 40 });
@@ -53,9 +54,8 @@ const life = fc.array(fc.tuple(command, fc.nat(20)), { maxLength: 40 });
 function live(commands: readonly (readonly [Command, number])[]): { state: MetadataState; records: MetadataRecord[] } {
   const state = initialState();
   const records: MetadataRecord[] = [];
-  const facts = { clusterId: "c", shardCount: 3, replicationFactor: 1, createdAtMs: testNowMs };
   const all: (readonly [Command, number])[] = [
-    [() => decideCreateCluster(state, facts, "ab".repeat(32)), 0],
+    [() => decideCreateCluster(state, newClusterFacts(), "ab".repeat(32)), 0],
     ...commands,
   ];
   for (const [decide, id] of all) {
@@ -113,13 +113,13 @@ describe("a cluster's life", () => {
 describe("data of a newer version", () => {
   test.each([
     { kind: 999, version: 1 },
-    { kind: 1, version: 2 },
+    { kind: 1, version: 3 },
   ])("a record of kind $kind, version $version stops the reader", ({ kind, version }) => {
     expect(() => decodeRecord({ kind, version, payload: new Uint8Array() })).toThrow(UnknownFormatError);
   });
 
   test("so does a checkpoint", () => {
-    const bytes = new TextEncoder().encode(JSON.stringify({ version: 2 }));
+    const bytes = new TextEncoder().encode(JSON.stringify({ version: 3 }));
     expect(() => decodeCheckpoint(bytes)).toThrow("needs a newer version");
   });
 });

@@ -1,6 +1,7 @@
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import type { MetadataRecord } from "./records.ts";
 import type { Broker, FinishedRequest, MetadataState } from "./state.ts";
+import { upgradedCheckpoint, upgradedRecord } from "./upgrades.ts";
 
 /**
  * Records and checkpoints are UTF-8 JSON: they are few, and an operator can read them in a hex dump. A record's kind and version also stand as
@@ -17,14 +18,36 @@ const kindNumbers = {
   topicDeleted: 6,
   groupCreated: 7,
   groupDeleted: 8,
+  brokersDown: 9,
+  brokerUp: 10,
+  brokerDraining: 11,
+  brokerLeadersAway: 12,
+  brokersWelcome: 13,
+  brokerForgotten: 14,
+  shardsReported: 15,
+  targetsSet: 16,
+  shardRecovered: 17,
+  groupReset: 18,
+  settingsChanged: 19,
+  featureLevelRaised: 20,
 } as const satisfies Record<MetadataRecord["kind"], number>;
 
-const kindNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(kindNumbers).map(([name, number]) => [number, name]),
+const kindNames: ReadonlyMap<number, MetadataRecord["kind"]> = new Map(
+  Object.entries(kindNumbers).map(([name, number]) => [number, name as MetadataRecord["kind"]]),
 );
 
-/** Version of every record's layout, and of the checkpoint's. */
-const version = 1;
+/** Layouts that are not at their first version. Older ones are still read (`upgrades.ts`). */
+const raisedVersions: Partial<Record<MetadataRecord["kind"], number>> = {
+  clusterCreated: 2,
+  brokerRegistered: 2,
+  shardsPlaced: 2,
+};
+
+function versionOf(kind: MetadataRecord["kind"]): number {
+  return raisedVersions[kind] ?? 1;
+}
+
+const checkpointVersion = 2;
 
 /** A record as the log carries it. `kind` and `version` go into the record's head. */
 export type EncodedRecord = { readonly kind: number; readonly version: number; readonly payload: Uint8Array };
@@ -39,21 +62,22 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 
 export function encodeRecord(record: MetadataRecord): EncodedRecord {
   const { kind, ...fields } = record;
-  return { kind: kindNumbers[kind], version, payload: encoder.encode(JSON.stringify(fields)) };
+  return { kind: kindNumbers[kind], version: versionOf(kind), payload: encoder.encode(JSON.stringify(fields)) };
 }
 
 /**
  * @throws {UnknownFormatError} for a kind or version that this program does not know
  * @throws {SyntaxError | TypeError} for a payload that is no JSON: damage that checks of the log should have found
  */
-export function decodeRecord({ kind, version: written, payload }: EncodedRecord): MetadataRecord {
+export function decodeRecord({ kind, version, payload }: EncodedRecord): MetadataRecord {
   const name = kindNames.get(kind);
-  if (name === undefined || written !== version) {
+  if (name === undefined || version < 1 || version > versionOf(name)) {
     throw new UnknownFormatError(
-      `a metadata record of kind ${kind}, version ${written} needs a newer version of SaturnMQ: start that one on this data`,
+      `a metadata record of kind ${kind}, version ${version} needs a newer version of SaturnMQ: start that one on this data`,
     );
   }
-  return { kind: name, ...(JSON.parse(decoder.decode(payload)) as object) } as MetadataRecord;
+  const fields = JSON.parse(decoder.decode(payload)) as object;
+  return { kind: name, ...upgradedRecord(name, version, fields) } as MetadataRecord;
 }
 
 /** The whole state as one piece of bytes. */
@@ -65,11 +89,10 @@ export function encodeCheckpoint(state: MetadataState): Uint8Array {
     groups: [...groups.values()],
     requests: [...requests],
   };
-  return encoder.encode(JSON.stringify({ version, ...plain, ...maps }));
+  return encoder.encode(JSON.stringify({ version: checkpointVersion, ...plain, ...maps }));
 }
 
 type CheckpointJson = Omit<MetadataState, "brokers" | "topics" | "groups" | "requests"> & {
-  readonly version: number;
   readonly brokers: readonly Broker[];
   readonly topics: readonly TopicInfo[];
   readonly groups: readonly GroupInfo[];
@@ -78,12 +101,13 @@ type CheckpointJson = Omit<MetadataState, "brokers" | "topics" | "groups" | "req
 
 /** The state that `encodeCheckpoint` was given. @throws {UnknownFormatError} for one of a newer version */
 export function decodeCheckpoint(bytes: Uint8Array): MetadataState {
-  const { version: written, ...json } = JSON.parse(decoder.decode(bytes)) as CheckpointJson;
-  if (written !== version) {
+  const { version, ...written } = JSON.parse(decoder.decode(bytes)) as { readonly version: number };
+  if (version !== checkpointVersion && version !== 1) {
     throw new UnknownFormatError(
-      `a metadata checkpoint of version ${written} needs a newer version of SaturnMQ: start that one on this data`,
+      `a metadata checkpoint of version ${version} needs a newer version of SaturnMQ: start that one on this data`,
     );
   }
+  const json = upgradedCheckpoint(version, written) as CheckpointJson;
   return {
     ...json,
     cluster: json.cluster,

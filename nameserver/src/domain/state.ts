@@ -1,4 +1,12 @@
-import type { BrokerInfo, ClusterView, GroupInfo, ShardInfo, TopicInfo } from "@saturnmq/wire";
+import type {
+  BrokerInfo,
+  ClusterSettings,
+  ClusterView,
+  GroupInfo,
+  ShardInfo,
+  ShardRecovery,
+  TopicInfo,
+} from "@saturnmq/wire";
 import { bytesOfHex } from "./hex.ts";
 
 /** What was settled when the cluster was made and never changes. */
@@ -10,14 +18,38 @@ export type ClusterFacts = {
   readonly createdAtMs: number;
 };
 
-/** A broker that has ever registered. `confirmed`: it has shown that it kept the id it was given. */
-export type Broker = BrokerInfo & { readonly address: string; readonly confirmed: boolean };
+/** A broker that has ever registered. */
+export type Broker = {
+  readonly id: number;
+  readonly incarnation: number;
+  readonly zone: string;
+  readonly address: string;
+  readonly peerAddress: string;
+  readonly featureLevel: number;
+  /** It has shown that it kept the id it was given. One that has not holds no shard. */
+  readonly confirmed: boolean;
+  /** Its lease runs, as far as was decided. */
+  readonly alive: boolean;
+  readonly draining: boolean;
+  readonly leadersAway: boolean;
+  readonly removed: boolean;
+};
 
 /** What a request id did: a repeated call is answered from here. `call` is its verb and subject. */
 export type FinishedRequest = {
   readonly call: string;
   readonly topic?: TopicInfo;
   readonly group?: GroupInfo;
+  readonly settings?: ClusterSettings;
+  readonly recovery?: ShardRecovery;
+};
+
+/** What a cluster starts with when its configuration does not say otherwise. */
+export const defaultSettings: ClusterSettings = {
+  brokerLeaseMs: 3_000,
+  replacementGraceMs: 300_000,
+  moveBudget: 4,
+  transferBudget: 4,
 };
 
 /** How many request ids are remembered, newest kept. A client repeats a call within seconds, not after so many others. */
@@ -31,8 +63,12 @@ export type MetadataState = {
   /** Number of records applied so far. */
   revision: number;
   cluster: ClusterFacts | undefined;
+  settings: ClusterSettings;
+  /** 0 before the cluster is made. */
+  featureLevel: number;
   /** Receipt handle keys, hexadecimal, newest first. */
   handleKeys: readonly string[];
+  /** By number; empty before they are placed. */
   shards: readonly ShardInfo[];
   readonly brokers: Map<number, Broker>;
   readonly topics: Map<string, TopicInfo>;
@@ -50,6 +86,8 @@ export function initialState(): MetadataState {
   return {
     revision: 0,
     cluster: undefined,
+    settings: defaultSettings,
+    featureLevel: 0,
     handleKeys: [],
     shards: [],
     brokers: new Map(),
@@ -65,17 +103,26 @@ export function initialState(): MetadataState {
 /** A copy for watchers that later records leave alone; `undefined` before the cluster is made. */
 export function viewOf(state: MetadataState): ClusterView | undefined {
   if (state.cluster === undefined) return undefined;
-  const brokers = [...state.brokers.values()].map(({ id, incarnation, zone, state: condition }) => {
-    return [id, { id, incarnation, zone, state: condition }] as const;
-  });
+  const { clusterId, shardCount, replicationFactor } = state.cluster;
   return {
-    revision: state.revision,
-    clusterId: state.cluster.clusterId,
-    shardCount: state.cluster.shardCount,
+    ...{ clusterId, shardCount, replicationFactor },
+    ...{ revision: state.revision, featureLevel: state.featureLevel, settings: state.settings, shards: state.shards },
     topics: new Map(state.topics),
     groups: new Map(state.groups),
-    shards: state.shards,
-    brokers: new Map(brokers),
+    brokers: new Map([...state.brokers].map(([id, broker]) => [id, brokerInfo(broker)])),
     handleKeys: state.handleKeys.map((key) => bytesOfHex(key)),
   };
+}
+
+/** A broker as others see it. */
+export function brokerInfo(broker: Broker): BrokerInfo {
+  const { id, incarnation, zone, address, peerAddress, draining, leadersAway, featureLevel } = broker;
+  const state = conditionOf(broker);
+  return { id, incarnation, zone, state, address, peerAddress, draining, leadersAway, featureLevel };
+}
+
+function conditionOf({ removed, alive, draining }: Broker): BrokerInfo["state"] {
+  if (removed) return "removed";
+  if (!alive) return "down";
+  return draining ? "draining" : "up";
 }

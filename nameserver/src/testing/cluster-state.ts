@@ -1,8 +1,8 @@
-import type { CreateGroup, CreateTopic } from "@saturnmq/wire";
+import { type BrokerRegistration, type CreateGroup, type CreateTopic, emptyReport } from "@saturnmq/wire";
 import { apply } from "../domain/apply.ts";
-import { decideCreateCluster, decideRegister } from "../domain/brokers.ts";
+import { decideCreateCluster, decideHeartbeat, decideRegister } from "../domain/brokers.ts";
 import type { Decision } from "../domain/records.ts";
-import { initialState, type MetadataState } from "../domain/state.ts";
+import { defaultSettings, initialState, type MetadataState } from "../domain/state.ts";
 
 /** When the clusters of the tests were made, wall clock milliseconds. */
 export const testNowMs = 1_764_000_000_000;
@@ -13,16 +13,37 @@ export function commit<Reply>(state: MetadataState, decision: Decision<Reply>): 
   return decision.reply;
 }
 
+/** What the clusters of the tests are made of. */
+export function newClusterFacts(replicationFactor = 1, shardCount = 3) {
+  const facts = { clusterId: "cluster-a", shardCount, replicationFactor, createdAtMs: testNowMs };
+  return { facts, settings: defaultSettings, featureLevel: 1 };
+}
+
 /** The state of a cluster that has just been made: three shards, no broker. */
-export function newCluster(replicationFactor = 1): MetadataState {
+export function newCluster(replicationFactor = 1, shardCount = 3): MetadataState {
   const state = initialState();
-  const facts = { clusterId: "cluster-a", shardCount: 3, replicationFactor, createdAtMs: testNowMs };
-  commit(state, decideCreateCluster(state, facts, "00ff".repeat(16)));
+  commit(state, decideCreateCluster(state, newClusterFacts(replicationFactor, shardCount), "00ff".repeat(16)));
   return state;
 }
 
 /** What a broker with an empty data folder says. */
-export const newcomer = { brokerId: 0, incarnation: 1, clusterId: undefined, zone: "z1", address: "127.0.0.1:8081" };
+export const newcomer: BrokerRegistration = {
+  brokerId: 0,
+  incarnation: 1,
+  clusterId: undefined,
+  zone: "z1",
+  address: "127.0.0.1:8081",
+  peerAddress: "127.0.0.1:8083",
+  featureLevel: 1,
+};
+
+/** Registers a broker at an address of its own and has it heard once; answers its id. */
+export function join(state: MetadataState, zone = "z1"): number {
+  const address = `b${state.nextBrokerId}:8081`;
+  const { brokerId } = commit(state, decideRegister(state, { ...newcomer, zone, address }));
+  commit(state, decideHeartbeat(state, brokerId, 1, emptyReport));
+  return brokerId;
+}
 
 /** A cluster with one broker, ready for topics. */
 export function clusterWithBroker(): MetadataState {

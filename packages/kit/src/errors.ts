@@ -33,6 +33,8 @@ export const errorTable = {
   CONSUMER_GROUP_NOT_FOUND: { grpc: 5, v2: 40403, retry: "never" },
   OFFSET_NOT_FOUND: { grpc: 11, v2: 40404, retry: "never" },
   ALREADY_EXISTS: { grpc: 6, v2: 40000, retry: "never" },
+  /** What is asked for cannot be done as things stand; the message says what stands in the way. */
+  FAILED_PRECONDITION: { grpc: 9, v2: 40000, retry: "never" },
   MESSAGE_BODY_TOO_LARGE: { grpc: 3, v2: 41301, retry: "never" },
   MESSAGE_BODY_EMPTY: { grpc: 3, v2: 41302, retry: "never" },
   TOO_MANY_REQUESTS: { grpc: 8, v2: 42900, retry: "later" },

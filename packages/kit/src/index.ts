@@ -2,6 +2,7 @@ export { assert, assertNever, defined, InvariantError } from "./assert.ts";
 export type { Cancel, Clock, Timers } from "./clock.ts";
 export { type Disk, DiskError, type DiskErrorCode, type DiskFile, type OpenOptions, replaceFile } from "./disk.ts";
 export { type ErrorCode, errorTable, SaturnError } from "./errors.ts";
+export { claimFolderRole, type FolderRole } from "./folder-role.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
 export { groupNameProblem, topicNameProblem } from "./names.ts";
 export { type Random, SeededRandom } from "./random.ts";

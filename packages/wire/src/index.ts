@@ -4,18 +4,27 @@ export { type Deliverable, deliverySize, storedBody, writeDelivery } from "./hot
 export { SendMessageScanner } from "./hot/send-message-scanner.ts";
 export { type Moment, momentMs, type Span, SpanList } from "./hot/spans.ts";
 export { normalizeMessage, type StoredLayout, storedSize } from "./hot/stored-message.ts";
+export { applyDelta } from "./metadata/apply-delta.ts";
 export {
   type BrokerInfo,
+  type BrokerRegistration,
+  type BrokerReport,
+  type ClusterSettings,
   type ClusterView,
   type CreateGroup,
   type CreateTopic,
+  emptyReport,
+  featureLevelKnown,
   type GroupInfo,
+  type HeartbeatReply,
   type MessageType,
   type MetadataService,
+  type ReplicaReport,
   type ShardInfo,
   type StartPosition,
   shardOfQueue,
   type TopicInfo,
+  type ViewDelta,
 } from "./metadata/ports.ts";
 export { type Init, type MessageCodec } from "./protobuf/message-codec.ts";
 export * as v2 from "./rocketmq/messages.ts";
@@ -24,11 +33,25 @@ export {
   type AdminMethod,
   type AdminMethods,
   adminServiceName,
+  type ClusterMethod,
+  clusterMethods,
   errorCodeTrailer,
   type Group as AdminGroup,
   type GroupStart as AdminGroupStart,
+  leaderTrailer,
   type QueueProgress as AdminQueueProgress,
+  type ShardRecovery,
   type Topic as AdminTopic,
 } from "./saturnmq/admin.ts";
 export { type AdminCodec, type AdminCodecs, loadAdminCodecs, loadAdminDefinition } from "./saturnmq/admin-codec.ts";
+export { adminGroup, adminTopic } from "./saturnmq/admin-messages.ts";
+export {
+  loadMetadataCodecs,
+  type MetadataCall,
+  type MetadataCalls,
+  type MetadataCodec,
+  type MetadataCodecs,
+  metadataServiceName,
+  type WatchEvent,
+} from "./saturnmq/metadata-codec.ts";
 export { WireError } from "./wire-error.ts";

@@ -1,19 +1,19 @@
 import { fileURLToPath } from "node:url";
 import type { PackageDefinition } from "@grpc/proto-loader";
-import { defined, SaturnError } from "@saturnmq/kit";
 import protobuf from "protobufjs";
 import { type AdminMethod, type AdminMethods, adminServiceName } from "./admin.ts";
-
-// One shape on both sides: camelCase names, 64-bit integers as numbers (all are below 2^53), absent optionals absent.
-const shape = { longs: Number, enums: String, defaults: true, arrays: true, objects: true } as const;
+import { decodeMessage, encodeMessage, messageShape, typeOf } from "./message-shape.ts";
 
 const protoFile = fileURLToPath(new URL("../../proto/saturnmq/v1/admin.proto", import.meta.url));
 
-/** Both directions of one method of `saturnmq.v1.Admin`, as its server needs them. */
+/** Both directions of one method of `saturnmq.v1.Admin`, for its server and for who passes a call on. */
 export type AdminCodec<Method extends AdminMethod> = {
   /** @throws {SaturnError} `BAD_REQUEST` for bytes that are no such message */
   decodeRequest(bytes: Uint8Array): AdminMethods[Method]["request"];
   encodeReply(reply: AdminMethods[Method]["reply"]): Uint8Array;
+  encodeRequest(request: AdminMethods[Method]["request"]): Uint8Array;
+  /** @throws {SaturnError} `BAD_REQUEST` for bytes that are no such message */
+  decodeReply(bytes: Uint8Array): AdminMethods[Method]["reply"];
 };
 
 /** A codec a method, made from the `.proto` file when called: a server does it once, at its start. */
@@ -31,19 +31,11 @@ function codecOf(method: protobuf.Method): AdminCodec<AdminMethod> {
   const requestType = typeOf(method.resolvedRequestType, method.name);
   const replyType = typeOf(method.resolvedResponseType, method.name);
   return {
-    decodeRequest: (bytes) => {
-      try {
-        return requestType.toObject(requestType.decode(bytes), shape) as AdminMethods[AdminMethod]["request"];
-      } catch (error) {
-        throw new SaturnError("BAD_REQUEST", `the request is no ${requestType.name}`, { cause: error });
-      }
-    },
-    encodeReply: (reply) => replyType.encode(replyType.fromObject(reply)).finish(),
+    decodeRequest: (bytes) => decodeMessage(requestType, bytes) as AdminMethods[AdminMethod]["request"],
+    encodeReply: (reply) => encodeMessage(replyType, reply),
+    encodeRequest: (request) => encodeMessage(requestType, request),
+    decodeReply: (bytes) => decodeMessage(replyType, bytes) as AdminMethods[AdminMethod]["reply"],
   };
-}
-
-function typeOf(type: protobuf.Type | null, method: string): protobuf.Type {
-  return defined(type, `the message type of ${method}`);
 }
 
 /**
@@ -52,5 +44,5 @@ function typeOf(type: protobuf.Type | null, method: string): protobuf.Type {
  */
 export async function loadAdminDefinition(): Promise<PackageDefinition> {
   const { load } = await import("@grpc/proto-loader");
-  return load(protoFile, shape);
+  return load(protoFile, messageShape);
 }

@@ -1,4 +1,4 @@
-import type { MessageType } from "../metadata/ports.ts";
+import type { ClusterSettings, MessageType } from "../metadata/ports.ts";
 
 /** The messages of `saturnmq.v1.Admin` as plain objects, and its methods by name. Meaning, units and bounds: `proto/saturnmq/v1/admin.proto`. */
 export type AdminMethods = {
@@ -12,7 +12,34 @@ export type AdminMethods = {
   readonly DeleteGroup: { readonly request: DeleteRequest; readonly reply: Empty };
   readonly PeekMessage: { readonly request: PeekRequest; readonly reply: PeekedMessageView };
   readonly DescribeCluster: { readonly request: Empty; readonly reply: ClusterDescription };
+  readonly ResetGroup: { readonly request: ResetGroupRequest; readonly reply: Group };
+  readonly DrainBroker: { readonly request: BrokerRequest; readonly reply: Empty };
+  readonly CancelDrain: { readonly request: BrokerRequest; readonly reply: Empty };
+  readonly RestartSafety: { readonly request: { readonly broker: number }; readonly reply: RestartSafetyReport };
+  readonly TransferLeaders: { readonly request: BrokerRequest; readonly reply: Empty };
+  readonly ForgetBroker: { readonly request: BrokerRequest; readonly reply: Empty };
+  readonly TransferShard: { readonly request: TransferShardRequest; readonly reply: Empty };
+  readonly RecoverShard: { readonly request: RecoverShardRequest; readonly reply: ShardRecovery };
+  readonly UpdateSettings: { readonly request: UpdateSettingsRequest; readonly reply: ClusterSettings };
+  readonly RaiseFeatureLevel: { readonly request: RaiseFeatureLevelRequest; readonly reply: Empty };
 };
+
+/** Calls that the name servers decide and brokers pass on. */
+export const clusterMethods = [
+  "DescribeCluster",
+  "ResetGroup",
+  "DrainBroker",
+  "CancelDrain",
+  "RestartSafety",
+  "TransferLeaders",
+  "ForgetBroker",
+  "TransferShard",
+  "RecoverShard",
+  "UpdateSettings",
+  "RaiseFeatureLevel",
+] as const satisfies readonly AdminMethod[];
+
+export type ClusterMethod = (typeof clusterMethods)[number];
 
 export type AdminMethod = keyof AdminMethods;
 
@@ -110,23 +137,83 @@ export type PeekedMessageView = {
 export type ClusterDescription = {
   readonly clusterId: string;
   readonly revision: number;
-  readonly brokers: readonly {
-    readonly id: number;
-    readonly incarnation: number;
-    readonly zone: string;
-    readonly state: string;
-  }[];
-  readonly shards: readonly {
-    readonly shard: number;
-    readonly voters: readonly number[];
-    readonly leaderHint: number;
-  }[];
+  readonly brokers: readonly BrokerDescription[];
+  readonly shards: readonly ShardDescription[];
   readonly topics: number;
   readonly groups: number;
+  readonly replicationFactor: number;
+  readonly featureLevel: number;
+  readonly settings: ClusterSettings;
+  readonly stale: boolean;
 };
+
+export type BrokerDescription = {
+  readonly id: number;
+  readonly incarnation: number;
+  readonly zone: string;
+  readonly state: string;
+  readonly address: string;
+  readonly peerAddress: string;
+  readonly draining: boolean;
+  readonly leadersAway: boolean;
+  readonly featureLevel: number;
+  readonly replicas: number;
+  readonly leads: number;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+};
+
+export type ShardDescription = {
+  readonly shard: number;
+  readonly voters: readonly number[];
+  readonly leaderHint: number;
+  readonly learners: readonly number[];
+  readonly outgoing: readonly number[];
+  readonly term: number;
+  readonly revision: number;
+  readonly targetRevision: number;
+  readonly targetVoters: readonly number[];
+  readonly moving: boolean;
+  readonly lags: readonly { readonly broker: number; readonly entries: number }[];
+};
+
+/** At most one position is set; none: refused. */
+export type ResetGroupRequest = {
+  readonly requestId: string;
+  readonly name: string;
+  readonly earliest?: boolean;
+  readonly latest?: boolean;
+  readonly atMs?: number;
+};
+
+export type BrokerRequest = { readonly requestId: string; readonly broker: number };
+
+export type RestartSafetyReport = {
+  readonly safe: boolean;
+  readonly shards: readonly { readonly shard: number; readonly reason: string }[];
+};
+
+export type TransferShardRequest = { readonly shard: number; readonly to: number };
+
+export type RecoverShardRequest = { readonly requestId: string; readonly shard: number; readonly unsafe: boolean };
+
+export type ShardRecovery = {
+  readonly survivor: number;
+  readonly writtenOff: readonly number[];
+  readonly lastIndex: number;
+  readonly knownCommit: number;
+  readonly mayBeLost: string;
+};
+
+export type UpdateSettingsRequest = { readonly requestId: string } & Partial<ClusterSettings>;
+
+export type RaiseFeatureLevelRequest = { readonly requestId: string; readonly level: number };
 
 /** Trailer of a failed call: the symbolic code of the error table, finer than the gRPC status. */
 export const errorCodeTrailer = "saturnmq-error-code";
+
+/** Trailer of a call that a name server refused because it does not lead: host and port of the one that does, when known. */
+export const leaderTrailer = "saturnmq-leader";
 
 /** Full name of the service. */
 export const adminServiceName = "saturnmq.v1.Admin";

@@ -1,0 +1,33 @@
+import type { AdminMethods } from "@saturnmq/wire";
+import { heldBy } from "./broker-verbs.ts";
+import { clusterOf } from "./brokers.ts";
+import type { Presence } from "./presence.ts";
+import { isMoving } from "./shards.ts";
+import { brokerInfo, type MetadataState } from "./state.ts";
+
+type Description = AdminMethods["DescribeCluster"]["reply"];
+
+/** The cluster as an operator wants to see it. */
+export function describeCluster(state: MetadataState, presence: Presence): Description {
+  const { clusterId, replicationFactor } = clusterOf(state);
+  const { revision, featureLevel, settings, topics, groups } = state;
+  return {
+    ...{ clusterId, revision, replicationFactor, featureLevel, settings },
+    ...{ topics: topics.size, groups: groups.size, stale: false },
+    brokers: [...state.brokers.values()].map((broker) => ({
+      ...brokerInfo(broker),
+      replicas: heldBy(state, broker.id).length,
+      leads: broker.alive ? state.shards.filter(({ leaderHint }) => leaderHint === broker.id).length : 0,
+      freeBytes: presence.report(broker.id)?.freeBytes ?? 0,
+      totalBytes: presence.report(broker.id)?.totalBytes ?? 0,
+    })),
+    shards: state.shards.map((shard) => {
+      const { voters, outgoing, learners, leaderHint, term, target } = shard;
+      return {
+        ...{ shard: shard.shard, voters, outgoing, learners, leaderHint, term, revision: shard.revision },
+        ...{ targetRevision: target.revision, targetVoters: target.voters, moving: isMoving(shard) },
+        lags: presence.lags(state, shard.shard),
+      };
+    }),
+  };
+}

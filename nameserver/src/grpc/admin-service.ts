@@ -1,0 +1,103 @@
+import { SaturnError } from "@saturnmq/kit";
+import {
+  type AdminCodec,
+  type AdminCodecs,
+  type AdminMethod,
+  type AdminMethods,
+  adminGroup,
+  adminServiceName,
+  adminTopic,
+  type ClusterMethod,
+  type ClusterView,
+  clusterMethods,
+  loadAdminCodecs,
+} from "@saturnmq/wire";
+import type { ClusterService } from "../cluster-service.ts";
+import type { Method, Service } from "./service.ts";
+import { unaryMethod } from "./unary-method.ts";
+
+const queuesDefault = 8;
+const starts = { FROM_UNSPECIFIED: "default", EARLIEST: "earliest", LATEST: "latest" } as const;
+
+type Handler<Name extends AdminMethod> = (
+  cluster: ClusterService,
+  request: AdminMethods[Name]["request"],
+) => Promise<AdminMethods[Name]["reply"]>;
+
+/** Topics and groups; beside them and the cluster's verbs all calls are about messages, and only brokers have any. */
+type OfNames = "CreateTopic" | "ListTopics" | "DeleteTopic" | "CreateGroup" | "ListGroups" | "DeleteGroup";
+
+const handlers: { readonly [Name in OfNames]: Handler<Name> } = {
+  CreateTopic: async (cluster, { requestId, name, type, queues, retentionMs }) => {
+    const topic = await cluster.createTopic({
+      ...{ requestId, name, retentionMs },
+      type: type === "TOPIC_TYPE_UNSPECIFIED" ? "NORMAL" : type,
+      queues: queues === 0 ? queuesDefault : queues,
+    });
+    return adminTopic(topic);
+  },
+  ListTopics: async (cluster) => ({ topics: sorted((await viewOf(cluster)).topics).map(adminTopic) }),
+  DeleteTopic: async (cluster, request) => {
+    await cluster.deleteTopic(request);
+    return {};
+  },
+  CreateGroup: async (cluster, { requestId, name, order, from, maxAttempts }) => {
+    const group = await cluster.createGroup({
+      ...{ requestId, name, order, from: starts[from], implicit: false },
+      maxAttempts: maxAttempts === 0 ? undefined : maxAttempts,
+    });
+    return adminGroup(group);
+  },
+  ListGroups: async (cluster) => ({ groups: sorted((await viewOf(cluster)).groups).map(adminGroup) }),
+  DeleteGroup: async (cluster, request) => {
+    await cluster.deleteGroup(request);
+    return {};
+  },
+};
+
+/** `saturnmq.v1.Admin` on a name server: everything but what only brokers can answer. */
+export function adminService(cluster: ClusterService): Service {
+  const codecs = loadAdminCodecs();
+  const methods = new Map<string, Method>();
+  for (const name of Object.keys(codecs))
+    methods.set(name, { kind: "unary", handle: () => Promise.reject(askBroker(name)) });
+  for (const name of Object.keys(handlers) as OfNames[]) methods.set(name, ofNames(name, cluster, codecs));
+  for (const name of clusterMethods) methods.set(name, ofCluster(name, cluster, codecs));
+  return { name: adminServiceName, methods };
+}
+
+// The type parameter holds request and reply of one call together.
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
+function ofNames<Name extends OfNames>(name: Name, cluster: ClusterService, codecs: AdminCodecs): Method {
+  const codec: AdminCodec<Name> = codecs[name];
+  const handler: Handler<Name> = handlers[name];
+  return unaryMethod(codec, (request) => handler(cluster, request));
+}
+
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- as above
+function ofCluster<Name extends ClusterMethod>(name: Name, cluster: ClusterService, codecs: AdminCodecs): Method {
+  const codec: AdminCodec<Name> = codecs[name];
+  return unaryMethod(codec, (request) => cluster.administer(name, request));
+}
+
+function askBroker(method: string): SaturnError {
+  return new SaturnError("UNIMPLEMENTED", `a name server has no messages to answer ${method} from: ask any broker`);
+}
+
+/** The present view of a name server that leads. @throws {SaturnError} `HA_NOT_AVAILABLE` from one that does not */
+async function viewOf(cluster: ClusterService): Promise<ClusterView> {
+  // Only a leader answers this: a view that is out of date must not pass for the present one.
+  await cluster.administer("DescribeCluster", {});
+  const once = new AbortController();
+  return new Promise((resolve) => {
+    cluster.watch((view) => {
+      once.abort();
+      resolve(view);
+    }, once.signal);
+  });
+}
+
+/** By name, as code units compare: the same on every machine. */
+function sorted<Row extends { readonly name: string }>(rows: ReadonlyMap<string, Row>): readonly Row[] {
+  return [...rows.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
