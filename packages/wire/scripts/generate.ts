@@ -1,5 +1,6 @@
 /**
- * Writes `messages.ts` (types and codecs), `schema.ts` (field table) and `service.ts` (calls) of `src/rocketmq` from `proto/apache/rocketmq/v2`.
+ * Writes `messages.ts` (types and codecs), `schema.ts` (field table) and `service.ts` (calls) of `src/rocketmq` from `proto/apache/rocketmq/v2`, and
+ * the first two, for what brokers forward to each other, of `src/forward` from `proto/saturnmq/v1/forward.proto`.
  * With `--check` it writes nothing and fails when a file is not fresh.
  */
 import { spawnSync } from "node:child_process";
@@ -8,8 +9,18 @@ import { fileURLToPath } from "node:url";
 import protobuf from "protobufjs";
 
 const here = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
-const heading =
-  "// Written by scripts/generate.ts from proto/apache/rocketmq/v2. Change those files and run `make generate`.\n\n";
+/** What a generated file is made from. */
+type Source = { readonly files: string; readonly space: string; readonly schema: string };
+
+const rocketmq: Source = { files: "proto/apache/rocketmq/v2", space: "apache.rocketmq.v2", schema: "rocketmqSchema" };
+const forward: Source = {
+  files: "proto/saturnmq/v1/forward.proto",
+  space: "saturnmq.v1",
+  schema: "forwardSchema",
+};
+
+const headingOf = ({ files }: Source): string =>
+  `// Written by scripts/generate.ts from ${files}. Change ${files.endsWith(".proto") ? "that file" : "those files"} and run \`make generate\`.\n\n`;
 const scalars = new Map([
   ["string", "string"],
   ["bytes", "Uint8Array"],
@@ -21,10 +32,10 @@ const scalars = new Map([
 /** What the contract uses of Google's well-known types. */
 const wellKnown = ["Timestamp", "Duration"];
 
-function load(): protobuf.Root {
+function load(file: string): protobuf.Root {
   const root = new protobuf.Root();
   root.resolvePath = (_origin, target) => (target.startsWith("google/") ? target : here(`proto/${target}`));
-  root.loadSync("apache/rocketmq/v2/service.proto", { alternateCommentMode: true });
+  root.loadSync(file, { alternateCommentMode: true });
   root.resolveAll();
   return root;
 }
@@ -103,25 +114,27 @@ function writeEnum(item: protobuf.Enum): string {
 export type ${name} = (typeof ${name})[keyof typeof ${name}];\n`;
 }
 
-function messagesText(items: readonly (protobuf.Type | protobuf.Enum)[]): string {
-  const body = items.map((item) => (item instanceof protobuf.Enum ? writeEnum(item) : writeType(item)));
-  return `${heading}import { type MessageCodec, SchemaCodec } from "../protobuf/message-codec.ts";
-import { rocketmqSchema } from "./schema.ts";
-
+const openEnum = `
 /** A value of \`Enum\`, or a number that a newer peer knows and we do not: compare, never switch over all. */
 export type OpenEnum<Enum extends number> = Enum | (number & Record<never, never>);
+`;
 
-const schema = new SchemaCodec(rocketmqSchema);
+function messagesText(source: Source, items: readonly (protobuf.Type | protobuf.Enum)[]): string {
+  const body = items.map((item) => (item instanceof protobuf.Enum ? writeEnum(item) : writeType(item)));
+  return `${headingOf(source)}import { type MessageCodec, SchemaCodec } from "../protobuf/message-codec.ts";
+import { ${source.schema} } from "./schema.ts";
+${items.some((item) => item instanceof protobuf.Enum) ? openEnum : ""}
+const schema = new SchemaCodec(${source.schema});
 
 ${body.join("\n")}`;
 }
 
-function schemaText(types: readonly protobuf.Type[]): string {
+function schemaText(source: Source, types: readonly protobuf.Type[]): string {
   const rows = types.map((type) => `${nameOf(type)}: [${byNumber(type).map(rowOf).join(", ")}],`);
-  return `${heading}import type { Schema } from "../protobuf/message-codec.ts";
+  return `${headingOf(source)}import type { Schema } from "../protobuf/message-codec.ts";
 
-/** Every message of \`apache.rocketmq.v2\`: number, name, type and label of each field. */
-export const rocketmqSchema: Schema = {\n${rows.join("\n")}\n};\n`;
+/** Every message of \`${source.space}\`: number, name, type and label of each field. */
+export const ${source.schema}: Schema = {\n${rows.join("\n")}\n};\n`;
 }
 
 function serviceText(service: protobuf.Service): string {
@@ -132,7 +145,7 @@ function serviceText(service: protobuf.Service): string {
     return `${doc}${name}: { path: "${path}", request: ${requestType}, response: ${responseType}, requestStream: ${requestStream}, responseStream: ${responseStream} },`;
   });
   const names = new Set(service.methodsArray.flatMap(({ requestType, responseType }) => [requestType, responseType]));
-  return `${heading}import { ${[...names].join(", ")} } from "./messages.ts";
+  return `${headingOf(rocketmq)}import { ${[...names].join(", ")} } from "./messages.ts";
 
 /** The calls of \`${service.fullName.slice(1)}\` with the codecs of both directions. */
 export const messagingService = {\n${rows.join("\n")}\n} as const;\n`;
@@ -149,17 +162,31 @@ function format(path: string, text: string): string {
   return run.stdout;
 }
 
-function main(): void {
-  const root = load();
+function rocketmqFiles(): readonly (readonly [string, string])[] {
+  const root = load("apache/rocketmq/v2/service.proto");
   const google = wellKnown.map((name) => root.lookupType(`google.protobuf.${name}`));
-  const items = [...google, ...collect(root.lookup("apache.rocketmq.v2") as protobuf.Namespace)];
-  const types = items.filter((item) => item instanceof protobuf.Type);
-  const files = [
-    ["src/rocketmq/messages.ts", messagesText(items)],
-    ["src/rocketmq/schema.ts", schemaText(types)],
-    ["src/rocketmq/service.ts", serviceText(root.lookupService("apache.rocketmq.v2.MessagingService"))],
-  ] as const;
-  for (const [file, raw] of files) {
+  const items = [...google, ...collect(root.lookup(rocketmq.space) as protobuf.Namespace)];
+  return [
+    ["src/rocketmq/messages.ts", messagesText(rocketmq, items)],
+    ["src/rocketmq/schema.ts", schemaText(rocketmq, typesOf(items))],
+    ["src/rocketmq/service.ts", serviceText(root.lookupService(`${rocketmq.space}.MessagingService`))],
+  ];
+}
+
+function forwardFiles(): readonly (readonly [string, string])[] {
+  const items = collect(load("saturnmq/v1/forward.proto").lookup(forward.space) as protobuf.Namespace);
+  return [
+    ["src/forward/messages.ts", messagesText(forward, items)],
+    ["src/forward/schema.ts", schemaText(forward, typesOf(items))],
+  ];
+}
+
+function typesOf(items: readonly (protobuf.Type | protobuf.Enum)[]): protobuf.Type[] {
+  return items.filter((item) => item instanceof protobuf.Type);
+}
+
+function main(): void {
+  for (const [file, raw] of [...rocketmqFiles(), ...forwardFiles()]) {
     const path = here(file);
     const text = format(path, raw);
     if (!process.argv.includes("--check")) writeFileSync(path, text);

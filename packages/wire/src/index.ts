@@ -1,3 +1,4 @@
+export * as forward from "./forward/messages.ts";
 export { type GrpcMethod, grpcMethod, type WireMethod } from "./grpc-definition.ts";
 export { type BodyDigest, bodyDigest } from "./hot/body-digest.ts";
 export { type Deliverable, deliverySize, storedBody, writeDelivery } from "./hot/delivery.ts";

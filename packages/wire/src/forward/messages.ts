@@ -1,0 +1,256 @@
+// Written by scripts/generate.ts from proto/saturnmq/v1/forward.proto. Change that file and run `make generate`.
+
+import { type MessageCodec, SchemaCodec } from "../protobuf/message-codec.ts";
+import { forwardSchema } from "./schema.ts";
+
+const schema = new SchemaCodec(forwardSchema);
+
+/** `saturnmq.v1.ForwardRequest`. */
+export type ForwardRequest = {
+  /** Metadata that the sender has watched: the receiver first catches up with it, so that a topic that was just made is known. */
+  readonly revision: number;
+  readonly send?: ForwardSend | undefined;
+  readonly pop?: ForwardPop | undefined;
+  readonly ack?: ForwardAck | undefined;
+  readonly changeInvisible?: ForwardVisibility | undefined;
+  readonly giveBack?: ForwardGiveBack | undefined;
+  readonly describeTopic?: ForwardDescribeTopic | undefined;
+  readonly describeGroup?: ForwardDescribeGroup | undefined;
+  readonly peek?: ForwardPeek | undefined;
+  readonly ready?: ForwardReady | undefined;
+};
+export const ForwardRequest: MessageCodec<ForwardRequest> = schema.of<ForwardRequest>("ForwardRequest");
+
+/** `saturnmq.v1.ForwardReply`. */
+export type ForwardReply = {
+  readonly refusal?: ForwardRefusal | undefined;
+  readonly send?: ForwardSendReply | undefined;
+  readonly pop?: ForwardPopReply | undefined;
+  readonly ack?: ForwardAckReply | undefined;
+  readonly changeInvisible?: ForwardVisibilityReply | undefined;
+  /** Nothing to tell but that it was done. */
+  readonly done?: boolean | undefined;
+  readonly describeTopic?: ForwardTopicReply | undefined;
+  readonly describeGroup?: ForwardGroupReply | undefined;
+  readonly peek?: ForwardMessage | undefined;
+};
+export const ForwardReply: MessageCodec<ForwardReply> = schema.of<ForwardReply>("ForwardReply");
+
+/** Why a call was refused. */
+export type ForwardRefusal = {
+  /** Symbolic code, as in the table of errors. */
+  readonly code: string;
+  readonly message: string;
+  /** The receiver did nothing at all for the call: it does not lead the shard, or not yet. The sender may ask another broker. */
+  readonly notDone: boolean;
+};
+export const ForwardRefusal: MessageCodec<ForwardRefusal> = schema.of<ForwardRefusal>("ForwardRefusal");
+
+/** Messages of one topic for one shard, stored all or none. */
+export type ForwardSend = {
+  readonly topic: number;
+  readonly shard: number;
+  readonly messages: readonly ForwardMessage[];
+};
+export const ForwardSend: MessageCodec<ForwardSend> = schema.of<ForwardSend>("ForwardSend");
+
+/** `saturnmq.v1.ForwardMessage`. */
+export type ForwardMessage = {
+  /** The message in its stored form. */
+  readonly message: Uint8Array;
+  /** Where in it the body lies. */
+  readonly bodyStart: number;
+  readonly bodyLength: number;
+  /** CRC-32 of the body. */
+  readonly bodyCrc: number;
+  /** Absent: none. */
+  readonly tag?: string | undefined;
+  readonly messageId: string;
+  /** Set where the message is read, not where it is sent. */
+  readonly storedAtMs: number;
+  readonly offset: number;
+};
+export const ForwardMessage: MessageCodec<ForwardMessage> = schema.of<ForwardMessage>("ForwardMessage");
+
+/** `saturnmq.v1.ForwardSendReply`. */
+export type ForwardSendReply = {
+  readonly queue: number;
+  /** Of the first message; the others follow it. */
+  readonly offset: number;
+  readonly storedAtMs: number;
+};
+export const ForwardSendReply: MessageCodec<ForwardSendReply> = schema.of<ForwardSendReply>("ForwardSendReply");
+
+/** Leases what is ready; never waits. */
+export type ForwardPop = {
+  readonly topic: number;
+  readonly group: number;
+  /** Tags that are wanted; all, when `filtered` is false. */
+  readonly tags: readonly string[];
+  readonly filtered: boolean;
+  readonly count: number;
+  readonly invisibleMs: number;
+  readonly clientId: string;
+};
+export const ForwardPop: MessageCodec<ForwardPop> = schema.of<ForwardPop>("ForwardPop");
+
+/** `saturnmq.v1.ForwardPopReply`. */
+export type ForwardPopReply = {
+  readonly deliveries: readonly ForwardDelivery[];
+  /** For so long from the sending of the pop on nobody else can lead the shards that these came from: later they must not be written to a client. */
+  readonly leaseLeftMs: number;
+  /** There may be more. */
+  readonly more: boolean;
+};
+export const ForwardPopReply: MessageCodec<ForwardPopReply> = schema.of<ForwardPopReply>("ForwardPopReply");
+
+/** `saturnmq.v1.ForwardDelivery`. */
+export type ForwardDelivery = {
+  readonly message: Uint8Array;
+  readonly bodyCrc: number;
+  readonly queue: number;
+  readonly offset: number;
+  readonly storedAtMs: number;
+  readonly attempt: number;
+  readonly receiptHandle: string;
+  readonly invisibleMs: number;
+};
+export const ForwardDelivery: MessageCodec<ForwardDelivery> = schema.of<ForwardDelivery>("ForwardDelivery");
+
+/** `saturnmq.v1.ForwardAck`. */
+export type ForwardAck = {
+  readonly topic: number;
+  readonly group: number;
+  readonly receiptHandles: readonly string[];
+};
+export const ForwardAck: MessageCodec<ForwardAck> = schema.of<ForwardAck>("ForwardAck");
+
+/** `saturnmq.v1.ForwardAckReply`. */
+export type ForwardAckReply = {
+  /** One a handle, in order. */
+  readonly outcomes: readonly ForwardOutcome[];
+};
+export const ForwardAckReply: MessageCodec<ForwardAckReply> = schema.of<ForwardAckReply>("ForwardAckReply");
+
+/** `saturnmq.v1.ForwardOutcome`. */
+export type ForwardOutcome = {
+  /** Absent: done. */
+  readonly refusal?: ForwardRefusal | undefined;
+  /** The shard, where it is refused because the receiver does not lead it. */
+  readonly shard: number;
+};
+export const ForwardOutcome: MessageCodec<ForwardOutcome> = schema.of<ForwardOutcome>("ForwardOutcome");
+
+/** `saturnmq.v1.ForwardVisibility`. */
+export type ForwardVisibility = {
+  readonly topic: number;
+  readonly group: number;
+  readonly receiptHandle: string;
+  readonly invisibleMs: number;
+};
+export const ForwardVisibility: MessageCodec<ForwardVisibility> = schema.of<ForwardVisibility>("ForwardVisibility");
+
+/** `saturnmq.v1.ForwardVisibilityReply`. */
+export type ForwardVisibilityReply = {
+  readonly receiptHandle: string;
+};
+export const ForwardVisibilityReply: MessageCodec<ForwardVisibilityReply> =
+  schema.of<ForwardVisibilityReply>("ForwardVisibilityReply");
+
+/** `saturnmq.v1.ForwardGiveBack`. */
+export type ForwardGiveBack = {
+  readonly receiptHandles: readonly string[];
+};
+export const ForwardGiveBack: MessageCodec<ForwardGiveBack> = schema.of<ForwardGiveBack>("ForwardGiveBack");
+
+/** The queues of a topic in shards that the receiver leads. */
+export type ForwardDescribeTopic = {
+  readonly topic: number;
+};
+export const ForwardDescribeTopic: MessageCodec<ForwardDescribeTopic> =
+  schema.of<ForwardDescribeTopic>("ForwardDescribeTopic");
+
+/** `saturnmq.v1.ForwardTopicReply`. */
+export type ForwardTopicReply = {
+  readonly queues: readonly ForwardQueue[];
+};
+export const ForwardTopicReply: MessageCodec<ForwardTopicReply> = schema.of<ForwardTopicReply>("ForwardTopicReply");
+
+/** `saturnmq.v1.ForwardQueue`. */
+export type ForwardQueue = {
+  readonly queue: number;
+  readonly shard: number;
+  readonly minOffset: number;
+  readonly nextOffset: number;
+};
+export const ForwardQueue: MessageCodec<ForwardQueue> = schema.of<ForwardQueue>("ForwardQueue");
+
+/** The progress of a group in shards that the receiver leads. */
+export type ForwardDescribeGroup = {
+  readonly group: number;
+  /** Topics of which all queues count, also those that the group has not begun. */
+  readonly topics: readonly number[];
+};
+export const ForwardDescribeGroup: MessageCodec<ForwardDescribeGroup> =
+  schema.of<ForwardDescribeGroup>("ForwardDescribeGroup");
+
+/** `saturnmq.v1.ForwardGroupReply`. */
+export type ForwardGroupReply = {
+  /** Led by the receiver, and covered. */
+  readonly shards: readonly number[];
+  readonly queues: readonly ForwardProgress[];
+};
+export const ForwardGroupReply: MessageCodec<ForwardGroupReply> = schema.of<ForwardGroupReply>("ForwardGroupReply");
+
+/** `saturnmq.v1.ForwardProgress`. */
+export type ForwardProgress = {
+  readonly topic: number;
+  readonly queue: number;
+  readonly floor: number;
+  readonly nextOffset: number;
+  readonly lag: number;
+  readonly inFlight: number;
+  readonly parked: number;
+  readonly oldestUnackedAtMs?: number | undefined;
+  readonly startOffset?: number | undefined;
+};
+export const ForwardProgress: MessageCodec<ForwardProgress> = schema.of<ForwardProgress>("ForwardProgress");
+
+/** `saturnmq.v1.ForwardPeek`. */
+export type ForwardPeek = {
+  readonly topic: number;
+  readonly queue: number;
+  readonly offset: number;
+};
+export const ForwardPeek: MessageCodec<ForwardPeek> = schema.of<ForwardPeek>("ForwardPeek");
+
+/** The sender leads shards in which something is ready for what the receiver waits for. */
+export type ForwardReady = {
+  readonly waitingFor?: WaitingFor | undefined;
+};
+export const ForwardReady: MessageCodec<ForwardReady> = schema.of<ForwardReady>("ForwardReady");
+
+/** What a broker says of itself to every other while their link lives: the shards that it leads and serves. */
+export type LedShards = {
+  readonly shards: readonly LedShard[];
+};
+export const LedShards: MessageCodec<LedShards> = schema.of<LedShards>("LedShards");
+
+/** `saturnmq.v1.LedShard`. */
+export type LedShard = {
+  readonly shard: number;
+  readonly term: number;
+};
+export const LedShard: MessageCodec<LedShard> = schema.of<LedShard>("LedShard");
+
+/** What receives on hold at one broker wait for at another. */
+export type WaitingFor = {
+  readonly topic: number;
+  readonly group: number;
+  /** As in ForwardPop. */
+  readonly tags: readonly string[];
+  readonly filtered: boolean;
+  /** Counts how often it was armed: armed anew, it differs from what it was. */
+  readonly arming: number;
+};
+export const WaitingFor: MessageCodec<WaitingFor> = schema.of<WaitingFor>("WaitingFor");
