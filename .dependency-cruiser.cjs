@@ -79,11 +79,19 @@ module.exports = {
       to: { path: "^($1/src/(shard|data-plane|open-log|membership)|packages/(raft-ts|store)/)" },
     },
     {
+      name: "cluster-knows-ports",
+      comment:
+        "What spreads calls over brokers knows shards and links by their ports only: so it is tested without disks and sockets.",
+      severity: "error",
+      from: { path: "^broker/src/cluster/", pathNot: forTests },
+      to: { path: "^broker/src/(shard|grpc|http|peer|admin)/|^packages/(raft-ts|store)/" },
+    },
+    {
       name: "shards-know-no-protocol",
       comment: "What runs shards answers to whoever calls its port, in no protocol's words.",
       severity: "error",
       from: { path: "^broker/src/(shard/|data-plane)", pathNot: forTests },
-      to: { path: "^broker/src/(grpc|http|peer|admin)/" },
+      to: { path: "^broker/src/(grpc|http|peer|admin)/|^broker/src/cluster/(?!cluster-messaging|ports)" },
     },
     {
       name: "nobody-imports-the-wiring",

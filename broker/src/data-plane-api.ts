@@ -1,7 +1,9 @@
 import type { Clock, Logger, Random, Timers } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
-import type { MetadataService } from "@saturnmq/wire";
+import type { GroupInfo, MetadataService, TopicInfo } from "@saturnmq/wire";
 import type { Driver } from "raft-ts";
+import type { Brokers } from "./cluster/ports.ts";
+import type { LedShards } from "./led-shards.ts";
 import type { Messaging } from "./messaging.ts";
 
 /** What an operator may tune. Times in milliseconds, sizes in bytes. */
@@ -26,6 +28,8 @@ export type DataPlaneOptions = {
   readonly metadata: MetadataService;
   /** This broker's replica id: the shards that name it as a voter are opened. */
   readonly brokerId: number;
+  /** The other brokers of the cluster. Default: there are none. */
+  readonly brokers?: Brokers;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -49,8 +53,9 @@ export type DataPlaneCounters = {
   /** Acknowledged and given up (parked) messages. */
   readonly ackedMessages: number;
   readonly parkedMessages: number;
-  /** Present levels: receives on hold, leased messages, staged bytes. */
+  /** Present levels: receives on hold, other calls that wait for a leader, leased messages, staged bytes. */
   readonly waitingReceives: number;
+  readonly heldCalls: number;
   readonly inFlightMessages: number;
   readonly stagedBytes: number;
   readonly shards: readonly {
@@ -61,7 +66,21 @@ export type DataPlaneCounters = {
   }[];
 };
 
+/** What other brokers may ask of the data plane, by ids. */
+export type Forwarding = {
+  readonly shards: LedShards;
+  /** Revision of the metadata that was watched. */
+  readonly revision: () => number;
+  /** Resolves when metadata of at least this revision was watched. @throws {SaturnError} `HA_NOT_AVAILABLE` if it does not come in time */
+  readonly caughtUp: (revision: number) => Promise<void>;
+  /** @throws {SaturnError} `TOPIC_NOT_FOUND` */
+  readonly topic: (id: number) => TopicInfo;
+  /** @throws {SaturnError} `CONSUMER_GROUP_NOT_FOUND` */
+  readonly group: (id: number) => GroupInfo;
+};
+
 /** The data plane of one broker process. Disposing of it ends long polls empty, finishes sends, writes checkpoints and closes the driver. */
 export interface DataPlane extends Messaging, AsyncDisposable {
+  readonly forwarding: Forwarding;
   counters(): DataPlaneCounters;
 }

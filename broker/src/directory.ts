@@ -1,4 +1,4 @@
-import { type Random, SaturnError } from "@saturnmq/kit";
+import { type Random, SaturnError, type Timers } from "@saturnmq/kit";
 import type { ClusterView, GroupInfo, MetadataService, TopicInfo } from "@saturnmq/wire";
 
 /** Topics and groups by name and id, as last heard from the name server. Groups come into being at their first use. */
@@ -13,6 +13,7 @@ export class Directory {
   /** Highest ids ever seen: a lower one that is not in the view was deleted, a higher one may be newer than the view. */
   #lastTopic = 0;
   #lastGroup = 0;
+  readonly #catchingUp = new Set<() => void>();
 
   constructor(metadata: MetadataService, random: Random) {
     this.#metadata = metadata;
@@ -36,6 +37,38 @@ export class Directory {
     for (const group of view.groups.values()) this.#groups.set(group.id, group);
     this.#lastTopic = Math.max(this.#lastTopic, ...this.#topicNames.keys());
     this.#lastGroup = Math.max(this.#lastGroup, ...this.#groups.keys());
+    for (const look of [...this.#catchingUp]) look();
+  }
+
+  /** Revision of the metadata that was watched last; 0 before any was. */
+  get revision(): number {
+    return this.#view?.revision ?? 0;
+  }
+
+  /**
+   * Resolves when metadata of at least this revision was watched.
+   *
+   * @throws {SaturnError} `HA_NOT_AVAILABLE` if it was not within `waitMs`
+   */
+  caughtUp(revision: number, waitMs: number, timers: Timers): Promise<void> {
+    if (this.revision >= revision) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        cancel();
+        this.#catchingUp.delete(look);
+        settle();
+      };
+      const look = (): void => {
+        if (this.revision >= revision) end(resolve);
+      };
+      const cancel = timers.after(waitMs, () => {
+        end(() => {
+          const behind = `this broker has heard of revision ${this.revision} of the cluster's metadata, not yet of ${revision}`;
+          reject(new SaturnError("HA_NOT_AVAILABLE", `${behind}: try again`));
+        });
+      });
+      this.#catchingUp.add(look);
+    });
   }
 
   /** @throws {SaturnError} `TOPIC_NOT_FOUND`, or `HA_NOT_AVAILABLE` before the name server was heard */
@@ -67,6 +100,13 @@ export class Directory {
 
   isGroupDeleted(id: number): boolean {
     return id <= this.#lastGroup && !this.#groups.has(id);
+  }
+
+  /** Why a topic, or a group, that a caller still knows is of no use any more. */
+  gone(topic: TopicInfo, group?: GroupInfo): SaturnError | undefined {
+    if (this.isTopicDeleted(topic.id)) return new SaturnError("TOPIC_NOT_FOUND", `topic ${topic.name} was deleted`);
+    if (group === undefined || !this.isGroupDeleted(group.id)) return undefined;
+    return new SaturnError("CONSUMER_GROUP_NOT_FOUND", `consumer group ${group.name} was deleted`);
   }
 
   #heard(): ClusterView {

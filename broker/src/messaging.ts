@@ -34,6 +34,8 @@ export interface Messaging {
   describeGroup(group: GroupInfo): Promise<readonly GroupTopicStatus[]>;
   /** One message by place, without leasing it. @throws {SaturnError} `OFFSET_NOT_FOUND` */
   peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage>;
+  /** Ids of the brokers that lead a queue of the topic, ascending; this broker's while none is known, as it answers any call. */
+  leadersOf(topic: TopicInfo): readonly number[];
 }
 
 /**

@@ -3,7 +3,6 @@ import type { Clock, Logger, Timers } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
 import type { MetadataService } from "@saturnmq/wire";
 import { adminService } from "./admin/admin-service.ts";
-import { ClusterRoutes } from "./cluster-routes.ts";
 import { type BrokerConfig, requestBytesMax } from "./config.ts";
 import type { DataPlane } from "./data-plane-api.ts";
 import { messagingService } from "./grpc/handlers/messaging-service.ts";
@@ -32,7 +31,6 @@ export class Serving {
   readonly #world: ServingWorld;
   readonly #store: LogStore;
   readonly #dataPlane: DataPlane;
-  readonly #routes: ClusterRoutes;
   readonly #signal: AbortSignal;
   readonly #rpcs = new RpcBook();
   readonly #sessions: Sessions;
@@ -47,7 +45,6 @@ export class Serving {
     this.#store = store;
     this.#dataPlane = dataPlane;
     this.#signal = signal;
-    this.#routes = new ClusterRoutes(world.metadata, store.identity.replicaId, signal);
     this.#sessions = new Sessions(world.clock);
   }
 
@@ -110,7 +107,6 @@ export class Serving {
       sessions: this.#sessions,
       limits: config.limits,
       ...{ clock, timers, log: logger, stopping: this.#stopping },
-      leadersOf: (topic) => this.#routes.leadersOf(topic),
       ownPort: () => this.grpcPort,
       storeHost: () => `${host}:${this.grpcPort}`,
       observe: (rpc, code, tookMs) => {
@@ -140,10 +136,10 @@ export class Serving {
   }
 
   #gauges(): Readonly<Record<string, number>> {
-    const { waitingReceives, inFlightMessages, stagedBytes, shards } = this.#dataPlane.counters();
+    const { waitingReceives, heldCalls, inFlightMessages, stagedBytes, shards } = this.#dataPlane.counters();
     const { logBytes, freeBytes, reserveBytes, full } = this.#store.usage();
     return {
-      ...{ waitingReceives, inFlightMessages, stagedBytes },
+      ...{ waitingReceives, heldCalls, inFlightMessages, stagedBytes },
       ...{ logBytes, diskFreeBytes: freeBytes, diskReserveBytes: reserveBytes, diskFull: full ? 1 : 0 },
       connections: this.#transport?.connections ?? 0,
       clients: this.#sessions.count,

@@ -1,15 +1,17 @@
 import { shardOfQueue, type TopicInfo } from "@saturnmq/wire";
-import type { QueuesByShard } from "./subscription.ts";
+
+/** The queues of a topic by the shard they live in. */
+export type QueuesByShard = ReadonlyMap<number, readonly number[]>;
 
 type Route = { readonly queues: number; readonly byShard: QueuesByShard; readonly turns: Map<number, number> };
 
 /** Where the queues of each topic live, worked out once a topic. */
 export class TopicRoutes {
-  readonly #shardCount: number;
+  readonly shardCount: number;
   readonly #routes = new Map<number, Route>();
 
   constructor(shardCount: number) {
-    this.#shardCount = shardCount;
+    this.shardCount = shardCount;
   }
 
   queuesOf(topic: TopicInfo): QueuesByShard {
@@ -17,7 +19,7 @@ export class TopicRoutes {
   }
 
   shardOf(topic: TopicInfo, queue: number): number {
-    return shardOfQueue(topic.id, queue, this.#shardCount);
+    return shardOfQueue(topic.id, queue, this.shardCount);
   }
 
   /** The topic's next queue in a shard, in turn. */

@@ -1,29 +1,31 @@
 import { type Clock, InvariantError, type Logger, SaturnError, type Timers } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { TimingWheel } from "../domain/timing-wheel.ts";
-import type { Delivery, ReceiveRequest } from "../messaging.ts";
-import type { ShardReader } from "./shard-reader.ts";
-import type { ShardRuntime } from "./shard-runtime.ts";
-import { newWaiter, type QueuesByShard, Subscription, type Waiter } from "./subscription.ts";
-import type { Totals } from "./totals.ts";
+import type { Pop, Popped } from "../led-shards.ts";
+import type { Delivery, ReceiveRequest, TagFilter } from "../messaging.ts";
+import { Subscription, type Waiter, type WaitingQueue } from "./subscription.ts";
 
 /** Longest time a receive is held (design 1). */
 const waitMaxMs = 40_000;
 /** Longest time a receive is held beyond its own until its group has begun on the topic's queues. */
 const startMaxMs = 1_000;
-/** How soon a receive that found messages but no leader lease is tried again. */
-const leaseRetryMs = 50;
 
-/** A shard as receives use it. */
-export type ReadableShard = { readonly runtime: ShardRuntime; readonly reader: ShardReader };
+/** Who may have messages: this process, or another broker. */
+export interface ReadySource {
+  /** Whether a pop may find something. Costs nothing; says yes rather than no while it does not know. */
+  hasReady(topic: TopicInfo, group: GroupInfo, filter: TagFilter): boolean;
+  /** Whether the group is about to begin there. */
+  isStarting(topic: TopicInfo, group: GroupInfo): boolean;
+  /** Leases what is ready, without waiting. Never rejects for a reason that lies with the source. */
+  pop(request: Pop, alive: () => boolean): Promise<Popped>;
+}
 
 export type ReceivesOptions = {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
-  readonly totals: Totals;
-  readonly shards: ReadonlyMap<number, ReadableShard>;
-  readonly queuesOf: (topic: TopicInfo) => QueuesByShard;
+  /** Who may have messages of the topic, this process first. */
+  readonly sourcesOf: (topic: TopicInfo) => readonly ReadySource[];
   readonly giveBack: (deliveries: readonly Delivery[]) => void;
   /** `advance` is to be called at this reading of the monotonic clock, or earlier. */
   readonly alarmAt: (monoMs: number) => void;
@@ -32,7 +34,7 @@ export type ReceivesOptions = {
 };
 
 /**
- * All receives of this process. One that finds nothing is parked with its group and topic and served in its turn when a shard says that
+ * All receives of this broker's clients. One that finds nothing is parked with its group and topic and served in its turn when a source says that
  * something may be ready; only as many are woken as there is something for. Deadlines share one wheel.
  */
 export class Receives {
@@ -43,8 +45,8 @@ export class Receives {
   /** Parked receives by their number in the wheel. */
   #waiters: (Waiter | undefined)[] = [];
   #freeIds: number[] = [];
-  readonly #retrying = new Set<string>();
   #waiting = 0;
+  #total = 0;
   #closed = false;
 
   constructor(options: ReceivesOptions) {
@@ -57,28 +59,33 @@ export class Receives {
     return this.#waiting;
   }
 
+  /** Receives since the start. */
+  get total(): number {
+    return this.#total;
+  }
+
   receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]> {
-    this.#options.totals.receives += 1;
+    this.#total += 1;
     if (signal.aborted || this.#closed) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
       const subscription = this.#subscription(request.topic, request.group);
-      const untilMonoMs = this.#options.clock.monoMs() + Math.min(request.waitMs, waitMaxMs);
+      const queue = subscription.queueOf(request.filter);
       const gone = (): void => {
         this.#end(subscription, waiter, []);
       };
       const unlisten = (): void => {
         signal.removeEventListener("abort", gone);
       };
-      const waiter = newWaiter(request, this.#freeIds.pop() ?? this.#waiters.length, untilMonoMs, {
-        resolve,
-        reject,
-        unlisten,
-      });
+      const waiter: Waiter = {
+        ...{ request, queue, id: this.#freeIds.pop() ?? this.#waiters.length, serving: false, ended: false },
+        untilMonoMs: this.#options.clock.monoMs() + Math.min(request.waitMs, waitMaxMs),
+        ...{ resolve, reject, unlisten },
+      };
       this.#waiters[waiter.id] = waiter;
       this.#waiting += 1;
-      subscription.waiters.add(waiter);
+      queue.waiters.add(waiter);
       signal.addEventListener("abort", gone, { once: true });
-      this.#serve(subscription);
+      this.#serveQueue(subscription, queue);
       if (!waiter.serving) this.#park(subscription, waiter);
     });
   }
@@ -94,7 +101,7 @@ export class Receives {
     }
   }
 
-  /** Anything may have changed: a shard began to serve. */
+  /** Anything may have changed: a shard began to serve, here or elsewhere. */
   allReady(): void {
     for (const groups of this.#subscriptions.values()) {
       for (const subscription of groups.values()) this.#serve(subscription);
@@ -118,7 +125,7 @@ export class Receives {
       for (const [group, subscription] of groups) {
         const error = isGone(subscription.topic, subscription.group);
         if (error === undefined) continue;
-        for (const waiter of [...subscription.waiters]) this.#end(subscription, waiter, error);
+        this.#endAll(subscription, error);
         groups.delete(group);
       }
       if (groups.size === 0) this.#subscriptions.delete(topic);
@@ -129,9 +136,7 @@ export class Receives {
   close(): void {
     this.#closed = true;
     for (const groups of this.#subscriptions.values()) {
-      for (const subscription of groups.values()) {
-        for (const waiter of [...subscription.waiters]) this.#end(subscription, waiter, []);
-      }
+      for (const subscription of groups.values()) this.#endAll(subscription, []);
     }
   }
 
@@ -151,12 +156,16 @@ export class Receives {
     return subscription;
   }
 
-  /** Hands what is ready to those who wait, longest first. */
   #serve(subscription: Subscription): void {
-    for (const waiter of subscription.waiters) {
+    for (const queue of subscription.queues()) this.#serveQueue(subscription, queue);
+  }
+
+  /** Hands what is ready to those who wait, longest first. */
+  #serveQueue(subscription: Subscription, queue: WaitingQueue): void {
+    for (const waiter of queue.waiters) {
       if (waiter.serving) continue;
-      if (!this.#hasReady(subscription)) {
-        this.#endOverdue(subscription);
+      if (!this.#hasReady(subscription, queue.filter)) {
+        this.#endOverdue(subscription, queue);
         return;
       }
       waiter.serving = true;
@@ -187,62 +196,33 @@ export class Receives {
     if (waiter.ended) return;
     this.#park(subscription, waiter);
     // What was looked at was not wanted; there may be more, but others run first.
-    if (this.#hasReady(subscription)) {
+    if (this.#hasReady(subscription, waiter.queue.filter)) {
       this.#options.timers.after(0, () => {
-        this.#serve(subscription);
+        this.#serveQueue(subscription, waiter.queue);
       });
     }
   }
 
-  async #collect(subscription: Subscription, waiter: Waiter): Promise<Delivery[]> {
-    const { topic, group, batchSize, invisibleMs } = waiter.request;
-    const places = [...this.#options.queuesOf(topic)];
-    const used: ShardRuntime[] = [];
+  /** Asks source after source, another one first each time, until one has something: what is at hand does not wait for what is elsewhere. */
+  async #collect(subscription: Subscription, waiter: Waiter): Promise<readonly Delivery[]> {
+    const { topic, filter } = waiter.request;
+    const sources = this.#options.sourcesOf(topic);
     const from = subscription.nextTurn();
-    let deliveries: Delivery[] = [];
-    for (let at = 0; at < places.length && deliveries.length < batchSize && !waiter.ended; at += 1) {
-      const [number, queues] = places[(from + at) % places.length] ?? [0, []];
-      const shard = this.#options.shards.get(number);
-      if (shard?.reader.hasReady(topic, group, queues) !== true) continue;
-      const got = await shard.reader.receive({
-        topic,
-        group,
-        queues,
-        from,
-        wanted: waiter.wanted,
-        count: batchSize - deliveries.length,
-        invisibleMs,
-        alive: () => !waiter.ended,
-      });
-      deliveries = deliveries.length === 0 ? got : deliveries.concat(got);
-      used.push(shard.runtime);
+    const alive = (): boolean => !waiter.ended;
+    for (let at = 0; at < sources.length && alive(); at += 1) {
+      const source = sources[(from + at) % sources.length];
+      if (source?.hasReady(topic, subscription.group, filter) !== true) continue;
+      const { deliveries, leaseUntilMonoMs } = await source.pop(waiter.request, alive);
+      if (deliveries.length === 0) continue;
+      // Read only now: what nobody may hand out any more must not reach a client.
+      if (this.#options.clock.monoMs() < leaseUntilMonoMs) return deliveries;
+      this.#options.giveBack(deliveries);
     }
-    if (deliveries.length === 0 || used.every((runtime) => runtime.leaseValid)) return deliveries;
-    this.#options.giveBack(deliveries);
     return [];
   }
 
-  #hasReady({ topic, group }: Subscription): boolean {
-    let withoutLease = false;
-    for (const [number, queues] of this.#options.queuesOf(topic)) {
-      const shard = this.#options.shards.get(number);
-      if (shard === undefined) continue;
-      if (shard.reader.hasReady(topic, group, queues)) return true;
-      withoutLease ||= shard.runtime.led !== undefined && !shard.runtime.leaseValid;
-    }
-    if (withoutLease) this.#retry(topic.id, group.id);
-    return false;
-  }
-
-  /** A leader without a lease hands out nothing; the lease comes back without an event. */
-  #retry(topic: number, group: number): void {
-    const key = `${topic}/${group}`;
-    if (this.#retrying.has(key)) return;
-    this.#retrying.add(key);
-    this.#options.timers.after(leaseRetryMs, () => {
-      this.#retrying.delete(key);
-      this.ready(topic, group);
-    });
+  #hasReady({ topic, group }: Subscription, filter: TagFilter): boolean {
+    return this.#options.sourcesOf(topic).some((source) => source.hasReady(topic, group, filter));
   }
 
   #park(subscription: Subscription, waiter: Waiter): void {
@@ -261,25 +241,29 @@ export class Receives {
   }
 
   /** After a start, receives that were held beyond their time only for it. */
-  #endOverdue(subscription: Subscription): void {
+  #endOverdue(subscription: Subscription, { waiters }: WaitingQueue): void {
     const nowMs = this.#options.clock.monoMs();
-    for (const waiter of subscription.waiters) {
+    for (const waiter of waiters) {
       if (!waiter.serving && waiter.untilMonoMs <= nowMs) this.#park(subscription, waiter);
     }
   }
 
   #isStarting({ topic, group }: Subscription): boolean {
-    for (const number of this.#options.queuesOf(topic).keys()) {
-      if (this.#options.shards.get(number)?.reader.isStarting(topic, group) === true) return true;
+    return this.#options.sourcesOf(topic).some((source) => source.isStarting(topic, group));
+  }
+
+  #endAll(subscription: Subscription, outcome: readonly Delivery[] | SaturnError): void {
+    for (const { waiters } of [...subscription.queues()]) {
+      for (const waiter of [...waiters]) this.#end(subscription, waiter, outcome);
     }
-    return false;
   }
 
   #end(subscription: Subscription, waiter: Waiter, outcome: readonly Delivery[] | SaturnError): void {
     if (waiter.ended) return;
     waiter.ended = true;
     waiter.unlisten();
-    subscription.waiters.delete(waiter);
+    waiter.queue.waiters.delete(waiter);
+    subscription.left(waiter.queue);
     this.#wheel.remove(waiter.id);
     this.#waiters[waiter.id] = undefined;
     this.#freeIds.push(waiter.id);

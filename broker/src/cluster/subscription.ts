@@ -1,16 +1,16 @@
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
-import type { Delivery, ReceiveRequest } from "../messaging.ts";
-import { type Wanted, wantedOf } from "./shard-reader.ts";
+import type { Delivery, ReceiveRequest, TagFilter } from "../messaging.ts";
+import { filterKey } from "./ports.ts";
 
 /** A receive on hold. */
 export type Waiter = {
   readonly request: ReceiveRequest;
-  readonly wanted: Wanted;
   /** Reading of the monotonic clock at which it ends empty. */
   readonly untilMonoMs: number;
   /** Its number in the wheel of deadlines. */
   readonly id: number;
-  /** A shard is being read for it. */
+  readonly queue: WaitingQueue;
+  /** Something is being fetched for it. */
   serving: boolean;
   /** It was answered. */
   ended: boolean;
@@ -19,23 +19,14 @@ export type Waiter = {
   unlisten(): void;
 };
 
-export function newWaiter(
-  request: ReceiveRequest,
-  id: number,
-  untilMonoMs: number,
-  answer: Pick<Waiter, "resolve" | "reject" | "unlisten">,
-): Waiter {
-  return { request, wanted: wantedOf(request.filter), untilMonoMs, id, serving: false, ended: false, ...answer };
-}
+/** Receives on hold that want the same messages: first come, first served. */
+export type WaitingQueue = { readonly filter: TagFilter; readonly waiters: Set<Waiter> };
 
-/** The queues of a topic by the shard they live in. */
-export type QueuesByShard = ReadonlyMap<number, readonly number[]>;
-
-/** One group on one topic, over all shards of this process: its receives on hold, first come, first served. */
+/** One group on one topic: its receives on hold. */
 export class Subscription {
   topic: TopicInfo;
   group: GroupInfo;
-  readonly waiters = new Set<Waiter>();
+  readonly #queues = new Map<string, WaitingQueue>();
   #turn = 0;
 
   constructor(topic: TopicInfo, group: GroupInfo) {
@@ -43,7 +34,26 @@ export class Subscription {
     this.group = group;
   }
 
-  /** A number that rises with each receive: where to begin among shards and queues. */
+  /** The queue for a filter. */
+  queueOf(filter: TagFilter): WaitingQueue {
+    const key = filterKey(filter);
+    const known = this.#queues.get(key);
+    if (known !== undefined) return known;
+    const queue: WaitingQueue = { filter, waiters: new Set() };
+    this.#queues.set(key, queue);
+    return queue;
+  }
+
+  queues(): Iterable<WaitingQueue> {
+    return this.#queues.values();
+  }
+
+  /** Forgets the queue that a waiter left, when nobody waits in it any more. */
+  left({ filter, waiters }: WaitingQueue): void {
+    if (waiters.size === 0) this.#queues.delete(filterKey(filter));
+  }
+
+  /** A number that rises with each receive: where to begin among those who may have something. */
   nextTurn(): number {
     this.#turn = (this.#turn + 1) % 0x4000_0000;
     return this.#turn;

@@ -1,12 +1,11 @@
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { groupProgress } from "../domain/group-progress.ts";
+import type { QueueProgress } from "../led-shards.ts";
 import type { GroupTopicStatus } from "../messaging.ts";
-import type { ReadableShard } from "./receives.ts";
+import type { ReadableShard } from "./readable-shard.ts";
 import type { Led } from "./shard-runtime.ts";
 
 type QueueStatus = GroupTopicStatus["queues"][number];
-/** A queue's status and the topic id it belongs to. */
-export type QueueProgress = { readonly topic: number; readonly status: QueueStatus };
 
 /** The progress of a group on the queues of one shard that it has begun. */
 export async function shardReport(

@@ -2,7 +2,7 @@ import type { Clock, Logger } from "@saturnmq/kit";
 import type { LogStore, SegmentStatus } from "@saturnmq/store";
 import type { ClusterView } from "@saturnmq/wire";
 import { decideLogStart, decideTrim } from "../domain/queues.ts";
-import type { ReadableShard } from "./receives.ts";
+import type { ReadableShard } from "./readable-shard.ts";
 import type { Led } from "./shard-runtime.ts";
 
 export type RetentionOptions = {

@@ -1,26 +1,21 @@
-import { type Clock, SaturnError, type Timers } from "@saturnmq/kit";
+import { SaturnError } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
 import type { TopicInfo } from "@saturnmq/wire";
 import type { OutgoingMessage, SendOutcome } from "../messaging.ts";
-import type { ShardRuntime } from "./shard-runtime.ts";
-import type { TopicRoutes } from "./topic-routes.ts";
+import type { TopicRoutes } from "../topic-routes.ts";
+import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import type { Totals } from "./totals.ts";
-import { whenAnyLed } from "./when-led.ts";
 
 /** A record's head and the prefix of a message, generously: what a message takes beyond its own bytes. */
 const overheadBytes = 512;
 
 export type SendsOptions = {
   readonly store: LogStore;
-  readonly clock: Clock;
-  readonly timers: Timers;
   readonly totals: Totals;
   readonly routes: TopicRoutes;
-  readonly isDeleted: (topic: TopicInfo) => SaturnError | undefined;
   /** In one order, which is the order in which they take turns. */
   readonly shards: readonly ShardRuntime[];
   readonly stagedBytesMax: number;
-  readonly leaderWaitMs: number;
 };
 
 /** Ungrouped sends: one shard takes them all until its next entry is on its way, then the next one does (design 8). */
@@ -35,19 +30,16 @@ export class Sends {
     this.#options = options;
   }
 
+  /** Stores messages in the topic's next queue of a shard. @throws {SaturnError} `TOO_MANY_REQUESTS` when nothing more may be staged now */
   async send(
+    shard: ShardRuntime,
+    led: Led,
     topic: TopicInfo,
     messages: readonly OutgoingMessage[],
-    deadlineMs: number,
   ): Promise<readonly SendOutcome[]> {
-    if (messages.length === 0) return [];
     const bytes = messages.reduce((sum, { length }) => sum + length, 0);
-    this.#admit(messages.length, bytes);
-    const shard = this.#pick(topic) ?? (await this.#await(topic, deadlineMs));
-    const { led } = shard;
-    const deleted = this.#options.isDeleted(topic);
-    if (deleted !== undefined) throw deleted;
-    if (led === undefined) throw noLeader(topic.name);
+    const refusal = this.refusalOf(messages.length, bytes);
+    if (refusal !== undefined) throw refusal;
     const queue = this.#options.routes.nextQueue(topic, shard.shard);
     const { offset, storedAtMs } = shard.send(led, topic.id, queue, messages);
     await shard.settled();
@@ -55,6 +47,17 @@ export class Sends {
     totals.sentMessages += messages.length;
     totals.sentBytes += bytes;
     return messages.map((_, at) => ({ queue, offset: offset + at, storedAtMs }));
+  }
+
+  /** The shard whose turn it is, or the next one that is led here and has a queue of the topic. */
+  turnOf(topic: TopicInfo): number | undefined {
+    const { shards, routes } = this.#options;
+    const queues = routes.queuesOf(topic);
+    for (let at = 0; at < shards.length; at += 1) {
+      const shard = shards[(this.#current + at) % shards.length];
+      if (shard?.led !== undefined && queues.has(shard.shard)) return shard.shard;
+    }
+    return undefined;
   }
 
   /** The shard's next entry is on its way: the next shard takes its turn. */
@@ -74,12 +77,11 @@ export class Sends {
     this.#closed = true;
   }
 
-  /** @throws {SaturnError} `TOO_MANY_REQUESTS` when nothing more may be staged now */
-  #admit(count: number, bytes: number): void {
+  /** Why nothing more may be staged now. Counts what is refused. */
+  refusalOf(count: number, bytes: number): SaturnError | undefined {
     const refusal = this.#refusal(count, bytes);
-    if (refusal === undefined) return;
-    this.#options.totals.refusedSends += count;
-    throw refusal;
+    if (refusal !== undefined) this.#options.totals.refusedSends += count;
+    return refusal;
   }
 
   #refusal(count: number, bytes: number): SaturnError | undefined {
@@ -106,32 +108,4 @@ export class Sends {
     }
     return undefined;
   }
-
-  /** The shard whose turn it is, or the next one that is led here and has a queue of the topic. */
-  #pick(topic: TopicInfo): ShardRuntime | undefined {
-    const { shards, routes } = this.#options;
-    const queues = routes.queuesOf(topic);
-    for (let at = 0; at < shards.length; at += 1) {
-      const shard = shards[(this.#current + at) % shards.length];
-      if (shard?.led !== undefined && queues.has(shard.shard)) return shard;
-    }
-    return undefined;
-  }
-
-  async #await(topic: TopicInfo, deadlineMs: number): Promise<ShardRuntime> {
-    const { shards, routes, clock, timers, leaderWaitMs } = this.#options;
-    const queues = routes.queuesOf(topic);
-    const wanted = shards.filter(({ shard }) => queues.has(shard));
-    const waitMs = Math.min(deadlineMs - clock.monoMs() - answerMs, leaderWaitMs);
-    const shard = await whenAnyLed(wanted, waitMs, timers);
-    if (shard === undefined) throw noLeader(topic.name);
-    return shard;
-  }
-}
-
-/** Time kept for the answer to reach a client before it gives up. */
-const answerMs = 200;
-
-function noLeader(topic: string): SaturnError {
-  return new SaturnError("TOO_MANY_REQUESTS", `no shard of topic ${topic} has a leader at the moment: try again`);
 }

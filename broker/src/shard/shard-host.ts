@@ -16,8 +16,10 @@ export type ShardHost = {
   alarmAt(monoMs: number): void;
   /** A topic, or one group of it, may have messages ready in this shard. */
   ready(topic: number, group: number | undefined): void;
-  /** The shard begins to serve. */
-  leading(shard: number): void;
+  /** The shard is led and served here from now on, in this term. */
+  leading(shard: number, term: number): void;
+  /** It is not any more. */
+  following(shard: number): void;
   /** The next entry of the shard is on its way to disk. */
   gathered(shard: number): void;
 };

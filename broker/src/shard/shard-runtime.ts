@@ -39,7 +39,6 @@ export class ShardRuntime implements GroupMachine {
   readonly #time = new ShardTime();
   /** Topics that records applied in this turn gave something to, and cursors' groups. */
   readonly #touched = new Set<number>();
-  #waiting: (() => void)[] = [];
   #group: Group | undefined;
   #led: Led | undefined;
   #applied: LogPoint;
@@ -78,15 +77,14 @@ export class ShardRuntime implements GroupMachine {
     return this.#group?.leaseValid(this.#host.clock.monoMs()) ?? false;
   }
 
+  /** Until then, by the monotonic clock, no other replica can lead. */
+  get leaseUntilMonoMs(): number {
+    return this.#group?.leaseUntilMonoMs ?? -Infinity;
+  }
+
   /** Shard time now. */
   now(): number {
     return this.#time.now(this.#host.clock.monoMs());
-  }
-
-  /** Calls back when the shard begins to serve; at once if it does. */
-  whenLed(callback: () => void): void {
-    if (this.#led !== undefined) callback();
-    else this.#waiting.push(callback);
   }
 
   /** Resolves when everything staged so far is applied; `undefined` when it is. @throws {SaturnError} `HA_NOT_AVAILABLE` if the lead was lost */
@@ -221,16 +219,14 @@ export class ShardRuntime implements GroupMachine {
     this.#led = { state: this.state, overlay };
     this.#host.logger.info({ shard: this.shard, term, index: this.#applied.index }, "shard is served here");
     this.#host.alarmAt(this.expire());
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#host.leading(this.shard);
-    for (const callback of waiting) callback();
+    this.#host.leading(this.shard, term);
   }
 
   following(leader: number): void {
     if (this.#led !== undefined)
       this.#host.logger.info({ shard: this.shard, leader }, "shard is not served here any more");
     this.#led = undefined;
+    this.#host.following(this.shard);
     this.#staging.fail(new SaturnError("HA_NOT_AVAILABLE", unknownOutcome));
   }
 

@@ -3,7 +3,6 @@ export type Totals = {
   sentMessages: number;
   sentBytes: number;
   refusedSends: number;
-  receives: number;
   deliveredMessages: number;
   redeliveredMessages: number;
   ackedMessages: number;
@@ -15,7 +14,6 @@ export function noTotals(): Totals {
     sentMessages: 0,
     sentBytes: 0,
     refusedSends: 0,
-    receives: 0,
     deliveredMessages: 0,
     redeliveredMessages: 0,
     ackedMessages: 0,

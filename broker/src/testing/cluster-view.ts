@@ -1,11 +1,11 @@
 import type { ClusterSettings, ShardInfo } from "@saturnmq/wire";
 
-/** A shard with broker 1 alone. */
-export function placedShard(shard: number): ShardInfo {
+/** A shard where it is to be: with these brokers. */
+export function placedShard(shard: number, voters: readonly number[] = [1]): ShardInfo {
   return {
-    ...{ shard, voters: [1], outgoing: [], learners: [], revision: 1, leaderHint: 1, term: 0 },
-    target: { revision: 1, voters: [1] },
-    ...{ firstVoters: [1], founders: [1], forced: { revision: 0, survivor: 0 } },
+    ...{ shard, voters, outgoing: [], learners: [], revision: 1, leaderHint: voters[0] ?? 0, term: 0 },
+    target: { revision: 1, voters },
+    ...{ firstVoters: voters, founders: voters, forced: { revision: 0, survivor: 0 } },
   };
 }
 

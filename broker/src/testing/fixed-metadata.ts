@@ -21,9 +21,13 @@ export class FixedMetadata implements MetadataService {
   #lastId = 0;
   maxAttempts = 3;
 
-  constructor(shardCount: number, wallMs: () => number) {
+  readonly #voters: readonly number[];
+
+  /** @param voters of every shard */
+  constructor(shardCount: number, wallMs: () => number, voters: readonly number[] = [1]) {
     this.#shardCount = shardCount;
     this.#wallMs = wallMs;
+    this.#voters = voters;
   }
 
   register(): Promise<{ brokerId: number; clusterId: string }> {
@@ -72,7 +76,7 @@ export class FixedMetadata implements MetadataService {
   }
 
   #view(): ClusterView {
-    const shards = Array.from({ length: this.#shardCount }, (_, shard) => placedShard(shard));
+    const shards = Array.from({ length: this.#shardCount }, (_, shard) => placedShard(shard, this.#voters));
     return {
       revision: this.#revision,
       clusterId: "test",

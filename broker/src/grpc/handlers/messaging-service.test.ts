@@ -30,7 +30,6 @@ beforeEach(() => {
   const world = { messaging, sessions, limits, clock, timers: systemTimers(), log, stopping };
   service = messagingService({
     ...world,
-    leadersOf: () => [1, 4],
     ownPort: () => 8_081,
     storeHost: () => "broker:8081",
     observe: (rpc, code) => observed.push(`${rpc} ${String(code)}`),

@@ -19,7 +19,7 @@ export function queryAssignment(room: Room): UnaryMethod {
       await room.messaging.group(groupNameOf(request.group));
       const endpoints = accessPoint(request.endpoints, call.client.authority, room.ownPort());
       const named = { resourceNamespace: request.topic?.resourceNamespace ?? "", name: topic.name };
-      const queues = messageQueues(topic, named, room.leadersOf(topic), endpoints, anyQueueId);
+      const queues = messageQueues(topic, named, room.messaging.leadersOf(topic), endpoints, anyQueueId);
       return { status: ok, assignments: queues.map((messageQueue) => ({ messageQueue })) };
     },
   );

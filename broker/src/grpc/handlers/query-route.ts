@@ -13,6 +13,9 @@ export function queryRoute(room: Room): UnaryMethod {
     const topic = await room.messaging.topic(topicNameOf(request.topic));
     const endpoints = accessPoint(request.endpoints, call.client.authority, room.ownPort());
     const named = { resourceNamespace: request.topic?.resourceNamespace ?? "", name: topic.name };
-    return { status: ok, messageQueues: messageQueues(topic, named, room.leadersOf(topic), endpoints, routeQueueId) };
+    return {
+      status: ok,
+      messageQueues: messageQueues(topic, named, room.messaging.leadersOf(topic), endpoints, routeQueueId),
+    };
   });
 }

@@ -1,5 +1,4 @@
 import type { Clock, Logger, Timers } from "@saturnmq/kit";
-import type { TopicInfo } from "@saturnmq/wire";
 import type { BrokerConfig } from "../../config.ts";
 import type { Messaging } from "../../messaging.ts";
 import type { Sessions } from "./sessions.ts";
@@ -15,8 +14,6 @@ export type Room = {
   readonly log: Logger;
   /** Waiting receives answer at once and telemetry streams end when the broker begins to stop. */
   readonly stopping: Stopping;
-  /** Ids of the brokers that lead a queue of the topic, ascending. */
-  readonly leadersOf: (topic: TopicInfo) => readonly number[];
   /** Port to name when a client does not say by which one it came. */
   readonly ownPort: () => number;
   /** Host and port of this broker, as delivered messages name the place that stored them. */

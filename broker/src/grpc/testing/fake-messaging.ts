@@ -29,6 +29,10 @@ export class FakeMessaging implements Messaging {
     this.topics.set(name, { id, name, type, queues: 8, retentionMs: undefined, createdAtMs: 0 });
   }
 
+  leadersOf(): readonly number[] {
+    return [1, 4];
+  }
+
   topic(name: string): Promise<TopicInfo> {
     const topic = this.topics.get(name);
     if (this.failure !== undefined) return this.#fail();

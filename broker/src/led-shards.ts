@@ -1,0 +1,98 @@
+import { SaturnError } from "@saturnmq/kit";
+import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type {
+  Delivery,
+  GroupTopicStatus,
+  OutgoingMessage,
+  PeekedMessage,
+  QueueStatus,
+  ReceiveRequest,
+  SendOutcome,
+  TagFilter,
+} from "./messaging.ts";
+
+/** What a leader of shards does for whoever asks: for its own clients, and for other brokers on behalf of theirs. */
+export interface ShardCalls {
+  /**
+   * Stores messages in one queue of the topic that lives in `shard`, all or none.
+   *
+   * @throws {NotLedError} if the shard is not led there
+   * @throws {SaturnError} `TOO_MANY_REQUESTS` if nothing was stored, `HA_NOT_AVAILABLE` if the outcome is unknown
+   */
+  send(topic: TopicInfo, shard: number, messages: readonly OutgoingMessage[]): Promise<readonly SendOutcome[]>;
+  /** Leases what is ready in the shards led there; never waits for more. Leases nothing for whom `alive` says that nobody waits any more. */
+  pop(request: Pop, alive: () => boolean): Promise<Popped>;
+  /** Finishes messages; one outcome a handle, in order. Never throws a `NotLedError`: that is an outcome. */
+  ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly AckOutcome[]>;
+  /** @throws {NotLedError} */
+  changeInvisible(topic: TopicInfo, group: GroupInfo, handle: string, invisibleMs: number): Promise<string>;
+  /** Gives messages back whose delivery reached nobody. What is not led there ends by its own deadline. */
+  giveBack(receiptHandles: readonly string[]): void;
+  /** The topic's queues in the shards led there. */
+  describeTopic(topic: TopicInfo): Promise<readonly QueueStatus[]>;
+  /** The group's progress in the shards led there: on queues that it has begun, and on all queues of `topics`. */
+  describeGroup(group: GroupInfo, topics: readonly TopicInfo[]): Promise<GroupProgress>;
+  /** @throws {NotLedError} @throws {SaturnError} `OFFSET_NOT_FOUND` */
+  peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage>;
+}
+
+/** The shards that this process leads. */
+export interface LedShards extends ShardCalls {
+  /** By shard, the term in which it is led and served here. */
+  readonly led: ReadonlyMap<number, number>;
+  /** The shard that takes ungrouped sends of the topic now; `undefined` if none that has a queue of it is led here. */
+  turnOf(topic: TopicInfo): number | undefined;
+  /**
+   * Why sends are refused for the moment, or for their size.
+   *
+   * @param bytes of all messages together
+   */
+  refusalOf(messages: number, bytes: number): SaturnError | undefined;
+  /** Whether a pop would find something to look at, without reading. Begins the group on queues that it has not read yet. */
+  hasReady(topic: TopicInfo, group: GroupInfo, filter: TagFilter): boolean;
+  /** Whether the group is about to begin on a queue of the topic: until then "nothing ready" may be wrong. */
+  isStarting(topic: TopicInfo, group: GroupInfo): boolean;
+}
+
+/** What the shards of this process tell. Calls come outside of any call into them. */
+export type LedShardsEvents = {
+  /** `led` changed. */
+  ledChanged(): void;
+  /** A topic, or one group of it, may have something ready. */
+  ready(topic: number, group: number | undefined): void;
+};
+
+/** A receive that does not wait. */
+export type Pop = Omit<ReceiveRequest, "waitMs">;
+
+export type Popped = {
+  readonly deliveries: readonly Delivery[];
+  /** Reading of this process's monotonic clock up to which nobody else can lead the shards that they came from; `Infinity` without deliveries. */
+  readonly leaseUntilMonoMs: number;
+  /** There may be more. */
+  readonly more: boolean;
+};
+
+/** `undefined`: done, or done before. */
+export type AckOutcome = SaturnError | NotLedError | undefined;
+
+export type QueueProgress = { readonly topic: number; readonly status: GroupTopicStatus["queues"][number] };
+
+/** `shards`: those that were led there and are covered. */
+export type GroupProgress = { readonly shards: readonly number[]; readonly queues: readonly QueueProgress[] };
+
+/** Whoever was asked does not lead the shard and did nothing at all: another broker may be asked. */
+export class NotLedError extends Error {
+  override readonly name = "NotLedError";
+  readonly shard: number;
+
+  constructor(shard: number) {
+    super(`shard ${String(shard)} is not led by the broker that was asked`);
+    this.shard = shard;
+  }
+}
+
+/** What a client hears when nobody leads a shard. */
+export function noLeader(shard: number): SaturnError {
+  return new SaturnError("TOO_MANY_REQUESTS", `shard ${String(shard)} has no leader at the moment: try again`);
+}

@@ -1,0 +1,117 @@
+import { type Clock, type Logger, SaturnError } from "@saturnmq/kit";
+import { forward, type GroupInfo, type TopicInfo, WireError } from "@saturnmq/wire";
+import { type LedShards, NotLedError } from "../led-shards.ts";
+import { ackWords, deliveryWords, filterOf, outgoingOf, progressWords, refusalWords, sendWords } from "./words.ts";
+
+/** What this broker does for others, and what it must know for that. */
+export type ForwardRoom = {
+  readonly shards: LedShards;
+  /** Resolves when metadata of at least this revision was watched. @throws {SaturnError} `HA_NOT_AVAILABLE` if it does not come in time */
+  readonly caughtUp: (revision: number) => Promise<void>;
+  /** @throws {SaturnError} `TOPIC_NOT_FOUND` */
+  readonly topic: (id: number) => TopicInfo;
+  /** @throws {SaturnError} `CONSUMER_GROUP_NOT_FOUND` */
+  readonly group: (id: number) => GroupInfo;
+  /** Another broker says that something is ready for what receives here wait for. */
+  readonly ready: (from: number, words: forward.WaitingFor) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+};
+
+type Request = forward.ForwardRequest;
+type Reply = Parameters<typeof forward.ForwardReply.encode>[0];
+
+/** Answers one forwarded call of another broker. Never rejects: a failure is an answer. */
+export async function answerForward(
+  room: ForwardRoom,
+  from: number,
+  bytes: Uint8Array,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  try {
+    const request = decode(bytes);
+    await room.caughtUp(request.revision);
+    return forward.ForwardReply.encode(await perform(room, from, request, signal));
+  } catch (error) {
+    if (!(error instanceof SaturnError) && !(error instanceof NotLedError))
+      room.logger.error({ err: error }, "a call of another broker failed on a bug");
+    return forward.ForwardReply.encode({ refusal: refusalWords(error) });
+  }
+}
+
+function decode(bytes: Uint8Array): Request {
+  try {
+    return forward.ForwardRequest.decode(bytes);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    throw new SaturnError("BAD_REQUEST", `a forwarded call cannot be read: ${error.message}`, { cause: error });
+  }
+}
+
+async function perform(room: ForwardRoom, from: number, request: Request, signal: AbortSignal): Promise<Reply> {
+  if (request.send !== undefined) return { send: await send(room, request.send) };
+  if (request.pop !== undefined) return { pop: await pop(room, request.pop, signal) };
+  if (request.ack !== undefined) return { ack: await ack(room, request.ack) };
+  if (request.changeInvisible !== undefined) return { changeInvisible: await change(room, request.changeInvisible) };
+  if (request.describeTopic !== undefined) return { describeTopic: await describeTopic(room, request.describeTopic) };
+  if (request.describeGroup !== undefined) return { describeGroup: await describeGroup(room, request.describeGroup) };
+  if (request.peek !== undefined) return { peek: await peek(room, request.peek) };
+  if (request.giveBack !== undefined) {
+    room.shards.giveBack(request.giveBack.receiptHandles);
+    return { done: true };
+  }
+  if (request.ready?.waitingFor !== undefined) {
+    room.ready(from, request.ready.waitingFor);
+    return { done: true };
+  }
+  throw new SaturnError("UNIMPLEMENTED", "a newer broker forwards a call that this one does not know: update it");
+}
+
+async function send(room: ForwardRoom, { topic, shard, messages }: forward.ForwardSend) {
+  return sendWords(await room.shards.send(room.topic(topic), shard, messages.map(outgoingOf)));
+}
+
+async function pop({ shards, topic, group, clock }: ForwardRoom, asked: forward.ForwardPop, signal: AbortSignal) {
+  const request = {
+    topic: topic(asked.topic),
+    group: group(asked.group),
+    filter: filterOf(asked),
+    batchSize: asked.count,
+    invisibleMs: asked.invisibleMs,
+    clientId: asked.clientId,
+  };
+  const { deliveries, leaseUntilMonoMs, more } = await shards.pop(request, () => !signal.aborted);
+  // A sole voter's lease has no end; whoever relays needs some number.
+  const leaseLeftMs = Math.min(Math.floor(leaseUntilMonoMs - clock.monoMs()), leaseLeftMaxMs);
+  if (!signal.aborted && (deliveries.length === 0 || leaseLeftMs > 0))
+    return { deliveries: deliveries.map(deliveryWords), leaseLeftMs: Math.max(0, leaseLeftMs), more };
+  shards.giveBack(deliveries.map(({ receiptHandle }) => receiptHandle));
+  return { deliveries: [], leaseLeftMs: 0, more };
+}
+
+const leaseLeftMaxMs = 60_000;
+
+async function ack({ shards, topic, group }: ForwardRoom, asked: forward.ForwardAck) {
+  const outcomes = await shards.ack(topic(asked.topic), group(asked.group), asked.receiptHandles);
+  return { outcomes: outcomes.map(ackWords) };
+}
+
+async function change({ shards, topic, group }: ForwardRoom, asked: forward.ForwardVisibility) {
+  const { receiptHandle, invisibleMs } = asked;
+  return {
+    receiptHandle: await shards.changeInvisible(topic(asked.topic), group(asked.group), receiptHandle, invisibleMs),
+  };
+}
+
+async function describeTopic({ shards, topic }: ForwardRoom, asked: forward.ForwardDescribeTopic) {
+  return { queues: await shards.describeTopic(topic(asked.topic)) };
+}
+
+async function describeGroup({ shards, topic, group }: ForwardRoom, asked: forward.ForwardDescribeGroup) {
+  const progress = await shards.describeGroup(group(asked.group), asked.topics.map(topic));
+  return { shards: progress.shards, queues: progress.queues.map(progressWords) };
+}
+
+async function peek({ shards, topic }: ForwardRoom, asked: forward.ForwardPeek) {
+  return shards.peek(topic(asked.topic), asked.queue, asked.offset);
+}

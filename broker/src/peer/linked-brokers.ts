@@ -1,0 +1,115 @@
+import type { Clock, Logger, Timers } from "@saturnmq/kit";
+import { forward, WireError } from "@saturnmq/wire";
+import { type Brokers, type BrokersListener, type Interest, interestKey } from "../cluster/ports.ts";
+import type { ShardCalls } from "../led-shards.ts";
+import { type Ask, type LostCall, RemoteShards } from "./remote-shards.ts";
+import { interestOf, interestWords } from "./words.ts";
+
+/** What this adapter uses of the links to other brokers. */
+export type Links = {
+  call(to: number, request: Uint8Array, options: { readonly timeoutMs: number }): Promise<Uint8Array>;
+  publish(to: number | "all", key: string, value: Uint8Array | undefined): void;
+  connected(id: number): boolean;
+};
+
+export type LinkedBrokersOptions = {
+  readonly links: Links;
+  /** Whether a failed call is proven to have done nothing. */
+  readonly provesNothing: (error: unknown) => boolean;
+  /** Revision of the metadata that was watched. */
+  readonly revision: () => number;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+};
+
+/** That something is ready is worth telling for so long, and again after that, while the link lives. */
+const readyTimeoutMs = 1_000;
+const againMs = 200;
+const ledKey = "led";
+const waitingPrefix = "waiting ";
+
+/** Other brokers over links: calls as forwards, who leads and who waits as soft state that lives as long as the link. */
+export class LinkedBrokers implements Brokers {
+  readonly #options: LinkedBrokersOptions;
+  readonly #remote = new Map<number, RemoteShards>();
+  #listener: BrokersListener | undefined;
+  #armings = 0;
+
+  constructor(options: LinkedBrokersOptions) {
+    this.#options = options;
+  }
+
+  at(broker: number): ShardCalls {
+    const known = this.#remote.get(broker);
+    if (known !== undefined) return known;
+    const remote = new RemoteShards(this.#askOf(broker), this.#options.clock, this.#options.revision);
+    this.#remote.set(broker, remote);
+    return remote;
+  }
+
+  tellLed(led: ReadonlyMap<number, number>): void {
+    const shards = Array.from(led, ([shard, term]) => ({ shard, term }));
+    this.#options.links.publish("all", ledKey, forward.LedShards.encode({ shards }));
+  }
+
+  arm(broker: number, interest: Interest): void {
+    this.#armings += 1;
+    const words = forward.WaitingFor.encode(interestWords(interest, this.#armings));
+    this.#options.links.publish(broker, waitingPrefix + interestKey(interest), words);
+  }
+
+  tellReady(broker: number, interest: Interest): void {
+    const request = forward.ForwardRequest.encode({ revision: 0, ready: { waitingFor: interestWords(interest, 0) } });
+    void this.#askOf(broker)(request, readyTimeoutMs).then((answer) => {
+      if (!(answer instanceof Uint8Array)) this.#armAgain(broker, interest);
+    });
+  }
+
+  listen(listener: BrokersListener): void {
+    this.#listener = listener;
+  }
+
+  /** Soft state of another broker: `undefined` when it takes it back. */
+  peerState(from: number, key: string, value: Uint8Array | undefined): void {
+    try {
+      if (key === ledKey) this.#listener?.led(from, value === undefined ? new Map() : ledOf(value));
+      else if (key.startsWith(waitingPrefix) && value !== undefined)
+        this.#listener?.armed(from, interestOf(forward.WaitingFor.decode(value)));
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#options.logger.warn({ err: error, from, key }, "another broker tells what cannot be read");
+    }
+  }
+
+  linkChanged(broker: number, up: boolean): void {
+    if (!up) this.#listener?.gone(broker);
+  }
+
+  /** Another broker says that something is ready for what receives here wait for. */
+  ready(from: number, words: forward.WaitingFor): void {
+    this.#listener?.ready(from, interestOf(words));
+  }
+
+  /** An interest is spent only by being heard. With the link it would be gone, and the waiting broker asks anew when that is back. */
+  #armAgain(broker: number, interest: Interest): void {
+    this.#options.timers.after(againMs, () => {
+      if (this.#options.links.connected(broker)) this.#listener?.armed(broker, interest);
+    });
+  }
+
+  #askOf(broker: number): Ask {
+    const { links, provesNothing } = this.#options;
+    return async (request, timeoutMs): Promise<Uint8Array | LostCall> => {
+      try {
+        return await links.call(broker, request, { timeoutMs });
+      } catch (cause) {
+        return { kind: "lost", outcome: provesNothing(cause) ? "nothing" : "unknown", cause };
+      }
+    };
+  }
+}
+
+function ledOf(value: Uint8Array): ReadonlyMap<number, number> {
+  return new Map(forward.LedShards.decode(value).shards.map(({ shard, term }) => [shard, term]));
+}

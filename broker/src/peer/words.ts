@@ -1,0 +1,98 @@
+import { type ErrorCode, errorTable, SaturnError } from "@saturnmq/kit";
+import type { forward } from "@saturnmq/wire";
+import type { Interest } from "../cluster/ports.ts";
+import { type AckOutcome, NotLedError, type QueueProgress } from "../led-shards.ts";
+import type { Delivery, OutgoingMessage, SendOutcome, TagFilter } from "../messaging.ts";
+
+/** The words of `saturnmq.v1` forwards for what brokers ask of each other: nothing but translation, both ways. */
+
+type Words<T> = { readonly [Key in keyof T]?: T[Key] | undefined };
+
+export function filterWords(filter: TagFilter): { readonly tags: readonly string[]; readonly filtered: boolean } {
+  return filter === undefined ? { tags: [], filtered: false } : { tags: [...filter], filtered: true };
+}
+
+export function filterOf({
+  tags,
+  filtered,
+}: {
+  readonly tags: readonly string[];
+  readonly filtered: boolean;
+}): TagFilter {
+  return filtered ? new Set(tags) : undefined;
+}
+
+export function interestWords({ topic, group, filter }: Interest, arming: number): Words<forward.WaitingFor> {
+  return { topic, group, ...filterWords(filter), arming };
+}
+
+export function interestOf(words: forward.WaitingFor): Interest {
+  return { topic: words.topic, group: words.group, filter: filterOf(words) };
+}
+
+export function messageWords(message: OutgoingMessage): Words<forward.ForwardMessage> {
+  const { bytes, start, length, bodyStart, bodyLength, bodyCrc, tag, messageId } = message;
+  return { message: bytes.subarray(start, start + length), bodyStart, bodyLength, bodyCrc, tag, messageId };
+}
+
+/** @throws {SaturnError} `BAD_REQUEST` if the body does not lie inside the message */
+export function outgoingOf(words: forward.ForwardMessage): OutgoingMessage {
+  const { message: bytes, bodyStart, bodyLength, bodyCrc, tag, messageId } = words;
+  if (bodyStart < 0 || bodyLength < 0 || bodyStart + bodyLength > bytes.length)
+    throw new SaturnError("BAD_REQUEST", "a forwarded message's body lies outside of the message");
+  return { bytes, start: 0, length: bytes.length, bodyStart, bodyLength, bodyCrc: bodyCrc >>> 0, tag, messageId };
+}
+
+/** Messages of one send lie together in one queue: the first one's place says all. */
+export function sendWords(outcomes: readonly SendOutcome[]): Words<forward.ForwardSendReply> {
+  const [first] = outcomes;
+  return { queue: first?.queue ?? 0, offset: first?.offset ?? 0, storedAtMs: first?.storedAtMs ?? 0 };
+}
+
+export function sendOutcomesOf(words: forward.ForwardSendReply, count: number): readonly SendOutcome[] {
+  const { queue, offset, storedAtMs } = words;
+  return Array.from({ length: count }, (_, at) => ({ queue, offset: offset + at, storedAtMs }));
+}
+
+export function deliveryWords(delivery: Delivery): Words<forward.ForwardDelivery> {
+  return delivery;
+}
+
+export function deliveryOf(words: forward.ForwardDelivery): Delivery {
+  return { ...words, bodyCrc: words.bodyCrc >>> 0 };
+}
+
+export function progressWords({ topic, status }: QueueProgress): Words<forward.ForwardProgress> {
+  return { topic, ...status };
+}
+
+export function progressOf({ topic, ...status }: forward.ForwardProgress): QueueProgress {
+  const { oldestUnackedAtMs, startOffset, ...numbers } = status;
+  return { topic, status: { ...numbers, oldestUnackedAtMs, startOffset } };
+}
+
+/** What a call came to that was refused. Bugs are told without their details: the log of whoever has them knows more. */
+export function refusalWords(error: unknown): Words<forward.ForwardRefusal> {
+  if (error instanceof NotLedError) return { code: "TOO_MANY_REQUESTS", message: error.message, notDone: true };
+  if (error instanceof SaturnError) return { code: error.code, message: error.message, notDone: false };
+  return { code: "INTERNAL_ERROR", message: "the broker that leads the shard failed; its log has the reason" };
+}
+
+/** @param shard that was asked for, named by a refusal that proves that nothing was done */
+export function errorOf({ code, message, notDone }: forward.ForwardRefusal, shard: number): NotLedError | SaturnError {
+  if (notDone) return new NotLedError(shard);
+  // A newer version's code: what it means is in the message.
+  return new SaturnError(code in errorTable ? (code as ErrorCode) : "INTERNAL_ERROR", message);
+}
+
+export function ackWords(outcome: AckOutcome): Words<forward.ForwardOutcome> {
+  if (outcome === undefined) return {};
+  return {
+    refusal: refusalWords(outcome) as forward.ForwardRefusal,
+    shard: outcome instanceof NotLedError ? outcome.shard : 0,
+  };
+}
+
+export function ackOutcomeOf({ refusal, shard }: forward.ForwardOutcome): AckOutcome {
+  return refusal && errorOf(refusal, shard);
+}

@@ -1,0 +1,378 @@
+import { SaturnError } from "@saturnmq/kit";
+import type { ClusterView, GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { DataPlaneOptions } from "../data-plane-api.ts";
+import type { Directory } from "../directory.ts";
+import { decodeCheckpoint } from "../domain/checkpoint.ts";
+import { decideGroupDelete, decideTopicDelete } from "../domain/queues.ts";
+import { decodeReceiptHandle, type ReceiptHandle } from "../domain/receipt-handle.ts";
+import { ShardState } from "../domain/shard-state.ts";
+import {
+  type AckOutcome,
+  type GroupProgress,
+  type LedShards,
+  type LedShardsEvents,
+  NotLedError,
+  noLeader,
+  type Pop,
+  type Popped,
+  type QueueProgress,
+} from "../led-shards.ts";
+import type { Delivery, OutgoingMessage, PeekedMessage, QueueStatus, SendOutcome } from "../messaging.ts";
+import type { TopicRoutes } from "../topic-routes.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { shardReport, unbegunQueue } from "./group-report.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import type { ReadableShard } from "./readable-shard.ts";
+import { Retention } from "./retention.ts";
+import { Sends } from "./sends.ts";
+import type { ShardHost } from "./shard-host.ts";
+import { ShardReader, wantedOf } from "./shard-reader.ts";
+import { type Led, ShardRuntime } from "./shard-runtime.ts";
+import { noTotals } from "./totals.ts";
+
+/** How soon a receive that found messages but no leader lease is tried again. */
+const leaseRetryMs = 50;
+
+export type LocalShardsOptions = DataPlaneOptions & {
+  readonly directory: Directory;
+  readonly routes: TopicRoutes;
+  readonly events: LedShardsEvents;
+  /** `ring` is to be called at this reading of the monotonic clock, or earlier. */
+  readonly alarmAt: (monoMs: number) => void;
+  readonly limits: LocalLimits;
+};
+
+/** Milliseconds and bytes, as in `DataPlaneSettings`. */
+export type LocalLimits = {
+  readonly retentionMs: number;
+  readonly retentionBytes: number;
+  readonly stagedBytesMax: number;
+  readonly housekeepingMs: number;
+};
+
+/** The shards of this process: those it votes in, and the calls to those that it leads. */
+export class LocalShards implements LedShards, AsyncDisposable {
+  readonly #options: LocalShardsOptions;
+  readonly #totals = noTotals();
+  readonly #shards = new Map<number, ReadableShard>();
+  readonly #runtimes: ShardRuntime[] = [];
+  readonly #led = new Map<number, number>();
+  readonly #sends: Sends;
+  readonly #checkpoints: Checkpoints;
+  readonly #housekeeping: Housekeeping;
+  readonly #retrying = new Set<string>();
+  #closing: Promise<void> | undefined;
+
+  constructor(options: LocalShardsOptions) {
+    const { store, clock, timers, logger, fatal, routes, directory, limits } = options;
+    this.#options = options;
+    const common = { store, clock, timers, logger, fatal, totals: this.#totals, routes };
+    this.#sends = new Sends({ ...common, ...limits, shards: this.#runtimes });
+    this.#checkpoints = new Checkpoints(store, this.#runtimes);
+    const retention = new Retention({ ...common, ...limits, shards: this.#shards, view: () => directory.view });
+    this.#housekeeping = new Housekeeping({
+      ...common,
+      everyMs: limits.housekeepingMs,
+      retention,
+      checkpoints: this.#checkpoints,
+      sends: this.#sends,
+    });
+  }
+
+  /** Restores and opens the shards in which this broker votes. @throws {CorruptionError} if a checkpoint cannot be read */
+  async open(view: ClusterView): Promise<void> {
+    const { store, driver, brokerId } = this.#options;
+    const host = this.#host();
+    for (const { shard, voters } of view.shards.filter((placed) => placed.voters.includes(brokerId))) {
+      const checkpoint = await store.readCheckpoint(shard);
+      const state = checkpoint === undefined ? new ShardState() : decodeCheckpoint(checkpoint.bytes);
+      const applied = { index: checkpoint?.index ?? 0, term: checkpoint?.term ?? 0 };
+      const runtime = new ShardRuntime(shard, state, applied, host);
+      this.#runtimes.push(runtime);
+      this.#shards.set(shard, { runtime, reader: new ShardReader(runtime, host) });
+      this.#checkpoints.opened(shard, applied);
+      runtime.attach(
+        driver.open({ group: shard, self: brokerId, voters, machine: runtime, appliedIndex: applied.index }),
+      );
+    }
+    this.#housekeeping.start();
+  }
+
+  get led(): ReadonlyMap<number, number> {
+    return this.#led;
+  }
+
+  get runtimes(): readonly ShardRuntime[] {
+    return this.#runtimes;
+  }
+
+  get totals(): ReturnType<typeof noTotals> {
+    return this.#totals;
+  }
+
+  /** True when this process has shards and each has a leader that serves: this one, or as far as known another. */
+  get ready(): boolean {
+    return (
+      this.#closing === undefined && this.#runtimes.length > 0 && this.#runtimes.every(({ led }) => led !== undefined)
+    );
+  }
+
+  turnOf(topic: TopicInfo): number | undefined {
+    return this.#sends.turnOf(topic);
+  }
+
+  refusalOf(messages: number, bytes: number): SaturnError | undefined {
+    return this.#sends.refusalOf(messages, bytes);
+  }
+
+  async send(topic: TopicInfo, shard: number, messages: readonly OutgoingMessage[]): Promise<readonly SendOutcome[]> {
+    const gone = this.#options.directory.gone(topic);
+    if (gone !== undefined) throw gone;
+    const { runtime } = this.#shard(shard);
+    return this.#sends.send(runtime, this.#ledAt(runtime), topic, messages);
+  }
+
+  hasReady(topic: TopicInfo, group: GroupInfo): boolean {
+    let withoutLease = false;
+    for (const [number, queues] of this.#options.routes.queuesOf(topic)) {
+      const shard = this.#shards.get(number);
+      if (shard === undefined) continue;
+      if (shard.reader.hasReady(topic, group, queues)) return true;
+      withoutLease ||= shard.runtime.led !== undefined && !shard.runtime.leaseValid;
+    }
+    if (withoutLease) this.#retry(topic.id, group.id);
+    return false;
+  }
+
+  isStarting(topic: TopicInfo, group: GroupInfo): boolean {
+    for (const number of this.#options.routes.queuesOf(topic).keys()) {
+      if (this.#shards.get(number)?.reader.isStarting(topic, group) === true) return true;
+    }
+    return false;
+  }
+
+  async pop({ topic, group, filter, batchSize, invisibleMs }: Pop, alive: () => boolean): Promise<Popped> {
+    const places = [...this.#options.routes.queuesOf(topic)];
+    const wanted = wantedOf(filter);
+    const from = this.#options.random.below(places.length);
+    let leaseUntilMonoMs = Infinity;
+    let deliveries: readonly Delivery[] = [];
+    for (let at = 0; at < places.length && deliveries.length < batchSize && alive(); at += 1) {
+      const [number, queues] = places[(from + at) % places.length] ?? [0, []];
+      const shard = this.#shards.get(number);
+      if (shard?.reader.hasReady(topic, group, queues) !== true) continue;
+      const count = batchSize - deliveries.length;
+      const got = await shard.reader.receive({ topic, group, queues, from, wanted, count, invisibleMs, alive });
+      if (got.length === 0) continue;
+      deliveries = deliveries.length === 0 ? got : deliveries.concat(got);
+      leaseUntilMonoMs = Math.min(leaseUntilMonoMs, shard.runtime.leaseUntilMonoMs);
+    }
+    return { deliveries, leaseUntilMonoMs, more: this.hasReady(topic, group) };
+  }
+
+  ack(_topic: TopicInfo, _group: GroupInfo, handles: readonly string[]): Promise<readonly AckOutcome[]> {
+    return Promise.all(
+      handles.map((handle) =>
+        this.#withHandle(handle, ({ runtime }, led, decoded): undefined => {
+          runtime.ack(led, decoded);
+        }).catch((error: unknown) => {
+          if (error instanceof SaturnError || error instanceof NotLedError) return error;
+          throw error;
+        }),
+      ),
+    );
+  }
+
+  changeInvisible(_topic: TopicInfo, _group: GroupInfo, handle: string, invisibleMs: number): Promise<string> {
+    return this.#withHandle(handle, ({ runtime }, led, decoded) => runtime.changeInvisible(led, decoded, invisibleMs));
+  }
+
+  giveBack(receiptHandles: readonly string[]): void {
+    for (const receiptHandle of receiptHandles) {
+      try {
+        const handle = decodeReceiptHandle(receiptHandle, this.#options.directory.handleKeys);
+        const runtime = this.#shards.get(handle.shard)?.runtime;
+        if (runtime?.led !== undefined) runtime.giveBack(runtime.led, handle);
+      } catch (error) {
+        // Its lease ended by itself, which gives it back as well.
+        if (!(error instanceof SaturnError)) throw error;
+      }
+    }
+  }
+
+  async describeTopic(topic: TopicInfo): Promise<readonly QueueStatus[]> {
+    const statuses: QueueStatus[] = [];
+    for (const [shard, queues] of this.#options.routes.queuesOf(topic)) {
+      const state = this.#shards.get(shard)?.runtime.led?.state;
+      if (state === undefined) continue;
+      for (const queue of queues) {
+        const row = state.queues.find(topic.id, queue);
+        const minOffset = row < 0 ? 0 : (state.queues.min[row] ?? 0);
+        statuses.push({ queue, shard, minOffset, nextOffset: row < 0 ? 0 : (state.queues.next[row] ?? 0) });
+      }
+    }
+    return statuses;
+  }
+
+  async describeGroup(group: GroupInfo, topics: readonly TopicInfo[]): Promise<GroupProgress> {
+    const queues: QueueProgress[] = [];
+    const shards: number[] = [];
+    for (const shard of this.#shards.values()) {
+      const { led } = shard.runtime;
+      if (led === undefined) continue;
+      const begun = await shardReport(shard, led, group);
+      queues.push(...begun, ...(await this.#unbegun(shard, led, group, topics, begun)));
+      shards.push(shard.runtime.shard);
+    }
+    return { shards, queues };
+  }
+
+  async peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage> {
+    const shard = this.#shard(this.#options.routes.shardOf(topic, queue));
+    const { state } = this.#ledAt(shard.runtime);
+    const row = state.queues.find(topic.id, queue);
+    const [min, next] = row < 0 ? [0, 0] : [state.queues.min[row] ?? 0, state.queues.next[row] ?? 0];
+    if (offset < min || offset >= next) {
+      const held = next > min ? `holds offsets ${min} to ${next - 1}, not ${offset}` : "holds nothing";
+      throw new SaturnError("OFFSET_NOT_FOUND", `queue ${queue} of topic ${topic.name} ${held}`);
+    }
+    const { message, bodyCrc, storedAtMs } = await shard.reader.messages.one(topic.id, queue, offset);
+    return { message, bodyCrc, storedAtMs, offset };
+  }
+
+  /** Everything that is due. @returns when the next thing is, by the monotonic clock */
+  ring(): number {
+    let next = Infinity;
+    for (const runtime of this.#runtimes) next = Math.min(next, runtime.expire());
+    return next;
+  }
+
+  /** The cluster's metadata changed: shards forget what was deleted. */
+  viewChanged(): void {
+    for (const runtime of this.#runtimes) this.#deleteGone(runtime);
+  }
+
+  /** Takes no more sends; resolves when what is staged is settled, checkpoints are written and the driver is closed. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#sends.close();
+    await this.#housekeeping.stop();
+    // A shard that lost its lead has told those who wait.
+    await Promise.allSettled(this.#runtimes.map(async (runtime) => runtime.settled()));
+    await this.#checkpoints.takeAll();
+    await this.#options.driver.close();
+  }
+
+  #host(): ShardHost {
+    const { store, clock, logger, directory, events, alarmAt } = this.#options;
+    return {
+      ...{ store, clock, logger, alarmAt },
+      totals: this.#totals,
+      handleKeys: () => directory.handleKeys,
+      maxAttemptsOf: (group) => directory.groupById(group)?.maxAttempts,
+      ready: (topic, group) => {
+        events.ready(topic, group);
+      },
+      leading: (shard, term) => {
+        this.#led.set(shard, term);
+        this.#deleteGone(this.#shard(shard).runtime);
+        events.ledChanged();
+      },
+      following: (shard) => {
+        if (this.#led.delete(shard)) events.ledChanged();
+      },
+      gathered: (shard) => {
+        this.#sends.gathered(shard);
+      },
+    };
+  }
+
+  /** A leader without a lease hands out nothing; the lease comes back without an event. */
+  #retry(topic: number, group: number): void {
+    const key = `${topic}/${group}`;
+    if (this.#retrying.has(key)) return;
+    this.#retrying.add(key);
+    this.#options.timers.after(leaseRetryMs, () => {
+      this.#retrying.delete(key);
+      this.#options.events.ready(topic, group);
+    });
+  }
+
+  async #unbegun(
+    shard: ReadableShard,
+    led: Led,
+    group: GroupInfo,
+    topics: readonly TopicInfo[],
+    begun: readonly QueueProgress[],
+  ): Promise<QueueProgress[]> {
+    const found: QueueProgress[] = [];
+    for (const topic of topics) {
+      const known = new Set(begun.filter((progress) => progress.topic === topic.id).map(({ status }) => status.queue));
+      for (const queue of this.#options.routes.queuesOf(topic).get(shard.runtime.shard) ?? []) {
+        if (known.has(queue)) continue;
+        found.push({ topic: topic.id, status: await unbegunQueue(shard, led, topic, group, queue) });
+      }
+    }
+    return found;
+  }
+
+  /** Has a shard forget the topics and groups that the name server deleted. */
+  #deleteGone(runtime: ShardRuntime): void {
+    const { led } = runtime;
+    const { directory, routes } = this.#options;
+    if (led === undefined) return;
+    const { queues, cursors } = led.overlay.decided;
+    const topics = new Set(queues.topic.subarray(0, queues.end));
+    const groups = new Set(cursors.group.subarray(0, cursors.end));
+    for (const topic of topics) {
+      if (topic === 0 || !directory.isTopicDeleted(topic)) continue;
+      const record = decideTopicDelete(led.overlay, topic, runtime.now());
+      if (record !== undefined) runtime.stage(led, record);
+      routes.forget(topic);
+    }
+    for (const group of groups) {
+      if (group === 0 || !directory.isGroupDeleted(group)) continue;
+      const record = decideGroupDelete(led.overlay, group, runtime.now());
+      if (record !== undefined) runtime.stage(led, record);
+    }
+  }
+
+  /**
+   * Uses a handle on its shard and answers once what that depends on is applied, a refusal too.
+   *
+   * @throws {SaturnError} `INVALID_RECEIPT_HANDLE`, or that the outcome is unknown
+   * @throws {NotLedError} if the shard is not led here
+   */
+  async #withHandle<T>(handle: string, use: (shard: ReadableShard, led: Led, handle: ReceiptHandle) => T): Promise<T> {
+    const decoded = decodeReceiptHandle(handle, this.#options.directory.handleKeys);
+    const shard = this.#shard(decoded.shard);
+    const led = this.#ledAt(shard.runtime);
+    try {
+      return use(shard, led, decoded);
+    } finally {
+      await this.#confirmed(shard.runtime);
+    }
+  }
+
+  /** Resolves when what was decided so far is applied, or, when nothing is staged, if this replica surely leads. */
+  async #confirmed(runtime: ShardRuntime): Promise<void> {
+    const settled = runtime.settled();
+    if (settled !== undefined) await settled;
+    else if (!runtime.leaseValid) throw noLeader(runtime.shard);
+  }
+
+  #ledAt({ led, shard }: ShardRuntime): Led {
+    if (led === undefined) throw new NotLedError(shard);
+    return led;
+  }
+
+  #shard(shard: number): ReadableShard {
+    const found = this.#shards.get(shard);
+    if (found === undefined) throw new NotLedError(shard);
+    return found;
+  }
+}
