@@ -1,3 +1,4 @@
+export { checkpointSnapshots } from "./checkpoint-snapshots.ts";
 export type { EntryRange } from "./entry-ranges.ts";
 export { type InspectLine, type InspectOptions, inspectLog } from "./inspect.ts";
 export { MemoryLogStore, type MemoryLogStoreOptions } from "./memory-log-store.ts";
