@@ -2,7 +2,7 @@ import type { Clock, Logger, Random, Timers } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
 import type { GroupInfo, MetadataService, TopicInfo } from "@saturnmq/wire";
 import type { Driver } from "raft-ts";
-import type { Brokers } from "./cluster/ports.ts";
+import type { AskedEntries, Brokers, LogEntry } from "./cluster/ports.ts";
 import type { LedShards } from "./led-shards.ts";
 import type { Messaging } from "./messaging.ts";
 
@@ -73,6 +73,8 @@ export type Forwarding = {
   readonly revision: () => number;
   /** Resolves when metadata of at least this revision was watched. @throws {SaturnError} `HA_NOT_AVAILABLE` if it does not come in time */
   readonly caughtUp: (revision: number) => Promise<void>;
+  /** Entries of this process's replicas, see `Brokers.entries`. */
+  readonly entries: (asked: AskedEntries) => Promise<readonly LogEntry[]>;
   /** @throws {SaturnError} `TOPIC_NOT_FOUND` */
   readonly topic: (id: number) => TopicInfo;
   /** @throws {SaturnError} `CONSUMER_GROUP_NOT_FOUND` */

@@ -82,9 +82,10 @@ class BrokerDataPlane implements DataPlane {
     const alarmAt = (monoMs: number): void => {
       this.#alarm.at(monoMs);
     };
+    const brokers = options.brokers ?? noBrokers;
     this.#shards = new LocalShards({
       ...options,
-      ...{ directory, routes, alarmAt, limits: settings },
+      ...{ brokers, directory, routes, alarmAt, limits: settings },
       events: {
         ledChanged: () => {
           this.#cluster.ledChanged();
@@ -97,8 +98,18 @@ class BrokerDataPlane implements DataPlane {
     this.#cluster = new ClusterMessaging({
       ...options,
       ...{ directory, routes, alarmAt, self: options.brokerId, leaderWaitMs: settings.leaderWaitMs },
-      shards: this.#shards,
-      brokers: options.brokers ?? noBrokers,
+      ...{ shards: this.#shards, brokers },
+    });
+    const { listener } = this.#cluster;
+    brokers.listen({
+      ...listener,
+      filling: (broker, lacking) => {
+        this.#shards.filling(broker, lacking);
+      },
+      gone: (broker) => {
+        listener.gone(broker);
+        this.#shards.gone(broker);
+      },
     });
   }
 
@@ -108,7 +119,7 @@ class BrokerDataPlane implements DataPlane {
     this.#options.metadata.watch((changed) => {
       this.#guard(() => {
         this.#directory.changed(changed);
-        this.#shards.viewChanged();
+        this.#shards.viewChanged(changed);
         this.#cluster.viewChanged();
       }, undefined);
     }, this.#ending.signal);
@@ -120,6 +131,7 @@ class BrokerDataPlane implements DataPlane {
     return {
       shards: this.#shards,
       revision: () => directory.revision,
+      entries: (asked) => this.#shards.entries(asked),
       caughtUp: (revision) => directory.caughtUp(revision, waitMs, this.#options.timers),
       topic: (id) => found(directory.topicById(id), "TOPIC_NOT_FOUND", `topic ${id}`),
       group: (id) => found(directory.groupById(id), "CONSUMER_GROUP_NOT_FOUND", `consumer group ${id}`),

@@ -24,7 +24,7 @@ import type { TopicRoutes } from "../topic-routes.ts";
 import { Interests } from "./interests.ts";
 import { LeaderCalls, type Placed } from "./leader-calls.ts";
 import { OtherBroker } from "./other-broker.ts";
-import type { Brokers, Interest } from "./ports.ts";
+import type { Brokers, BrokersListener, Interest } from "./ports.ts";
 import { type ReadySource, Receives } from "./receives.ts";
 
 export type ClusterMessagingOptions = {
@@ -75,12 +75,24 @@ export class ClusterMessaging implements Omit<Messaging, "ready">, LedShardsEven
         this.giveBack(deliveries);
       },
     });
-    brokers.listen({
-      led: (broker, led) => this.#toldLed(broker, led),
-      gone: (broker) => this.#gone(broker),
-      armed: (broker, interest) => this.#interests.arm(broker, interest),
-      ready: (broker, interest) => this.#others.get(broker)?.told(interest),
-    });
+  }
+
+  /** What other brokers tell of what concerns calls. */
+  get listener(): Omit<BrokersListener, "filling"> {
+    return {
+      led: (broker, led) => {
+        this.#toldLed(broker, led);
+      },
+      gone: (broker) => {
+        this.#gone(broker);
+      },
+      armed: (broker, interest) => {
+        this.#interests.arm(broker, interest);
+      },
+      ready: (broker, interest) => {
+        this.#others.get(broker)?.told(interest);
+      },
+    };
   }
 
   /** Receives on hold, and all since the start; other calls that wait for a leader. */

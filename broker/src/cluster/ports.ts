@@ -14,6 +14,10 @@ export interface Brokers {
   arm(broker: number, interest: Interest): void;
   /** Tells a broker that something is ready for an interest that it armed. */
   tellReady(broker: number, interest: Interest): void;
+  /** Tells every broker in which shards this one still lacks entries that it must have before it votes: the whole list each time. */
+  tellFilling(shards: readonly number[]): void;
+  /** Entries of a shard from a broker's log: consecutive from `from` on, none if it does not hold the first or cannot be asked. */
+  entries(broker: number, asked: AskedEntries): Promise<readonly LogEntry[]>;
   /** Who hears what other brokers tell. Called once, before anything else. */
   listen(listener: BrokersListener): void;
 }
@@ -21,10 +25,34 @@ export interface Brokers {
 /** What parked receives wait for. */
 export type Interest = { readonly topic: number; readonly group: number; readonly filter: TagFilter };
 
+/** Entries `from` to `to` of a shard, of so many payload bytes at most, but always one. */
+export type AskedEntries = {
+  readonly shard: number;
+  readonly from: number;
+  readonly to: number;
+  readonly bytes: number;
+};
+
+/** An entry of a shard's log as one replica gives it to another. `writtenMs`: wall clock of whoever wrote it, milliseconds. */
+export type LogEntry = {
+  readonly index: number;
+  readonly term: number;
+  readonly kind: "data" | "configuration";
+  readonly payload: {
+    readonly bytes: Uint8Array;
+    readonly start: number;
+    readonly length: number;
+    readonly crc: number;
+  };
+  readonly writtenMs: number;
+};
+
 /** What other brokers tell. */
 export type BrokersListener = {
   /** A broker leads these shards, by term: the whole list. An empty one when the link to it ended. */
   led(broker: number, led: ReadonlyMap<number, number>): void;
+  /** A broker lacks entries of these shards: all of them. */
+  filling(broker: number, shards: ReadonlySet<number>): void;
   /** A broker waits for what is led here. Holds until it was told, or its link ends. */
   armed(broker: number, interest: Interest): void;
   /** The link to a broker ended: it waits for nothing any more, and tells nothing. */
@@ -39,6 +67,8 @@ export const noBrokers: Brokers = {
     throw new RangeError("a broker alone calls no other");
   },
   tellLed: () => undefined,
+  tellFilling: () => undefined,
+  entries: () => Promise.resolve([]),
   arm: () => undefined,
   tellReady: () => undefined,
   listen: () => undefined,

@@ -1,7 +1,17 @@
 import { type Clock, type Logger, SaturnError } from "@saturnmq/kit";
 import { forward, type GroupInfo, type TopicInfo, WireError } from "@saturnmq/wire";
+import type { AskedEntries, LogEntry } from "../cluster/ports.ts";
 import { type LedShards, NotLedError } from "../led-shards.ts";
-import { ackWords, deliveryWords, filterOf, outgoingOf, progressWords, refusalWords, sendWords } from "./words.ts";
+import {
+  ackWords,
+  deliveryWords,
+  entryWords,
+  filterOf,
+  outgoingOf,
+  progressWords,
+  refusalWords,
+  sendWords,
+} from "./words.ts";
 
 /** What this broker does for others, and what it must know for that. */
 export type ForwardRoom = {
@@ -12,6 +22,8 @@ export type ForwardRoom = {
   readonly topic: (id: number) => TopicInfo;
   /** @throws {SaturnError} `CONSUMER_GROUP_NOT_FOUND` */
   readonly group: (id: number) => GroupInfo;
+  /** Entries of this replica's log, see `Brokers.entries`. */
+  readonly entries: (asked: AskedEntries) => Promise<readonly LogEntry[]>;
   /** Another broker says that something is ready for what receives here wait for. */
   readonly ready: (from: number, words: forward.WaitingFor) => void;
   readonly clock: Clock;
@@ -64,6 +76,8 @@ async function perform(room: ForwardRoom, from: number, request: Request, signal
     room.ready(from, request.ready.waitingFor);
     return { done: true };
   }
+  if (request.entries !== undefined)
+    return { entries: { entries: (await room.entries(request.entries)).map(entryWords) } };
   throw new SaturnError("UNIMPLEMENTED", "a newer broker forwards a call that this one does not know: update it");
 }
 

@@ -1,9 +1,16 @@
 import type { Clock, Logger, Timers } from "@saturnmq/kit";
 import { forward, WireError } from "@saturnmq/wire";
-import { type Brokers, type BrokersListener, type Interest, interestKey } from "../cluster/ports.ts";
+import {
+  type AskedEntries,
+  type Brokers,
+  type BrokersListener,
+  type Interest,
+  interestKey,
+  type LogEntry,
+} from "../cluster/ports.ts";
 import type { ShardCalls } from "../led-shards.ts";
 import { type Ask, type LostCall, RemoteShards } from "./remote-shards.ts";
-import { interestOf, interestWords } from "./words.ts";
+import { entryOf, interestOf, interestWords } from "./words.ts";
 
 /** What this adapter uses of the links to other brokers. */
 export type Links = {
@@ -26,7 +33,10 @@ export type LinkedBrokersOptions = {
 /** That something is ready is worth telling for so long, and again after that, while the link lives. */
 const readyTimeoutMs = 1_000;
 const againMs = 200;
+/** Entries are read from the disk, maybe a slow one; nobody waits for them but the replica that lacks them. */
+const entriesTimeoutMs = 10_000;
 const ledKey = "led";
+const fillingKey = "filling";
 const waitingPrefix = "waiting ";
 
 /** Other brokers over links: calls as forwards, who leads and who waits as soft state that lives as long as the link. */
@@ -66,6 +76,23 @@ export class LinkedBrokers implements Brokers {
     });
   }
 
+  tellFilling(shards: readonly number[]): void {
+    this.#options.links.publish("all", fillingKey, forward.FillingShards.encode({ shards }));
+  }
+
+  async entries(broker: number, asked: AskedEntries): Promise<readonly LogEntry[]> {
+    const request = forward.ForwardRequest.encode({ revision: 0, entries: asked });
+    const answer = await this.#askOf(broker)(request, entriesTimeoutMs);
+    if (!(answer instanceof Uint8Array)) return [];
+    try {
+      return forward.ForwardReply.decode(answer).entries?.entries.map(entryOf) ?? [];
+    } catch (err) {
+      if (!(err instanceof WireError)) throw err;
+      this.#options.logger.warn({ err, from: broker }, "another broker gave entries that cannot be read");
+      return [];
+    }
+  }
+
   listen(listener: BrokersListener): void {
     this.#listener = listener;
   }
@@ -74,6 +101,7 @@ export class LinkedBrokers implements Brokers {
   peerState(from: number, key: string, value: Uint8Array | undefined): void {
     try {
       if (key === ledKey) this.#listener?.led(from, value === undefined ? new Map() : ledOf(value));
+      else if (key === fillingKey) this.#listener?.filling(from, value === undefined ? new Set() : fillingOf(value));
       else if (key.startsWith(waitingPrefix) && value !== undefined)
         this.#listener?.armed(from, interestOf(forward.WaitingFor.decode(value)));
     } catch (error) {
@@ -108,6 +136,10 @@ export class LinkedBrokers implements Brokers {
       }
     };
   }
+}
+
+function fillingOf(value: Uint8Array): ReadonlySet<number> {
+  return new Set(forward.FillingShards.decode(value).shards);
 }
 
 function ledOf(value: Uint8Array): ReadonlyMap<number, number> {

@@ -1,6 +1,6 @@
 import { type ErrorCode, errorTable, SaturnError } from "@saturnmq/kit";
 import type { forward } from "@saturnmq/wire";
-import type { Interest } from "../cluster/ports.ts";
+import type { Interest, LogEntry } from "../cluster/ports.ts";
 import { type AckOutcome, NotLedError, type QueueProgress } from "../led-shards.ts";
 import type { Delivery, OutgoingMessage, SendOutcome, TagFilter } from "../messaging.ts";
 
@@ -69,6 +69,23 @@ export function progressWords({ topic, status }: QueueProgress): Words<forward.F
 export function progressOf({ topic, ...status }: forward.ForwardProgress): QueueProgress {
   const { oldestUnackedAtMs, startOffset, ...numbers } = status;
   return { topic, status: { ...numbers, oldestUnackedAtMs, startOffset } };
+}
+
+export function entryWords({ index, term, kind, payload, writtenMs }: LogEntry): Words<forward.ForwardEntry> {
+  const { bytes, start, length, crc } = payload;
+  return {
+    index,
+    term,
+    configuration: kind === "configuration",
+    payload: bytes.subarray(start, start + length),
+    crc,
+    writtenMs,
+  };
+}
+
+export function entryOf({ index, term, configuration, payload, crc, writtenMs }: forward.ForwardEntry): LogEntry {
+  const range = { bytes: payload, start: 0, length: payload.length, crc: crc >>> 0 };
+  return { index, term, kind: configuration ? "configuration" : "data", payload: range, writtenMs };
 }
 
 /** What a call came to that was refused. Bugs are told without their details: the log of whoever has them knows more. */

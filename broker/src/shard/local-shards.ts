@@ -1,11 +1,10 @@
 import { SaturnError } from "@saturnmq/kit";
 import type { ClusterView, GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { AskedEntries, Brokers, LogEntry } from "../cluster/ports.ts";
 import type { DataPlaneOptions } from "../data-plane-api.ts";
 import type { Directory } from "../directory.ts";
-import { decodeCheckpoint } from "../domain/checkpoint.ts";
 import { decideGroupDelete, decideTopicDelete } from "../domain/queues.ts";
 import { decodeReceiptHandle, type ReceiptHandle } from "../domain/receipt-handle.ts";
-import { ShardState } from "../domain/shard-state.ts";
 import {
   type AckOutcome,
   type GroupProgress,
@@ -21,19 +20,24 @@ import type { Delivery, OutgoingMessage, PeekedMessage, QueueStatus, SendOutcome
 import type { TopicRoutes } from "../topic-routes.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { shardReport, unbegunQueue } from "./group-report.ts";
+import { HostedShards } from "./hosted-shards.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import type { ReadableShard } from "./readable-shard.ts";
 import { Retention } from "./retention.ts";
 import { Sends } from "./sends.ts";
 import type { ShardHost } from "./shard-host.ts";
-import { ShardReader, wantedOf } from "./shard-reader.ts";
-import { type Led, ShardRuntime } from "./shard-runtime.ts";
+import { wantedOf } from "./shard-reader.ts";
+import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import { noTotals } from "./totals.ts";
 
 /** How soon a receive that found messages but no leader lease is tried again. */
 const leaseRetryMs = 50;
 
+/** Entries in one answer to a replica that fills in what it lacks. */
+const entriesMax = 1_000;
+
 export type LocalShardsOptions = DataPlaneOptions & {
+  readonly brokers: Brokers;
   readonly directory: Directory;
   readonly routes: TopicRoutes;
   readonly events: LedShardsEvents;
@@ -56,6 +60,7 @@ export class LocalShards implements LedShards, AsyncDisposable {
   readonly #totals = noTotals();
   readonly #shards = new Map<number, ReadableShard>();
   readonly #runtimes: ShardRuntime[] = [];
+  readonly #hosted: HostedShards;
   readonly #led = new Map<number, number>();
   readonly #sends: Sends;
   readonly #checkpoints: Checkpoints;
@@ -64,7 +69,8 @@ export class LocalShards implements LedShards, AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   constructor(options: LocalShardsOptions) {
-    const { store, clock, timers, logger, fatal, routes, directory, limits } = options;
+    const { store, driver, brokerId: self, brokers, clock, timers, logger, fatal } = options;
+    const { routes, directory, limits } = options;
     this.#options = options;
     const common = { store, clock, timers, logger, fatal, totals: this.#totals, routes };
     this.#sends = new Sends({ ...common, ...limits, shards: this.#runtimes });
@@ -77,24 +83,15 @@ export class LocalShards implements LedShards, AsyncDisposable {
       checkpoints: this.#checkpoints,
       sends: this.#sends,
     });
+    this.#hosted = new HostedShards({
+      ...{ self, store, driver, brokers, clock, timers, logger, fatal, host: this.#host() },
+      ...{ checkpoints: this.#checkpoints, shards: this.#shards, runtimes: this.#runtimes },
+    });
   }
 
-  /** Restores and opens the shards in which this broker votes. @throws {CorruptionError} if a checkpoint cannot be read */
+  /** Opens the replicas that are placed on this broker. @throws {CorruptionError} if a checkpoint cannot be read */
   async open(view: ClusterView): Promise<void> {
-    const { store, driver, brokerId } = this.#options;
-    const host = this.#host();
-    for (const { shard, voters } of view.shards.filter((placed) => placed.voters.includes(brokerId))) {
-      const checkpoint = await store.readCheckpoint(shard);
-      const state = checkpoint === undefined ? new ShardState() : decodeCheckpoint(checkpoint.bytes);
-      const applied = { index: checkpoint?.index ?? 0, term: checkpoint?.term ?? 0 };
-      const runtime = new ShardRuntime(shard, state, applied, host);
-      this.#runtimes.push(runtime);
-      this.#shards.set(shard, { runtime, reader: new ShardReader(runtime, host) });
-      this.#checkpoints.opened(shard, applied);
-      runtime.attach(
-        driver.open({ group: shard, self: brokerId, voters, machine: runtime, appliedIndex: applied.index }),
-      );
-    }
+    await this.#hosted.follow(view);
     this.#housekeeping.start();
   }
 
@@ -247,9 +244,40 @@ export class LocalShards implements LedShards, AsyncDisposable {
     return next;
   }
 
-  /** The cluster's metadata changed: shards forget what was deleted. */
-  viewChanged(): void {
+  /** The cluster's metadata changed: shards forget what was deleted, replicas come and go. */
+  viewChanged(view: ClusterView): void {
     for (const runtime of this.#runtimes) this.#deleteGone(runtime);
+    this.#hosted.follow(view).catch(this.#options.fatal);
+  }
+
+  /** Another broker lacks entries of these shards. */
+  filling(broker: number, shards: ReadonlySet<number>): void {
+    this.#hosted.filling(broker, shards);
+  }
+
+  /** The link to another broker ended. */
+  gone(broker: number): void {
+    this.#hosted.gone(broker);
+  }
+
+  /** Entries of this replica's log: consecutive from `from` on, none if it does not hold the first. */
+  async entries({ shard, from, to, bytes }: AskedEntries): Promise<readonly LogEntry[]> {
+    const { store } = this.#options;
+    if (store.missing(shard, from, from).length > 0) return [];
+    const found: LogEntry[] = [];
+    let left = bytes;
+    for await (const { index, term, kind, payload, writtenMs } of store.entries(
+      shard,
+      from,
+      Math.min(to, from + entriesMax - 1),
+    )) {
+      if (found.length > 0 && payload.length > left) break;
+      left -= payload.length;
+      const copy = payload.bytes.slice(payload.start, payload.start + payload.length);
+      found.push({ index, term, kind, payload: { ...payload, bytes: copy, start: 0 }, writtenMs });
+      if (store.missing(shard, index + 1, index + 1).length > 0) break;
+    }
+    return found;
   }
 
   /** Takes no more sends; resolves when what is staged is settled, checkpoints are written and the driver is closed. */
@@ -260,6 +288,7 @@ export class LocalShards implements LedShards, AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#sends.close();
+    await this.#hosted.close();
     await this.#housekeeping.stop();
     // A shard that lost its lead has told those who wait.
     await Promise.allSettled(this.#runtimes.map(async (runtime) => runtime.settled()));
@@ -267,7 +296,7 @@ export class LocalShards implements LedShards, AsyncDisposable {
     await this.#options.driver.close();
   }
 
-  #host(): ShardHost {
+  #host(): Omit<ShardHost, "restored"> {
     const { store, clock, logger, directory, events, alarmAt } = this.#options;
     return {
       ...{ store, clock, logger, alarmAt },

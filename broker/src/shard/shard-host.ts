@@ -2,6 +2,9 @@ import type { Clock, Logger } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
 import type { Totals } from "./totals.ts";
 
+/** A place in a shard's log. */
+export type LogPoint = { readonly index: number; readonly term: number };
+
 /** What a shard needs from the process it runs in. */
 export type ShardHost = {
   readonly store: LogStore;
@@ -18,6 +21,8 @@ export type ShardHost = {
   ready(topic: number, group: number | undefined): void;
   /** The shard is led and served here from now on, in this term. */
   leading(shard: number, term: number): void;
+  /** The state of the shard was replaced by a snapshot's, of this place in the log. */
+  restored(at: LogPoint): void;
   /** It is not any more. */
   following(shard: number): void;
   /** The next entry of the shard is on its way to disk. */

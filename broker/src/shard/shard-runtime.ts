@@ -1,8 +1,8 @@
 import { assert, defined, SaturnError } from "@saturnmq/kit";
 import { recordAt, recordFlags, walkRecords } from "@saturnmq/store";
-import type { AppliedEntry, Group, GroupMachine, Payload } from "raft-ts";
+import type { AppliedEntry, Group, GroupMachine, Payload, SnapshotHead } from "raft-ts";
 import { apply } from "../domain/apply.ts";
-import { encodeCheckpoint } from "../domain/checkpoint.ts";
+import { decodeCheckpoint, encodeCheckpoint } from "../domain/checkpoint.ts";
 import { decideAck, decideExpiry, decideGiveBack, decideVisibility } from "../domain/leases.ts";
 import { Overlay } from "../domain/overlay.ts";
 import { decideSend } from "../domain/queues.ts";
@@ -13,16 +13,13 @@ import type { ShardState } from "../domain/shard-state.ts";
 import { ShardTime } from "../domain/shard-time.ts";
 import { tagHash } from "../domain/tag-hash.ts";
 import type { OutgoingMessage } from "../messaging.ts";
-import type { ShardHost } from "./shard-host.ts";
+import type { LogPoint, ShardHost } from "./shard-host.ts";
 import { Staging } from "./staging.ts";
 
 const noTag = new Uint8Array(0);
 const utf8 = new TextEncoder();
 const unknownOutcome =
   "this broker lost the lead of the shard before the outcome was known: it may or may not have been stored; try again";
-
-/** The place in the log up to which a state was applied. */
-export type LogPoint = { readonly index: number; readonly term: number };
 
 /** The state and the overlay of a shard while it is led and served here. Compared by identity after every wait. */
 export type Led = { readonly state: ShardState; readonly overlay: Overlay };
@@ -33,7 +30,7 @@ export type Led = { readonly state: ShardState; readonly overlay: Overlay };
  */
 export class ShardRuntime implements GroupMachine {
   readonly shard: number;
-  readonly state: ShardState;
+  #state: ShardState;
   readonly #host: ShardHost;
   readonly #staging: Staging;
   readonly #time = new ShardTime();
@@ -46,7 +43,7 @@ export class ShardRuntime implements GroupMachine {
   /** @param state the state at `applied`: a checkpoint's, or an empty one */
   constructor(shard: number, state: ShardState, applied: LogPoint, host: ShardHost) {
     this.shard = shard;
-    this.state = state;
+    this.#state = state;
     this.#host = host;
     this.#staging = new Staging(host.store.maxEntryBytes);
     this.#applied = applied;
@@ -57,6 +54,11 @@ export class ShardRuntime implements GroupMachine {
   attach(group: Group): void {
     assert(this.#group === undefined, "a shard has one group");
     this.#group = group;
+  }
+
+  /** What is applied. Another object after a snapshot was installed. */
+  get state(): ShardState {
+    return this.#state;
   }
 
   /** Set while this replica leads and serves. */
@@ -228,6 +230,19 @@ export class ShardRuntime implements GroupMachine {
     this.#led = undefined;
     this.#host.following(this.shard);
     this.#staging.fail(new SaturnError("HA_NOT_AVAILABLE", unknownOutcome));
+  }
+
+  /** Goes on from the checkpoint that a leader sent: what this replica held is outdated. */
+  async restore({ index, term }: SnapshotHead): Promise<void> {
+    const { store, clock, logger } = this.#host;
+    const checkpoint = defined(await store.readCheckpoint(this.shard), "an installed checkpoint");
+    assert(checkpoint.index === index && checkpoint.term === term, "the newest checkpoint is not the installed one");
+    this.#state = decodeCheckpoint(checkpoint.bytes);
+    this.#applied = { index, term };
+    this.#touched.clear();
+    this.#time.observe(this.#state.timeMs, clock.monoMs(), false);
+    logger.info({ shard: this.shard, index, term }, "a snapshot was installed");
+    this.#host.restored(this.#applied);
   }
 
   #applyRecord(record: ShardRecord, view: DataView, at: number, entry: AppliedEntry): void {

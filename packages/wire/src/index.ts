@@ -22,6 +22,7 @@ export {
   type MetadataService,
   type ReplicaReport,
   type ShardInfo,
+  type ShardTarget,
   type StartPosition,
   shardOfQueue,
   type TopicInfo,

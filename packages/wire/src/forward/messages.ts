@@ -18,6 +18,7 @@ export type ForwardRequest = {
   readonly describeGroup?: ForwardDescribeGroup | undefined;
   readonly peek?: ForwardPeek | undefined;
   readonly ready?: ForwardReady | undefined;
+  readonly entries?: ForwardEntries | undefined;
 };
 export const ForwardRequest: MessageCodec<ForwardRequest> = schema.of<ForwardRequest>("ForwardRequest");
 
@@ -33,6 +34,7 @@ export type ForwardReply = {
   readonly describeTopic?: ForwardTopicReply | undefined;
   readonly describeGroup?: ForwardGroupReply | undefined;
   readonly peek?: ForwardMessage | undefined;
+  readonly entries?: ForwardEntriesReply | undefined;
 };
 export const ForwardReply: MessageCodec<ForwardReply> = schema.of<ForwardReply>("ForwardReply");
 
@@ -229,6 +231,44 @@ export type ForwardReady = {
   readonly waitingFor?: WaitingFor | undefined;
 };
 export const ForwardReady: MessageCodec<ForwardReady> = schema.of<ForwardReady>("ForwardReady");
+
+/** Entries of a shard's log for a replica that fills in what it lacks. Any replica that holds them may be asked. */
+export type ForwardEntries = {
+  readonly shard: number;
+  readonly from: number;
+  readonly to: number;
+  /** So many payload bytes at most, but always one entry. */
+  readonly bytes: number;
+};
+export const ForwardEntries: MessageCodec<ForwardEntries> = schema.of<ForwardEntries>("ForwardEntries");
+
+/** `saturnmq.v1.ForwardEntriesReply`. */
+export type ForwardEntriesReply = {
+  /** Consecutive from `from` on, as many as fit; none, if the replica does not hold the first. */
+  readonly entries: readonly ForwardEntry[];
+};
+export const ForwardEntriesReply: MessageCodec<ForwardEntriesReply> =
+  schema.of<ForwardEntriesReply>("ForwardEntriesReply");
+
+/** `saturnmq.v1.ForwardEntry`. */
+export type ForwardEntry = {
+  readonly index: number;
+  readonly term: number;
+  /** A configuration, not records. */
+  readonly configuration: boolean;
+  readonly payload: Uint8Array;
+  /** As in the log: over the records' checks. */
+  readonly crc: number;
+  /** Wall clock of the broker that wrote it, for retention by time. */
+  readonly writtenMs: number;
+};
+export const ForwardEntry: MessageCodec<ForwardEntry> = schema.of<ForwardEntry>("ForwardEntry");
+
+/** Shards of which a broker still lacks entries that it must have before it may vote. */
+export type FillingShards = {
+  readonly shards: readonly number[];
+};
+export const FillingShards: MessageCodec<FillingShards> = schema.of<FillingShards>("FillingShards");
 
 /** What a broker says of itself to every other while their link lives: the shards that it leads and serves. */
 export type LedShards = {

@@ -15,6 +15,7 @@ export const forwardSchema: Schema = {
     [8, "describeGroup", "ForwardDescribeGroup", "oneof call"],
     [9, "peek", "ForwardPeek", "oneof call"],
     [10, "ready", "ForwardReady", "oneof call"],
+    [11, "entries", "ForwardEntries", "oneof call"],
   ],
   ForwardReply: [
     [1, "refusal", "ForwardRefusal", "oneof outcome"],
@@ -26,6 +27,7 @@ export const forwardSchema: Schema = {
     [7, "describeTopic", "ForwardTopicReply", "oneof outcome"],
     [8, "describeGroup", "ForwardGroupReply", "oneof outcome"],
     [9, "peek", "ForwardMessage", "oneof outcome"],
+    [10, "entries", "ForwardEntriesReply", "oneof outcome"],
   ],
   ForwardRefusal: [
     [1, "code", "string"],
@@ -127,6 +129,22 @@ export const forwardSchema: Schema = {
     [3, "offset", "int64"],
   ],
   ForwardReady: [[1, "waitingFor", "WaitingFor"]],
+  ForwardEntries: [
+    [1, "shard", "int64"],
+    [2, "from", "int64"],
+    [3, "to", "int64"],
+    [4, "bytes", "int64"],
+  ],
+  ForwardEntriesReply: [[1, "entries", "ForwardEntry", "repeated"]],
+  ForwardEntry: [
+    [1, "index", "int64"],
+    [2, "term", "int64"],
+    [3, "configuration", "bool"],
+    [4, "payload", "bytes"],
+    [5, "crc", "int64"],
+    [6, "writtenMs", "int64"],
+  ],
+  FillingShards: [[1, "shards", "int64", "repeated"]],
   LedShards: [[1, "shards", "LedShard", "repeated"]],
   LedShard: [
     [1, "shard", "int64"],

@@ -1,0 +1,31 @@
+import type { ShardInfo } from "@saturnmq/wire";
+
+/** What a broker holds of a shard. */
+export type Held = {
+  /** Its log knows a configuration, or anything else of the shard. */
+  readonly known: boolean;
+  /** Placement revision of the newest configuration in its log; 0 when it knows none. */
+  readonly revision: number;
+};
+
+/**
+ * - `found`: open an empty replica with the shard's first configuration. Only who never voted may.
+ * - `open`: open what is there; an empty replica waits until a leader speaks to it.
+ * - `drop`: the shard has moved away: close the replica, and give its entries up.
+ * - `ignore`: the shard is none of this broker's.
+ */
+export type Hosting =
+  | { readonly kind: "found"; readonly voters: readonly number[] }
+  | { readonly kind: "open" | "drop" | "ignore" };
+
+/** What a broker is to do about a shard, by where the name server says that it is and is to be. */
+export function decideHosting(self: number, info: ShardInfo, held: Held): Hosting {
+  const isMember = [info.voters, info.outgoing, info.learners, info.target.voters].some((ids) => ids.includes(self));
+  if (isMember) {
+    if (!held.known && info.founders.includes(self)) return { kind: "found", voters: info.firstVoters };
+    return { kind: "open" };
+  }
+  if (!held.known) return { kind: "ignore" };
+  // A configuration that is ahead of the name server's word: what it says of the shard is old.
+  return held.revision > Math.max(info.revision, info.target.revision) ? { kind: "open" } : { kind: "drop" };
+}

@@ -1,0 +1,196 @@
+import { type Clock, defined, type Logger, type Timers } from "@saturnmq/kit";
+import { checkpointSnapshots, type LogStore } from "@saturnmq/store";
+import type { ClusterView, ShardInfo } from "@saturnmq/wire";
+import type { Driver, Group, SnapshotSink, SnapshotSource } from "raft-ts";
+import type { Brokers } from "../cluster/ports.ts";
+import { decodeCheckpoint } from "../domain/checkpoint.ts";
+import { decideHosting } from "../domain/hosting.ts";
+import { ShardState } from "../domain/shard-state.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import { Filling } from "./filling.ts";
+import type { ReadableShard } from "./readable-shard.ts";
+import type { ShardHost } from "./shard-host.ts";
+import { ShardReader } from "./shard-reader.ts";
+import { ShardRuntime } from "./shard-runtime.ts";
+import { ShardWalks } from "./shard-walks.ts";
+
+export type HostedShardsOptions = {
+  readonly self: number;
+  readonly store: LogStore;
+  readonly driver: Driver;
+  readonly brokers: Brokers;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly fatal: (error: unknown) => void;
+  readonly checkpoints: Checkpoints;
+  readonly host: Omit<ShardHost, "restored">;
+  /** By number, and in the order in which they take turns: filled and emptied here. */
+  readonly shards: Map<number, ReadableShard>;
+  readonly runtimes: ShardRuntime[];
+};
+
+/** The shards whose replicas this process has: opened, moved and given up as the name server's placement says. */
+export class HostedShards {
+  readonly #options: HostedShardsOptions;
+  readonly #snapshots: SnapshotSource & SnapshotSink;
+  readonly #groups = new Map<number, Group>();
+  readonly #fillings = new Map<number, Filling>();
+  readonly #walks: ShardWalks;
+  #view: ClusterView | undefined;
+  #following: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: HostedShardsOptions) {
+    const { self, store, timers, logger, fatal } = options;
+    this.#options = options;
+    this.#snapshots = checkpointSnapshots(store);
+    this.#walks = new ShardWalks({
+      ...{ self, timers, logger, fatal },
+      groups: this.#groups,
+      infoOf: (shard) => this.#view?.shards[shard],
+    });
+  }
+
+  /** The Raft groups that are open, by shard. */
+  get groups(): ReadonlyMap<number, Group> {
+    return this.#groups;
+  }
+
+  /** Goes along with a new placement; resolves when the replicas are opened and closed that it asks for. */
+  follow(view: ClusterView): Promise<void> {
+    this.#view = view;
+    this.#following = this.#following.then(async () => {
+      // What came meanwhile is newer: a replica must not be opened for a placement of the past.
+      if (view !== this.#view || this.#closed) return;
+      for (const info of view.shards) await this.#settle(info);
+      this.#walks.wake();
+    });
+    return this.#following;
+  }
+
+  /** Another broker still lacks entries of these shards. */
+  filling(broker: number, shards: ReadonlySet<number>): void {
+    this.#walks.filling(broker, shards);
+  }
+
+  /** The link to another broker ended: how far it is is not known any more. */
+  gone(broker: number): void {
+    this.#walks.gone(broker);
+  }
+
+  /** Stops moving anything; resolves when nothing of it is under way. The groups stay open. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#walks.close();
+    for (const filling of this.#fillings.values()) filling.end();
+    await this.#following;
+  }
+
+  async #settle(info: ShardInfo): Promise<void> {
+    const { self, store } = this.#options;
+    const { shard } = info;
+    const view = store.view(shard);
+    const configuration = view.configurationAt()?.configuration;
+    const known = configuration !== undefined || view.lastIndex > 0 || store.hardState(shard).term > 0;
+    const decision = decideHosting(self, info, { known, revision: configuration?.revision ?? 0 });
+    if (decision.kind === "drop") await this.#drop(shard);
+    else if (decision.kind !== "ignore" && !this.#groups.has(shard))
+      await this.#open(shard, decision.kind === "found" ? decision.voters : undefined);
+  }
+
+  async #open(shard: number, voters: readonly number[] | undefined): Promise<void> {
+    const { self, store, driver, checkpoints, host, shards, runtimes } = this.#options;
+    const checkpoint = await store.readCheckpoint(shard);
+    const state = checkpoint === undefined ? new ShardState() : decodeCheckpoint(checkpoint.bytes);
+    const applied = { index: checkpoint?.index ?? 0, term: checkpoint?.term ?? 0 };
+    const hostOfShard: ShardHost = {
+      ...host,
+      restored: (at) => {
+        checkpoints.opened(shard, at);
+        this.#fill(shard);
+      },
+    };
+    const runtime = new ShardRuntime(shard, state, applied, hostOfShard);
+    runtimes.push(runtime);
+    shards.set(shard, { runtime, reader: new ShardReader(runtime, hostOfShard) });
+    checkpoints.opened(shard, applied);
+    const group = driver.open({
+      ...{ group: shard, self, machine: runtime, appliedIndex: applied.index, snapshots: this.#snapshots },
+      ...(voters && { voters }),
+      ...(checkpoint?.configuration && {
+        checkpoint: { term: applied.term, configuration: checkpoint.configuration },
+      }),
+    });
+    runtime.attach(group);
+    this.#groups.set(shard, group);
+    this.#fill(shard);
+  }
+
+  /** Closes a replica that has moved away, and gives its entries up: what they held is on the others. */
+  async #drop(shard: number): Promise<void> {
+    const { store, checkpoints, shards, runtimes, logger } = this.#options;
+    const group = this.#groups.get(shard);
+    const hosted = shards.get(shard);
+    if (group === undefined || hosted === undefined) return;
+    const { runtime } = hosted;
+    this.#endFilling(shard);
+    this.#groups.delete(shard);
+    await group.close();
+    shards.delete(shard);
+    runtimes.splice(runtimes.indexOf(runtime), 1);
+    // Its state stays, so that the log may begin after it: a replica that comes back goes on from there.
+    await checkpoints.take(runtime);
+    checkpoints.closed(shard);
+    store.setLogStart(shard, runtime.appliedTo.index + 1);
+    logger.info(
+      { shard, index: runtime.appliedTo.index },
+      "a replica was given up: its shard has moved to other brokers",
+    );
+  }
+
+  /** Fills in what a replica lacks of what its shard keeps. */
+  #fill(shard: number): void {
+    this.#endFilling(shard);
+    const { store, shards, clock, timers, logger, fatal } = this.#options;
+    const { runtime } = defined(shards.get(shard), "a hosted shard");
+    const range = { from: runtime.state.logStart, to: store.view(shard).firstIndex - 1 };
+    if (store.missing(shard, range.from, range.to).length === 0) return this.#tellFilling();
+    const filling = new Filling({
+      ...{ shard, range, store, clock, timers, logger },
+      ask: (number, { from, to }, bytes) => this.#ask({ shard: number, from, to, bytes }),
+    });
+    this.#fillings.set(shard, filling);
+    this.#tellFilling();
+    filling.run().then((whole) => {
+      if (!whole || this.#fillings.get(shard) !== filling) return;
+      this.#fillings.delete(shard);
+      this.#tellFilling();
+    }, fatal);
+  }
+
+  #endFilling(shard: number): void {
+    this.#fillings.get(shard)?.end();
+    if (this.#fillings.delete(shard)) this.#tellFilling();
+  }
+
+  #tellFilling(): void {
+    this.#options.brokers.tellFilling([...this.#fillings.keys()]);
+  }
+
+  /** Asks the leader first, then every other member: any of them may hold what the others have lost. */
+  async #ask(asked: Parameters<Brokers["entries"]>[1]): ReturnType<Brokers["entries"]> {
+    const { brokers, self } = this.#options;
+    const group = this.#groups.get(asked.shard);
+    if (group === undefined) return [];
+    const { incoming, outgoing } = group.configuration.configuration;
+    const members = new Set([group.leader, ...incoming, ...outgoing]);
+    members.delete(0);
+    members.delete(self);
+    for (const member of members) {
+      const entries = await brokers.entries(member, asked);
+      if (entries[0]?.index === asked.from) return entries;
+    }
+    return [];
+  }
+}
