@@ -5,4 +5,13 @@ export { type ErrorCode, errorTable, SaturnError } from "./errors.ts";
 export { claimFolderRole, type FolderRole } from "./folder-role.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
 export { groupNameProblem, topicNameProblem } from "./names.ts";
+export {
+  type Connection,
+  type ConnectionHandler,
+  type Listener,
+  type ListenOptions,
+  type Net,
+  NetError,
+  type NetErrorCode,
+} from "./net.ts";
 export { type Random, SeededRandom } from "./random.ts";
