@@ -65,6 +65,20 @@ module.exports = {
       to: { path: packageSource, pathNot: "^packages/(store|raft-ts|kit)/" },
     },
     {
+      name: "peer-knows-kit-and-words-of-raft",
+      comment: "Links carry Raft's messages and know neither its rules nor what the calls are about.",
+      severity: "error",
+      from: { path: "^packages/peer/", pathNot: forTests },
+      to: { path: packageSource, pathNot: "^packages/(peer|kit|raft-ts)/" },
+    },
+    {
+      name: "peer-takes-types-of-raft",
+      comment: "Messages are shared as types; a link that ran Raft's code would be part of it.",
+      severity: "error",
+      from: { path: "^packages/peer/", pathNot: forTests },
+      to: { path: "^packages/raft-ts/", dependencyTypesNot: ["type-only"] },
+    },
+    {
       name: "adapters-know-no-adapter",
       comment: "Two protocols meet in the domain or nowhere; only main.ts wires them.",
       severity: "error",

@@ -1,4 +1,3 @@
 export { ManualTime } from "./manual-time.ts";
 export { MemoryDisk } from "./memory-disk.ts";
 export { MemoryNet } from "./memory-net.ts";
-export type { Weather } from "./memory-pipe.ts";

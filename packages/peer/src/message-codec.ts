@@ -1,0 +1,182 @@
+import { assert, assertNever } from "@saturnmq/kit";
+import type { GroupMessage, PairHeartbeat, PairHeartbeatReply, Payload, PeerMessage } from "raft-ts";
+import type { ByteReader } from "./byte-reader.ts";
+import type { ByteWriter } from "./byte-writer.ts";
+import { bool, type Field, type FieldsOf, list, record, u16, u53 } from "./field.ts";
+import { ProtocolError } from "./protocol-error.ts";
+
+// What drivers say to each other, as the payload of a frame:
+//
+//   code u8 · version u8 · fields in the order of the row · payloads of the entries, back to back
+//
+// Everything before the payloads is "covered": the frame's check goes over it. Payloads bear their own CRC, which the log verifies.
+// Numbers are little-endian; terms and indexes take eight bytes. To add a kind, add a row with a new code; to change one, add a row with
+// a new version and keep the old while a peer may speak it. The compiler names a kind that has no row.
+
+type Inner = GroupMessage["message"];
+type InnerOf<Kind extends Inner["kind"]> = Inner & { readonly kind: Kind };
+type AppendRequest = InnerOf<"appendRequest">;
+
+/** The layout of a kind's fields. `code` is its name on the wire, for ever. */
+type Row<T> = { readonly code: number; readonly version: number; readonly body: Field<T> };
+
+type FieldsOfKind<Kind extends Inner["kind"]> = FieldsOf<Omit<InnerOf<Kind>, "kind">>;
+
+/** A message with fields only. */
+function plain<Kind extends Inner["kind"]>(kind: Kind, code: number, fields: FieldsOfKind<Kind>): Row<InnerOf<Kind>> {
+  const body = record<Omit<InnerOf<Kind>, "kind">>(fields);
+  return {
+    code,
+    version: 1,
+    body: {
+      bytes: body.bytes,
+      write: (into, message) => body.write(into, message as unknown as Omit<InnerOf<Kind>, "kind">),
+      read: (from) => ({ kind, ...body.read(from) }) as unknown as InnerOf<Kind>,
+    },
+  };
+}
+
+const appendHead = record<Omit<AppendRequest, "kind" | "entries">>({
+  term: u53,
+  prevIndex: u53,
+  prevTerm: u53,
+  commit: u53,
+});
+
+/** Entries without their payloads: `index` follows from `prevIndex`. */
+const appendRequest: Row<AppendRequest> = {
+  code: 5,
+  version: 1,
+  body: {
+    bytes: appendHead.bytes + 4,
+    write: (into, message) => {
+      appendHead.write(into, message);
+      into.u32(message.entries.length);
+      message.entries.forEach(({ index, term }, at) => {
+        assert(index === message.prevIndex + 1 + at, "an append's entries are not consecutive");
+        into.u53(term);
+      });
+    },
+    read: (from) => {
+      const head = appendHead.read(from);
+      const entries = [];
+      const count = from.count(u53.bytes);
+      for (let at = 1; at <= count; at += 1) entries.push({ index: head.prevIndex + at, term: from.u53() });
+      return { kind: "appendRequest", ...head, entries };
+    },
+  },
+};
+
+/** One row a kind of group message. */
+const rows: { readonly [Kind in Inner["kind"]]: Row<InnerOf<Kind>> } = {
+  preVoteRequest: plain("preVoteRequest", 1, { term: u53, electionTerm: u53, lastIndex: u53, lastTerm: u53 }),
+  voteRequest: plain("voteRequest", 2, { term: u53, lastIndex: u53, lastTerm: u53 }),
+  preVoteReply: plain("preVoteReply", 3, { term: u53, electionTerm: u53, granted: bool }),
+  voteReply: plain("voteReply", 4, { term: u53, electionTerm: u53, granted: bool }),
+  appendRequest,
+  appendAccepted: plain("appendAccepted", 6, { term: u53, matchIndex: u53 }),
+  appendRejected: plain("appendRejected", 7, { term: u53, prevIndex: u53, hintIndex: u53, hintTerm: u53 }),
+};
+
+const byCode = new Map<number, Row<Inner>>(
+  Object.values(rows).map((row) => [row.code, row as unknown as Row<Inner>] as const),
+);
+
+const heartbeatCode = 128;
+const heartbeatReplyCode = 129;
+const pairVersion = 1;
+
+const heartbeat = record<Omit<PairHeartbeat, "kind">>({
+  sequence: u53,
+  led: list(record({ group: u16, term: u53, commit: u53 })),
+});
+
+const heartbeatReply = record<Omit<PairHeartbeatReply, "kind">>({
+  sequence: u53,
+  refused: list(record({ group: u16, term: u53 })),
+});
+
+const noPayloads: readonly Payload[] = [];
+
+/**
+ * Writes the covered part of a message.
+ *
+ * @returns the payloads that follow it, back to back
+ */
+export function encodeMessage(message: PeerMessage, into: ByteWriter): readonly Payload[] {
+  switch (message.kind) {
+    case "group":
+      return encodeGroupMessage(message, into);
+    case "pairHeartbeat":
+      into.u8(heartbeatCode);
+      into.u8(pairVersion);
+      heartbeat.write(into, message);
+      return noPayloads;
+    case "pairHeartbeatReply":
+      into.u8(heartbeatReplyCode);
+      into.u8(pairVersion);
+      heartbeatReply.write(into, message);
+      return noPayloads;
+    default:
+      return assertNever(message);
+  }
+}
+
+/**
+ * Reads a message. Payloads in it are views of the reader's source.
+ *
+ * @throws {ProtocolError} if it is not one, or of a version that is not known here
+ */
+export function decodeMessage(from: ByteReader): PeerMessage {
+  const code = from.u8();
+  const version = from.u8();
+  const message = decodeBody(code, version, from);
+  from.end();
+  return message;
+}
+
+function decodeBody(code: number, version: number, from: ByteReader): PeerMessage {
+  if (code === heartbeatCode && version === pairVersion) return { kind: "pairHeartbeat", ...heartbeat.read(from) };
+  if (code === heartbeatReplyCode && version === pairVersion)
+    return { kind: "pairHeartbeatReply", ...heartbeatReply.read(from) };
+  const row = byCode.get(code);
+  if (row?.version !== version) throw new ProtocolError(`message code ${code} version ${version} is not known`);
+  const group = from.u16();
+  const message = row.body.read(from);
+  const payloads = message.kind === "appendRequest" ? readPayloads(from, message.entries.length) : [];
+  return { kind: "group", group, message, payloads };
+}
+
+function encodeGroupMessage({ group, message, payloads }: GroupMessage, into: ByteWriter): readonly Payload[] {
+  const row = rows[message.kind] as unknown as Row<Inner>;
+  into.u8(row.code);
+  into.u8(row.version);
+  into.u16(group);
+  row.body.write(into, message);
+  if (message.kind !== "appendRequest") return noPayloads;
+  assert(payloads.length === message.entries.length, "an append has not one payload for each entry");
+  for (const payload of payloads) {
+    into.u32(payload === undefined ? absent : payload.length);
+    into.u32(payload?.crc ?? 0);
+  }
+  return payloads.some((payload) => payload === undefined)
+    ? payloads.filter((payload) => payload !== undefined)
+    : (payloads as readonly Payload[]);
+}
+
+/** The length of a payload that is not there. */
+const absent = 0xff_ff_ff_ff;
+/** Bytes that say of each payload how long it is, and its CRC. */
+const payloadHeadBytes = 8;
+
+function readPayloads(from: ByteReader, count: number): readonly (Payload | undefined)[] {
+  if (count * payloadHeadBytes > from.left) throw new ProtocolError(`${count} payloads do not fit`);
+  const heads: { readonly length: number; readonly crc: number }[] = [];
+  for (let at = 0; at < count; at += 1) heads.push({ length: from.u32(), crc: from.u32() });
+  return heads.map(({ length, crc }) => {
+    if (length === absent) return undefined;
+    const start = from.at;
+    from.skip(length);
+    return { bytes: from.source, start, length, crc };
+  });
+}
