@@ -174,7 +174,10 @@ function readPayloads(from: ByteReader, count: number): readonly (Payload | unde
   const heads: { readonly length: number; readonly crc: number }[] = [];
   for (let at = 0; at < count; at += 1) heads.push({ length: from.u32(), crc: from.u32() });
   return heads.map(({ length, crc }) => {
-    if (length === absent) return undefined;
+    if (length === absent) {
+      if (crc !== 0) throw new ProtocolError("a payload that is not there has a CRC");
+      return undefined;
+    }
     const start = from.at;
     from.skip(length);
     return { bytes: from.source, start, length, crc };
