@@ -19,6 +19,7 @@ export type OutgoingFrame = {
 
 /** A frame that waits for its turn. `left`: it was given to the connection, so the peer may have it. */
 export type QueuedFrame = {
+  readonly kind: FrameKind;
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
@@ -52,7 +53,7 @@ export class Outbox {
       at += piece.length;
     }
     writeFrameHead(bytes, start, { kind, call, length, covered: body.length });
-    const frame: QueuedFrame = { bytes, start, end: at, left: false, dropped: false };
+    const frame: QueuedFrame = { kind, bytes, start, end: at, left: false, dropped: false };
     this.#queue.push(frame);
     this.#bytes += at - start;
     return frame;
@@ -87,14 +88,14 @@ export class Outbox {
     return true;
   }
 
-  /** Drops the oldest frames until at most `maxBytes` wait; how many they were. */
+  /** Drops the oldest frames until at most `maxBytes` wait; how many of them were messages. */
   dropOldest(maxBytes: number): number {
     let count = 0;
     while (this.#bytes > maxBytes) {
       const frame = this.#shift();
       if (frame === undefined) break;
       frame.dropped = true;
-      count += 1;
+      if (frame.kind === "message") count += 1;
     }
     return count;
   }

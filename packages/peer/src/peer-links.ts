@@ -176,7 +176,7 @@ class Links implements PeerLinks {
       stranger: (remote, err) => {
         this.counters.strangers += 1;
         if (this.#once.first(`stranger ${hostOf(remote)}`))
-          this.#options.logger.warn({ remote, err }, "closed a connection that is not a peer's");
+          this.#options.logger.warn({ remote, err }, "closed a connection that did not become a peer's");
       },
       settled: (incoming) => this.#strangers.delete(incoming),
     };

@@ -11,6 +11,9 @@ export type Weather = {
   readonly cut: boolean;
 };
 
+/** Data travels in segments of at most this, so that a slow link delivers steadily. */
+const segmentBytes = 8_192;
+
 /** What travels in a stream. */
 export type Parcel = { readonly kind: "open" | "end" } | { readonly kind: "data"; readonly bytes: Uint8Array };
 
@@ -42,13 +45,10 @@ export class MemoryPipe {
   }
 
   send(parcel: Parcel): void {
-    const { bytesPerMs } = this.#options.weather();
-    const size = parcel.kind === "data" ? parcel.bytes.length : 0;
-    const now = this.#options.time.monoMs();
-    const arrivesMs = Math.max(now + this.latencyMs(), this.#lastArrivalMs + size / bytesPerMs);
-    this.#lastArrivalMs = arrivesMs;
-    this.#bytes += size;
-    this.#travelling.push({ parcel, arrivesMs });
+    if (parcel.kind !== "data") this.#put(parcel);
+    else
+      for (let at = 0; at < parcel.bytes.length; at += segmentBytes)
+        this.#put({ kind: "data", bytes: parcel.bytes.subarray(at, at + segmentBytes) });
     this.#schedule();
   }
 
@@ -77,6 +77,16 @@ export class MemoryPipe {
     this.#cancel = undefined;
     this.#travelling = [];
     this.#bytes = 0;
+  }
+
+  #put(parcel: Parcel): void {
+    const { bytesPerMs } = this.#options.weather();
+    const size = parcel.kind === "data" ? parcel.bytes.length : 0;
+    const now = this.#options.time.monoMs();
+    const arrivesMs = Math.max(now + this.latencyMs(), this.#lastArrivalMs + size / bytesPerMs);
+    this.#lastArrivalMs = arrivesMs;
+    this.#bytes += size;
+    this.#travelling.push({ parcel, arrivesMs });
   }
 
   #schedule(): void {

@@ -94,6 +94,8 @@ export class TestNode {
   handle: PeerLinksOptions["handle"] = async (_from, request) => request;
   /** Set to see messages as they come. */
   onMessage: (from: ReplicaId, message: PeerMessage) => void = () => undefined;
+  /** Set to see links come and go among the messages. */
+  onChange: (peer: ReplicaId, change: LinkChange) => void = () => undefined;
   admit: PeerLinksOptions["admit"] = () => undefined;
   #links: PeerLinks | undefined;
 
@@ -124,7 +126,10 @@ export class TestNode {
       peerState: (from, key, value) => {
         this.#noteState(from, key, value);
       },
-      linkChanged: (peer, change) => this.changes.push({ peer, change }),
+      linkChanged: (peer, change) => {
+        this.changes.push({ peer, change });
+        this.onChange(peer, change);
+      },
       refusedBy: (peer, reason) => this.refusals.push({ peer, reason }),
       net: world.netOf(id),
       clock: world.clock,
