@@ -155,6 +155,33 @@ test("dials that cross end in one link, whatever the network does", async () => 
   expect(leftovers).toBe(0);
 });
 
+test("what the acceptor says at once waits until the dialler's link is up", async () => {
+  for (let seed = 1; seed <= 40; seed += 1) {
+    const world = memoryWorld(seed);
+    const pair = [await start(world, 1), await start(world, 2)] as const;
+    world.net.setWeather("node-2", "node-1", { latencyMinMs: 0, latencyMaxMs: 50 });
+    for (const [node, peer] of [
+      [pair[0], 2],
+      [pair[1], 1],
+    ] as const) {
+      node.onChange = (_peer, { up }) => {
+        for (let sequence = 1; up && sequence <= 5; sequence += 1) node.links.send(peer, numbered(sequence));
+      };
+      node.onMessage = (from) => {
+        expect(node.links.connected(from)).toBe(true);
+      };
+    }
+    introduce(world, pair);
+    await world.until(() => pair.every((node) => node.received.length >= 5), 1_000);
+    await world.pass(100);
+    expect([numbersFrom(pair[0], 2), numbersFrom(pair[1], 1)]).toEqual([
+      [1, 2, 3, 4, 5],
+      [1, 2, 3, 4, 5],
+    ]);
+    for (const { links } of pair) await links[Symbol.asyncDispose]();
+  }
+});
+
 describe("Strangers on the port", () => {
   /** Says something to a port; what it answered until it closed. */
   function knock(port: number, words: Uint8Array): Promise<Buffer> {
