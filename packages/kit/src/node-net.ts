@@ -1,4 +1,5 @@
 import { connect as connectSocket, createServer, type Server, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import {
   type Connection,
   type ConnectionHandler,
@@ -64,12 +65,10 @@ function portOf(server: Server, asked: number): number {
   return address !== null && typeof address === "object" ? address.port : asked;
 }
 
-function closeServer(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => {
-      resolve();
-    });
-  });
+/** Does not wait for `close` of the server: that comes only when its last connection has ended. */
+async function closeServer(server: Server): Promise<void> {
+  server.close();
+  await setImmediate();
 }
 
 class NodeConnection implements Connection {

@@ -2,6 +2,10 @@ import { crc32 } from "@saturnmq/kit/node";
 import { type FrameHead, frameHeadBytes, readFrameHead } from "./frame.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
+const nothing = new Uint8Array(0);
+/** Room that is made for a frame at first. */
+const firstBytes = 262_144;
+
 export type FrameReaderOptions = {
   /** Longest payload that is taken. */
   readonly maxBytes: number;
@@ -11,7 +15,7 @@ export type FrameReaderOptions = {
 
 /**
  * Cuts a stream into frames. A frame that lies within one chunk is handed out as a view of it; one that does not is copied together once.
- * Memory held is what has arrived, never what is announced.
+ * Memory held goes by what has arrived, not by what is announced.
  */
 export class FrameReader {
   readonly #options: FrameReaderOptions;
@@ -20,8 +24,9 @@ export class FrameReader {
   #headLength = 0;
   /** The head of a frame whose payload has not arrived whole. */
   #head: FrameHead | undefined;
-  #parts: Uint8Array[] = [];
-  #partsBytes = 0;
+  /** What has arrived of it, and how much that is. */
+  #payload: Uint8Array = nothing;
+  #arrived = 0;
   #held: Uint8Array[] | undefined;
   #stopped = false;
 
@@ -44,7 +49,7 @@ export class FrameReader {
   /** Hands out nothing any more. */
   stop(): void {
     this.#stopped = true;
-    this.#parts = [];
+    this.#payload = nothing;
   }
 
   /** @throws {ProtocolError} at the first byte that cannot be part of a frame */
@@ -83,31 +88,30 @@ export class FrameReader {
   }
 
   #readPayload(chunk: Uint8Array, at: number, head: FrameHead): number {
-    const taken = Math.min(head.length - this.#partsBytes, chunk.length - at);
-    this.#parts.push(chunk.subarray(at, at + taken));
-    this.#partsBytes += taken;
-    if (this.#partsBytes === head.length) {
-      const payload = joined(this.#parts, head.length);
+    const taken = Math.min(head.length - this.#arrived, chunk.length - at);
+    this.#makeRoom(this.#arrived + taken, head.length);
+    this.#payload.set(chunk.subarray(at, at + taken), this.#arrived);
+    this.#arrived += taken;
+    if (this.#arrived === head.length) {
+      const payload = this.#payload;
       this.#head = undefined;
-      this.#parts = [];
-      this.#partsBytes = 0;
+      this.#payload = nothing;
+      this.#arrived = 0;
       this.#deliver(head, payload);
     }
     return at + taken;
+  }
+
+  /** At most twice of what has arrived is held, but for small frames. */
+  #makeRoom(needed: number, whole: number): void {
+    if (needed <= this.#payload.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.min(whole, Math.max(firstBytes, 2 * needed)));
+    grown.set(this.#payload.subarray(0, this.#arrived));
+    this.#payload = grown;
   }
 
   #deliver(head: FrameHead, payload: Uint8Array): void {
     if (crc32(payload, 0, head.covered) !== head.check) throw new ProtocolError("the check of a frame fails");
     this.#options.frame(head, payload);
   }
-}
-
-function joined(parts: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = Buffer.allocUnsafeSlow(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

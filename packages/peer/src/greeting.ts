@@ -49,7 +49,7 @@ export type Greeting = {
   readonly boot: number;
   /** Drawn by the dialler for each link: joins its two connections. */
   readonly session: number;
-  /** Whom the sender means; 0 when it cannot know. */
+  /** Whom the sender means. */
   readonly target: number;
   /** In a refusal only. */
   readonly reason: RefusalReason | undefined;

@@ -26,7 +26,7 @@ export type PeerLimits = {
   readonly callsQueuedBytes: number;
   /** A peer that lets more than this wait for it on the bulk connection is cut off. */
   readonly bulkQueuedBytes: number;
-  /** Soft state for one peer: keys and values together. */
+  /** Soft state for one peer: keys and values, and 128 bytes for each entry. */
   readonly stateBytesMax: number;
 };
 

@@ -13,7 +13,7 @@ export class PublishedState {
   readonly #shared: Table = { entries: new Map(), bytes: 0 };
   readonly #own = new Map<ReplicaId, Table>();
 
-  /** @param bytesMax keys and values together that one peer may see */
+  /** @param bytesMax of what one peer may see, as `entryBytes` counts */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
   }

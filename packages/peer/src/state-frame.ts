@@ -21,6 +21,9 @@ export type StateFrame = {
   readonly entries: readonly StateEntry[];
 };
 
+/** A piece that came: each entry is read when it is asked for, once. */
+export type IncomingState = Omit<StateFrame, "entries"> & { readonly entries: Iterable<StateEntry> };
+
 /** What a receiver's table is when it has all that was sent. */
 export type StateDigest = { readonly version: number; readonly hash: number };
 
@@ -39,19 +42,26 @@ export function encodeState({ first, last, version, entries }: StateFrame): Uint
   return into.written();
 }
 
-/** @throws {ProtocolError} */
-export function decodeState(payload: Uint8Array): StateFrame {
+/**
+ * Reads a piece's head. Reading the entries may throw as well, so that no list is made of what is too much anyway.
+ *
+ * @throws {ProtocolError}
+ */
+export function decodeState(payload: Uint8Array): IncomingState {
   const from = new ByteReader(payload);
   const flag = from.u8();
   if (flag > (flags.first | flags.last)) throw new ProtocolError(`a state's flags are ${flag}`);
   const version = from.u53();
-  const entries: StateEntry[] = [];
-  for (let left = from.count(entryBytesMin); left > 0; left -= 1) {
+  const entries = readEntries(from, from.count(entryBytesMin));
+  return { first: (flag & flags.first) !== 0, last: (flag & flags.last) !== 0, version, entries };
+}
+
+function* readEntries(from: ByteReader, count: number): Iterable<StateEntry> {
+  for (let left = count; left > 0; left -= 1) {
     const key = from.text();
-    entries.push([key, from.bool() ? from.bytes(from.u32()).slice() : undefined]);
+    yield [key, from.bool() ? from.bytes(from.u32()).slice() : undefined];
   }
   from.end();
-  return { first: (flag & flags.first) !== 0, last: (flag & flags.last) !== 0, version, entries };
 }
 
 export function encodeDigest({ version, hash }: StateDigest): Uint8Array {
@@ -75,7 +85,10 @@ export function entryHash(key: string, value: Uint8Array): number {
   return crc32(value, 0, value.length, crc32(keyBytes, 0, keyBytes.length));
 }
 
+/** What keeping an entry costs beside its key and value. Bytes, roughly. */
+const entryCost = 128;
+
 /** What an entry counts towards bounds. Bytes. */
 export function entryBytes(key: string, value: Uint8Array): number {
-  return Buffer.byteLength(key) + value.length;
+  return Buffer.byteLength(key) + value.length + entryCost;
 }

@@ -1,5 +1,5 @@
 import { ProtocolError } from "./protocol-error.ts";
-import { entryBytes, entryHash, type StateDigest, type StateFrame } from "./state-frame.ts";
+import { entryBytes, entryHash, type IncomingState, type StateDigest } from "./state-frame.ts";
 
 type Row = { readonly hash: number; readonly bytes: number };
 
@@ -30,7 +30,7 @@ export class StateReceiver {
    * @returns true when the whole table must be asked for
    * @throws {ProtocolError} if it is more than a peer may have
    */
-  take({ first, last, version, entries }: StateFrame): boolean {
+  take({ first, last, version, entries }: IncomingState): boolean {
     if (first) {
       this.#renewed = new Set();
       this.#asked = false;
