@@ -66,7 +66,7 @@ async function follow(): Promise<void> {
   const links: PeerLinks = await openLinks(follower, (message) => {
     if (message.kind !== "group" || message.message.kind !== "appendRequest") return;
     const { term, prevIndex, entries } = message.message;
-    const accepted = { kind: "appendAccepted", term, matchIndex: prevIndex + entries.length } as const;
+    const accepted = { kind: "appendAccepted", term, matchIndex: prevIndex + entries.length, lost: false } as const;
     links.send(leader, { kind: "group", group: message.group, message: accepted, payloads: [] });
   });
   const bare = createServer({ noDelay: true }, answerBare).listen(0, "127.0.0.1", () => {
@@ -212,6 +212,7 @@ class Bench {
           prevTerm: 1,
           entries,
           commit: index,
+          uncounted: false,
         } as const;
         index += 1;
         this.#links.send(follower, { kind: "group", group: 1, message, payloads });

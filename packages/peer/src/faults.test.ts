@@ -105,6 +105,7 @@ describe("A link", () => {
         prevTerm: 1,
         entries: [{ index: sequence + 1, term: 1 }],
         commit: 0,
+        uncounted: false,
       },
       payloads: [{ bytes: new Uint8Array(2_000), start: 0, length: 2_000, crc: 0 }],
     });

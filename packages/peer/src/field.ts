@@ -26,6 +26,22 @@ export const bool: Field<boolean> = {
   read: (from) => from.bool(),
 };
 
+export const text: Field<string> = {
+  bytes: 2,
+  write: (into, value) => into.text(value),
+  read: (from) => from.text(),
+};
+
+/** Bytes behind their length in four bytes. What is read is a view. */
+export const blob: Field<Uint8Array> = {
+  bytes: 4,
+  write: (into, value) => {
+    into.u32(value.length);
+    into.bytes(value);
+  },
+  read: (from) => from.bytes(from.u32()),
+};
+
 /** A field for each property, in this order. The types demand that none is forgotten. */
 export type FieldsOf<T> = { readonly [Key in keyof T]-?: Field<T[Key]> };
 

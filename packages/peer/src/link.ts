@@ -6,7 +6,7 @@ import type { Channel, ChannelEnd } from "./channel.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { FrameHead } from "./frame.ts";
 import type { PeerLimits } from "./limits.ts";
-import { decodeMessage, encodeMessage } from "./message-codec.ts";
+import { decodeMessage, encodeMessage, isBulk } from "./message-codec.ts";
 import { OutgoingCalls } from "./outgoing-calls.ts";
 import type { CallOptions, PeerCounters, PeerIdentity, PeerLinksOptions } from "./ports.ts";
 import { ProtocolError } from "./protocol-error.ts";
@@ -106,7 +106,8 @@ export class Link {
     for (const piece of pieces) length += piece.length;
     if (length > limits.messageBytesMax)
       throw new RangeError(`a message of ${length} bytes cannot be sent: the bound is ${limits.messageBytesMax}`);
-    this.#control.send({ kind: "message", call: 0, body: scratch.written(), pieces });
+    const channel = isBulk(message) ? this.#bulk : this.#control;
+    channel.send({ kind: "message", call: 0, body: scratch.written(), pieces });
     counters.messagesDropped += this.#control.outbox.dropOldest(limits.messagesQueuedBytes);
   }
 
@@ -187,8 +188,14 @@ export class Link {
         this.#bulk.flushSoon();
         break;
       case "message":
-        throw new ProtocolError("a message on the bulk connection");
+        this.#bulkMessage(decodeMessage(new ByteReader(payload)));
+        break;
     }
+  }
+
+  #bulkMessage(message: PeerMessage): void {
+    if (!isBulk(message)) throw new ProtocolError(`a message of kind ${message.kind} on the bulk connection`);
+    this.#host.receive(this.id, message);
   }
 
   #wantState(): void {

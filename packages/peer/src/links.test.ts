@@ -64,6 +64,7 @@ describe.each<{ readonly name: string; readonly makeWorld: () => World }>([
         prevTerm: 3,
         entries,
         commit: 1,
+        uncounted: false,
       } as const;
       const sent = payload(index);
       one!.links.send(2, { kind: "group", group: 7, message, payloads: [sent] });

@@ -1,8 +1,21 @@
-import { assert, assertNever } from "@saturnmq/kit";
-import type { GroupMessage, PairHeartbeat, PairHeartbeatReply, Payload, PeerMessage } from "raft-ts";
+import { assert } from "@saturnmq/kit";
+import {
+  type Configuration,
+  type ConfigurationAt,
+  decodeConfiguration,
+  encodeConfiguration,
+  type GroupMessage,
+  type PairHeartbeat,
+  type PairHeartbeatReply,
+  type Payload,
+  type PeerMessage,
+  type SnapshotChunk,
+  type SnapshotHead,
+  type SnapshotPull,
+} from "raft-ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
-import { bool, type Field, type FieldsOf, list, record, u16, u53 } from "./field.ts";
+import { blob, bool, type Field, type FieldsOf, list, record, text, u16, u53 } from "./field.ts";
 import { ProtocolError } from "./protocol-error.ts";
 
 // What drivers say to each other, as the payload of a frame:
@@ -36,12 +49,43 @@ function plain<Kind extends Inner["kind"]>(kind: Kind, code: number, fields: Fie
   };
 }
 
+/** In the form that the log stores. */
+const configuration: Field<Configuration> = {
+  bytes: blob.bytes,
+  write: (into, value) => blob.write(into, encodeConfiguration(value)),
+  read: (from) => {
+    const bytes = blob.read(from);
+    try {
+      const value = decodeConfiguration(bytes);
+      // One form for each: what is read encodes to the same bytes.
+      if (Buffer.compare(encodeConfiguration(value), bytes) === 0) return value;
+    } catch (cause) {
+      throw new ProtocolError("a configuration cannot be read", { cause });
+    }
+    throw new ProtocolError("a configuration is not in its one form");
+  },
+};
+
+const configurationAt: Field<ConfigurationAt> = record<ConfigurationAt>({ index: u53, configuration });
+
+const snapshotHead = record<SnapshotHead>({
+  index: u53,
+  term: u53,
+  configuration: configurationAt,
+  id: text,
+  bytes: u53,
+});
+
 const appendHead = record<Omit<AppendRequest, "kind" | "entries">>({
   term: u53,
   prevIndex: u53,
   prevTerm: u53,
   commit: u53,
+  uncounted: bool,
 });
+
+/** A term, and whether a configuration follows. */
+const entryBytes = u53.bytes + bool.bytes;
 
 /** Entries without their payloads: `index` follows from `prevIndex`. */
 const appendRequest: Row<AppendRequest> = {
@@ -52,16 +96,21 @@ const appendRequest: Row<AppendRequest> = {
     write: (into, message) => {
       appendHead.write(into, message);
       into.u32(message.entries.length);
-      message.entries.forEach(({ index, term }, at) => {
-        assert(index === message.prevIndex + 1 + at, "an append's entries are not consecutive");
-        into.u53(term);
+      message.entries.forEach((entry, at) => {
+        assert(entry.index === message.prevIndex + 1 + at, "an append's entries are not consecutive");
+        into.u53(entry.term);
+        bool.write(into, entry.configuration !== undefined);
+        if (entry.configuration !== undefined) configuration.write(into, entry.configuration);
       });
     },
     read: (from) => {
       const head = appendHead.read(from);
       const entries = [];
-      const count = from.count(u53.bytes);
-      for (let at = 1; at <= count; at += 1) entries.push({ index: head.prevIndex + at, term: from.u53() });
+      const count = from.count(entryBytes);
+      for (let at = 1; at <= count; at += 1) {
+        const entry = { index: head.prevIndex + at, term: from.u53() };
+        entries.push(from.bool() ? { ...entry, configuration: configuration.read(from) } : entry);
+      }
       return { kind: "appendRequest", ...head, entries };
     },
   },
@@ -70,20 +119,20 @@ const appendRequest: Row<AppendRequest> = {
 /** One row a kind of group message. */
 const rows: { readonly [Kind in Inner["kind"]]: Row<InnerOf<Kind>> } = {
   preVoteRequest: plain("preVoteRequest", 1, { term: u53, electionTerm: u53, lastIndex: u53, lastTerm: u53 }),
-  voteRequest: plain("voteRequest", 2, { term: u53, lastIndex: u53, lastTerm: u53 }),
+  voteRequest: plain("voteRequest", 2, { term: u53, transfer: bool, lastIndex: u53, lastTerm: u53 }),
   preVoteReply: plain("preVoteReply", 3, { term: u53, electionTerm: u53, granted: bool }),
   voteReply: plain("voteReply", 4, { term: u53, electionTerm: u53, granted: bool }),
   appendRequest,
-  appendAccepted: plain("appendAccepted", 6, { term: u53, matchIndex: u53 }),
-  appendRejected: plain("appendRejected", 7, { term: u53, prevIndex: u53, hintIndex: u53, hintTerm: u53 }),
+  appendAccepted: plain("appendAccepted", 6, { term: u53, matchIndex: u53, lost: bool }),
+  appendRejected: plain("appendRejected", 7, { term: u53, prevIndex: u53, hintIndex: u53, hintTerm: u53, lost: bool }),
+  timeoutNow: plain("timeoutNow", 8, { term: u53 }),
+  snapshotOffer: plain("snapshotOffer", 9, { term: u53, snapshot: snapshotHead }),
 };
 
 const byCode = new Map<number, Row<Inner>>(
   Object.values(rows).map((row) => [row.code, row as unknown as Row<Inner>] as const),
 );
 
-const heartbeatCode = 128;
-const heartbeatReplyCode = 129;
 const pairVersion = 1;
 
 const heartbeat = record<Omit<PairHeartbeat, "kind">>({
@@ -96,7 +145,24 @@ const heartbeatReply = record<Omit<PairHeartbeatReply, "kind">>({
   refused: list(record({ group: u16, term: u53 })),
 });
 
+const snapshotPull = record<Omit<SnapshotPull, "kind">>({ group: u16, id: text, offset: u53 });
+
+const snapshotChunk = record<Omit<SnapshotChunk, "kind">>({ group: u16, id: text, offset: u53, bytes: blob });
+
+/** Messages of two processes that are not about one group's Raft. */
+const pairRows = {
+  pairHeartbeat: { code: 128, body: heartbeat },
+  pairHeartbeatReply: { code: 129, body: heartbeatReply },
+  snapshotPull: { code: 130, body: snapshotPull },
+  snapshotChunk: { code: 131, body: snapshotChunk },
+} as const;
+
 const noPayloads: readonly Payload[] = [];
+
+/** Whether a message is so large that it travels apart from those that keep leaders alive. */
+export function isBulk(message: PeerMessage): boolean {
+  return message.kind === "snapshotChunk";
+}
 
 /**
  * Writes the covered part of a message.
@@ -104,22 +170,12 @@ const noPayloads: readonly Payload[] = [];
  * @returns the payloads that follow it, back to back
  */
 export function encodeMessage(message: PeerMessage, into: ByteWriter): readonly Payload[] {
-  switch (message.kind) {
-    case "group":
-      return encodeGroupMessage(message, into);
-    case "pairHeartbeat":
-      into.u8(heartbeatCode);
-      into.u8(pairVersion);
-      heartbeat.write(into, message);
-      return noPayloads;
-    case "pairHeartbeatReply":
-      into.u8(heartbeatReplyCode);
-      into.u8(pairVersion);
-      heartbeatReply.write(into, message);
-      return noPayloads;
-    default:
-      return assertNever(message);
-  }
+  if (message.kind === "group") return encodeGroupMessage(message, into);
+  const { code, body } = pairRows[message.kind];
+  into.u8(code);
+  into.u8(pairVersion);
+  (body as Field<unknown>).write(into, message);
+  return noPayloads;
 }
 
 /**
@@ -136,9 +192,10 @@ export function decodeMessage(from: ByteReader): PeerMessage {
 }
 
 function decodeBody(code: number, version: number, from: ByteReader): PeerMessage {
-  if (code === heartbeatCode && version === pairVersion) return { kind: "pairHeartbeat", ...heartbeat.read(from) };
-  if (code === heartbeatReplyCode && version === pairVersion)
-    return { kind: "pairHeartbeatReply", ...heartbeatReply.read(from) };
+  for (const [kind, pair] of Object.entries(pairRows)) {
+    if (code === pair.code && version === pairVersion)
+      return { kind, ...(pair.body as Field<object>).read(from) } as PeerMessage;
+  }
   const row = byCode.get(code);
   if (row?.version !== version) throw new ProtocolError(`message code ${code} version ${version} is not known`);
   const group = from.u16();
