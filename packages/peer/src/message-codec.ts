@@ -5,13 +5,9 @@ import {
   decodeConfiguration,
   encodeConfiguration,
   type GroupMessage,
-  type PairHeartbeat,
-  type PairHeartbeatReply,
   type Payload,
   type PeerMessage,
-  type SnapshotChunk,
   type SnapshotHead,
-  type SnapshotPull,
 } from "raft-ts";
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
@@ -20,7 +16,8 @@ import { ProtocolError } from "./protocol-error.ts";
 
 // What drivers say to each other, as the payload of a frame:
 //
-//   code u8 · version u8 · fields in the order of the row · payloads of the entries, back to back
+//   code u8 · version u8 · group u16, for a message of one group · fields in the order of the row
+//   · for each entry of an append: length u32, CRC u32 · the payloads, back to back
 //
 // Everything before the payloads is "covered": the frame's check goes over it. Payloads bear their own CRC, which the log verifies.
 // Numbers are little-endian; terms and indexes take eight bytes. To add a kind, add a row with a new code; to change one, add a row with
@@ -29,22 +26,27 @@ import { ProtocolError } from "./protocol-error.ts";
 type Inner = GroupMessage["message"];
 type InnerOf<Kind extends Inner["kind"]> = Inner & { readonly kind: Kind };
 type AppendRequest = InnerOf<"appendRequest">;
+/** What is said for all groups of a pair of processes. */
+type Pair = Exclude<PeerMessage, GroupMessage>;
+type PairOf<Kind extends Pair["kind"]> = Pair & { readonly kind: Kind };
 
 /** The layout of a kind's fields. `code` is its name on the wire, for ever. */
 type Row<T> = { readonly code: number; readonly version: number; readonly body: Field<T> };
 
-type FieldsOfKind<Kind extends Inner["kind"]> = FieldsOf<Omit<InnerOf<Kind>, "kind">>;
-
-/** A message with fields only. */
-function plain<Kind extends Inner["kind"]>(kind: Kind, code: number, fields: FieldsOfKind<Kind>): Row<InnerOf<Kind>> {
-  const body = record<Omit<InnerOf<Kind>, "kind">>(fields);
+/** A message with fields only, in this order. */
+function plain<T extends { readonly kind: string }>(
+  kind: T["kind"],
+  code: number,
+  fields: FieldsOf<Omit<T, "kind">>,
+): Row<T> {
+  const body = record<Omit<T, "kind">>(fields);
   return {
     code,
     version: 1,
     body: {
       bytes: body.bytes,
-      write: (into, message) => body.write(into, message as unknown as Omit<InnerOf<Kind>, "kind">),
-      read: (from) => ({ kind, ...body.read(from) }) as unknown as InnerOf<Kind>,
+      write: (into, message) => body.write(into, message),
+      read: (from) => ({ kind, ...body.read(from) }) as unknown as T,
     },
   };
 }
@@ -66,7 +68,7 @@ const configuration: Field<Configuration> = {
   },
 };
 
-const configurationAt: Field<ConfigurationAt> = record<ConfigurationAt>({ index: u53, configuration });
+const configurationAt = record<ConfigurationAt>({ index: u53, configuration });
 
 const snapshotHead = record<SnapshotHead>({
   index: u53,
@@ -107,6 +109,8 @@ const appendRequest: Row<AppendRequest> = {
       const head = appendHead.read(from);
       const entries = [];
       const count = from.count(entryBytes);
+      if (!Number.isSafeInteger(head.prevIndex + count))
+        throw new ProtocolError("an append ends beyond the last index");
       for (let at = 1; at <= count; at += 1) {
         const entry = { index: head.prevIndex + at, term: from.u53() };
         entries.push(from.bool() ? { ...entry, configuration: configuration.read(from) } : entry);
@@ -116,8 +120,8 @@ const appendRequest: Row<AppendRequest> = {
   },
 };
 
-/** One row a kind of group message. */
-const rows: { readonly [Kind in Inner["kind"]]: Row<InnerOf<Kind>> } = {
+/** One row a kind of group message; codes below 128. */
+const groupRows: { readonly [Kind in Inner["kind"]]: Row<InnerOf<Kind>> } = {
   preVoteRequest: plain("preVoteRequest", 1, { term: u53, electionTerm: u53, lastIndex: u53, lastTerm: u53 }),
   voteRequest: plain("voteRequest", 2, { term: u53, transfer: bool, lastIndex: u53, lastTerm: u53 }),
   preVoteReply: plain("preVoteReply", 3, { term: u53, electionTerm: u53, granted: bool }),
@@ -129,40 +133,35 @@ const rows: { readonly [Kind in Inner["kind"]]: Row<InnerOf<Kind>> } = {
   snapshotOffer: plain("snapshotOffer", 9, { term: u53, snapshot: snapshotHead }),
 };
 
-const byCode = new Map<number, Row<Inner>>(
-  Object.values(rows).map((row) => [row.code, row as unknown as Row<Inner>] as const),
-);
-
-const pairVersion = 1;
-
-const heartbeat = record<Omit<PairHeartbeat, "kind">>({
-  sequence: u53,
-  led: list(record({ group: u16, term: u53, commit: u53 })),
-});
-
-const heartbeatReply = record<Omit<PairHeartbeatReply, "kind">>({
-  sequence: u53,
-  refused: list(record({ group: u16, term: u53 })),
-});
-
-const snapshotPull = record<Omit<SnapshotPull, "kind">>({ group: u16, id: text, offset: u53 });
-
-const snapshotChunk = record<Omit<SnapshotChunk, "kind">>({ group: u16, id: text, offset: u53, bytes: blob });
-
-/** Messages of two processes that are not about one group's Raft. */
-const pairRows = {
-  pairHeartbeat: { code: 128, body: heartbeat },
-  pairHeartbeatReply: { code: 129, body: heartbeatReply },
-  snapshotPull: { code: 130, body: snapshotPull },
-  snapshotChunk: { code: 131, body: snapshotChunk },
-} as const;
-
-const noPayloads: readonly Payload[] = [];
+/** One row a kind of message for all groups; codes from 128 on. */
+const pairRows: { readonly [Kind in Pair["kind"]]: Row<PairOf<Kind>> } = {
+  pairHeartbeat: plain("pairHeartbeat", 128, {
+    sequence: u53,
+    led: list(record({ group: u16, term: u53, commit: u53 })),
+  }),
+  pairHeartbeatReply: plain("pairHeartbeatReply", 129, {
+    sequence: u53,
+    refused: list(record({ group: u16, term: u53 })),
+  }),
+  snapshotPull: plain("snapshotPull", 130, { group: u16, id: text, offset: u53 }),
+  snapshotChunk: plain("snapshotChunk", 131, { group: u16, id: text, offset: u53, bytes: blob }),
+};
 
 /** Whether a message is so large that it travels apart from those that keep leaders alive. */
 export function isBulk(message: PeerMessage): boolean {
   return message.kind === "snapshotChunk";
 }
+
+const groupRowOf = byCode<Inner>(Object.values(groupRows));
+const pairRowOf = byCode<Pair>(Object.values(pairRows));
+
+function byCode<T>(rows: readonly Row<T>[]): ReadonlyMap<number, Row<T>> {
+  const found = new Map(rows.map((row) => [row.code, row] as const));
+  assert(found.size === rows.length, "two kinds of messages share a code");
+  return found;
+}
+
+const noPayloads: readonly Payload[] = [];
 
 /**
  * Writes the covered part of a message.
@@ -171,10 +170,10 @@ export function isBulk(message: PeerMessage): boolean {
  */
 export function encodeMessage(message: PeerMessage, into: ByteWriter): readonly Payload[] {
   if (message.kind === "group") return encodeGroupMessage(message, into);
-  const { code, body } = pairRows[message.kind];
-  into.u8(code);
-  into.u8(pairVersion);
-  (body as Field<unknown>).write(into, message);
+  const row = pairRows[message.kind] as unknown as Row<Pair>;
+  into.u8(row.code);
+  into.u8(row.version);
+  row.body.write(into, message);
   return noPayloads;
 }
 
@@ -192,11 +191,9 @@ export function decodeMessage(from: ByteReader): PeerMessage {
 }
 
 function decodeBody(code: number, version: number, from: ByteReader): PeerMessage {
-  for (const [kind, pair] of Object.entries(pairRows)) {
-    if (code === pair.code && version === pairVersion)
-      return { kind, ...(pair.body as Field<object>).read(from) } as PeerMessage;
-  }
-  const row = byCode.get(code);
+  const pairRow = pairRowOf.get(code);
+  if (pairRow?.version === version) return pairRow.body.read(from);
+  const row = groupRowOf.get(code);
   if (row?.version !== version) throw new ProtocolError(`message code ${code} version ${version} is not known`);
   const group = from.u16();
   const message = row.body.read(from);
@@ -205,7 +202,7 @@ function decodeBody(code: number, version: number, from: ByteReader): PeerMessag
 }
 
 function encodeGroupMessage({ group, message, payloads }: GroupMessage, into: ByteWriter): readonly Payload[] {
-  const row = rows[message.kind] as unknown as Row<Inner>;
+  const row = groupRows[message.kind] as unknown as Row<Inner>;
   into.u8(row.code);
   into.u8(row.version);
   into.u16(group);
