@@ -1,11 +1,13 @@
 import type { ConfigurationAt } from "../ports.ts";
 import { membersOf, noMembers } from "./membership.ts";
 import { newProgress } from "./progress.ts";
-import type { Draft, Leader } from "./state.ts";
+import { configurationBefore, type Draft, type Leader } from "./state.ts";
 
 /** Puts a configuration in force; a leader begins to replicate to newcomers and stops to replicate to whoever left. */
 export function configure(draft: Draft, at: ConfigurationAt): void {
-  const { state, effects } = draft;
+  const { state, effects, log } = draft;
+  const isNewer = at.index > state.configurationIndex;
+  state.configurationBefore = isNewer ? state.configuration : configurationBefore(log, at.index);
   state.configuration = at.configuration;
   state.configurationIndex = at.index;
   effects.push({ kind: "configured", at });

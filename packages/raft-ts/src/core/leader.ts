@@ -74,6 +74,8 @@ export function takeRejected(draft: Draft, from: ReplicaId, reply: AppendRejecte
   progress.heardMs = draft.state.nowMs;
   const tookBack = noteLoss(progress, reply.lost);
   if (!tookBack && !isExpected(progress, reply)) return;
+  // What can be common lies before our log's start: it is the snapshot that both have in common.
+  if (reply.hintIndex < draft.log.firstIndex - 1) return askForSnapshot(draft, from, progress);
   becomeProbe(progress, lastIndexOfTerm(draft, reply.hintIndex, reply.hintTerm) + 1);
   replicate(draft, from, progress);
 }

@@ -34,6 +34,8 @@ export type RaftState = {
   configuration: Configuration;
   /** Index of the entry that brought it. */
   configurationIndex: number;
+  /** The one before it, in force again should its entry be discarded. */
+  configurationBefore: Configuration;
   /**
    * `fenced`: lost entries that it had acknowledged. It takes entries and elects nobody, until it holds all that was committed with its help.
    * `barred`: may have lost a vote too. It takes part in nothing under this replica id.
@@ -98,6 +100,7 @@ export function initialState(options: InitialState): RaftState {
     self,
     configuration,
     configurationIndex,
+    configurationBefore: configurationBefore(log, configurationIndex),
     standing: ({ no: "whole", fetch: "fenced", rejoin: "barred" } as const)[options.damage],
     healIndex: Infinity,
     role: { kind: "follower", leader: 0 },
@@ -133,9 +136,19 @@ export function handOverEndsAtMs({ handOver }: Leader): number {
   return handOver === undefined ? Infinity : handOver.sinceMs + raftTimes.transferMs;
 }
 
-/** Only whole voters may lead. A configuration counts from the moment it is in the log. */
+/**
+ * Only whole voters may lead. Whoever is dropped by an entry that may not be committed yet is still one: voters of the new configuration may lack that
+ * entry, and could not be elected by those who have it (Raft thesis §4.2.2).
+ */
 export function mayCampaign(state: RaftState): boolean {
-  return state.standing === "whole" && isVoter(state.configuration, state.self);
+  const { standing, self, configuration, configurationIndex, commit } = state;
+  if (standing !== "whole") return false;
+  return isVoter(configuration, self) || (configurationIndex > commit && isVoter(state.configurationBefore, self));
+}
+
+/** The configuration that is in force without the entry at `index`. */
+export function configurationBefore(log: LogView, index: number): Configuration {
+  return (index > 0 ? log.configurationAt(index - 1)?.configuration : undefined) ?? noMembers;
 }
 
 /** The leader of the current term; 0 when unknown. */

@@ -28,6 +28,8 @@ export type DriverOptions = {
   /** Draws election timeouts. */
   readonly random: Random;
   readonly logger: Logger;
+  /** Snapshots are sent in chunks of this size, at most and by default 256 KiB. */
+  readonly snapshotChunkBytes?: number;
   /**
    * Called once with what broke: a write of the log that failed, a broken invariant, a machine that threw. Nothing is durable, applied or
    * answered after it; the process must end.

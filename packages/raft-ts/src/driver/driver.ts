@@ -9,7 +9,7 @@ import { CommitLoop } from "./commit-loop.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { type GroupHost, LocalGroup } from "./local-group.ts";
-import type { PeerMessage } from "./messages.ts";
+import { type PeerMessage, snapshotChunkBytes } from "./messages.ts";
 import { Replication } from "./replication.ts";
 
 const groupMax = 65_535;
@@ -43,7 +43,8 @@ class RaftDriver implements Driver {
     const fail = (error: unknown): void => this.#fail(error);
     const replication = new Replication({ log, transport, fail, alive });
     const send = (to: ReplicaId, message: PeerMessage): void => replication.send(to, message);
-    this.#heartbeats = new Heartbeats({ groups: this.#groups, timers, monoMs, send, guard });
+    const firstSequence = options.random.below(2 ** 31);
+    this.#heartbeats = new Heartbeats({ groups: this.#groups, timers, monoMs, firstSequence, send, guard });
     this.#deadlines = new Deadlines({ timers, monoMs, guard, groups: () => this.#groups.values() });
     this.#host = {
       log,
@@ -53,6 +54,7 @@ class RaftDriver implements Driver {
       guard,
       fail,
       alive,
+      snapshotChunkBytes: Math.min(options.snapshotChunkBytes ?? snapshotChunkBytes, snapshotChunkBytes),
       failed: this.#failed.promise,
       step: core,
       loop: new CommitLoop({ log, turn, monoMs, guard, fail }),

@@ -11,6 +11,8 @@ export type HeartbeatsOptions = {
   readonly groups: ReadonlyMap<GroupId, LocalGroup>;
   readonly timers: Timers;
   readonly monoMs: () => number;
+  /** Where the count of heartbeats begins: elsewhere in every life, so that an answer to an earlier one means nothing to this. */
+  readonly firstSequence: number;
   readonly send: (to: ReplicaId, message: PeerMessage) => void;
   readonly guard: (callback: () => void) => void;
 };
@@ -105,7 +107,7 @@ export class Heartbeats {
   #peerOf(id: ReplicaId): Peer {
     const known = this.#peers.get(id);
     if (known !== undefined) return known;
-    const peer: Peer = { sequence: 0, sent: new Map() };
+    const peer: Peer = { sequence: this.#options.firstSequence, sent: new Map() };
     this.#peers.set(id, peer);
     return peer;
   }

@@ -42,6 +42,7 @@ export type GroupHost = {
   readonly fail: (error: unknown) => void;
   /** False once the process is to end: nothing may be promised any more. */
   readonly alive: () => boolean;
+  readonly snapshotChunkBytes: number;
   /** Resolves when `alive` turns false. */
   readonly failed: Promise<undefined>;
   /** The group's next tick may be due earlier than before. */
@@ -123,7 +124,8 @@ export class LocalGroup implements Group, LoopMember {
     const ready = (to: ReplicaId, reader: { readonly head: SnapshotHead } | undefined): void => {
       this.#step({ kind: "snapshotReady", nowMs: monoMs(), to, snapshot: reader?.head });
     };
-    this.#sender = new SnapshotSender({ group, source: snapshots, send, ready, monoMs, guard, logger });
+    const { snapshotChunkBytes: chunkBytes } = host;
+    this.#sender = new SnapshotSender({ group, source: snapshots, chunkBytes, send, ready, monoMs, guard, logger });
     const finished = (head: SnapshotHead): void => void this.#restored(head);
     this.#receiver = new SnapshotReceiver({ group, sink: snapshots, send, finished, guard, logger });
     if (this.#state.standing !== "whole")

@@ -57,11 +57,12 @@ export class Replication {
     this.#backlogs.delete(link);
   }
 
-  /** `undefined` when the log has other entries there by now: whoever asked does not lead any more. */
+  /** `undefined` when the log has other entries there by now, since this replica leads no more, or begins after them. */
   async #read(group: GroupId, { entries }: AppendRequest): Promise<Payloads | undefined> {
     const { log, fail } = this.#options;
     const view = log.view(group);
-    const stands = (): boolean => entries.every(({ index, term }) => view.termAt(index) === term);
+    const stands = (): boolean =>
+      entries.every(({ index, term }) => index >= view.firstIndex && view.termAt(index) === term);
     if (!stands()) return undefined;
     try {
       const stored = await Promise.all(entries.map(({ index }) => log.read(group, index)));

@@ -1,11 +1,12 @@
 import type { Logger } from "@saturnmq/kit";
 import { raftTimes } from "../core/times.ts";
 import type { ReplicaId, SnapshotReader, SnapshotSource } from "../ports.ts";
-import { type PeerMessage, type SnapshotPull, snapshotChunkBytes } from "./messages.ts";
+import type { PeerMessage, SnapshotPull } from "./messages.ts";
 
 export type SnapshotSenderOptions = {
   readonly group: number;
   readonly source: SnapshotSource | undefined;
+  readonly chunkBytes: number;
   readonly send: (to: ReplicaId, message: PeerMessage) => void;
   /** Tells the core what can be offered to a follower. */
   readonly ready: (to: ReplicaId, reader: SnapshotReader | undefined) => void;
@@ -48,7 +49,7 @@ export class SnapshotSender {
     if (transfer === undefined || transfer.reading || transfer.reader.head.id !== id) return;
     const left = transfer.reader.head.bytes - offset;
     if (!Number.isSafeInteger(offset) || offset < 0 || left <= 0) return;
-    void this.#answer(from, transfer, offset, Math.min(left, snapshotChunkBytes));
+    void this.#answer(from, transfer, offset, Math.min(left, this.#options.chunkBytes));
   }
 
   /** Something is being sent. */

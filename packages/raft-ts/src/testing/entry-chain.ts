@@ -4,9 +4,12 @@ import type { MemoryEntry } from "./memory-log.ts";
 export class EntryChain {
   readonly #chains = new WeakMap<MemoryEntry, number>();
 
-  /** Notes where an entry was put. An entry keeps its predecessor for as long as it is in a log. */
-  note(entry: MemoryEntry, previous: MemoryEntry | undefined): void {
-    let hash = previous === undefined ? 0x811c9dc5 : this.of(previous);
+  /** The hash of no entry. */
+  static readonly start = 0x811c9dc5;
+
+  /** Notes where an entry was put: after one with the hash `previous`. An entry keeps its predecessor for as long as it is in a log. */
+  note(entry: MemoryEntry, previous: number): void {
+    let hash = previous;
     hash = mix(hash, entry.term);
     for (const byte of entry.bytes) hash = mix(hash, byte);
     this.#chains.set(entry, hash);

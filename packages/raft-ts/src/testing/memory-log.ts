@@ -273,6 +273,16 @@ export function emptyImage(): Image {
   };
 }
 
+/** The log as recovery finds it when entries after `index`, which had been durable, cannot be read any more. */
+export function damagedImage(image: Image, index: number): Image {
+  return {
+    ...image,
+    entries: image.entries.slice(0, index),
+    configurations: image.configurations.filter((at) => at.index <= index),
+    damage: "fetch",
+  };
+}
+
 function copyOf(image: Image): MutableImage {
   return { ...image, entries: [...image.entries], configurations: [...image.configurations] };
 }

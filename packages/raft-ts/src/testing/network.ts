@@ -24,7 +24,8 @@ export const fairWeather: LinkWeather = {
   ordered: true,
 };
 
-export type Deliver = (to: ReplicaId, from: ReplicaId, message: PeerMessage) => void;
+/** `incarnation`: which life of its sender a message is of. */
+export type Deliver = (to: ReplicaId, from: ReplicaId, message: PeerMessage, incarnation: number) => void;
 
 /** One-way links between replicas that delay, lose, repeat and reorder, and can be cut one by one. */
 export class Network {
@@ -34,6 +35,8 @@ export class Network {
   readonly #deliver: Deliver;
   readonly #cut = new Set<string>();
   readonly #lastArrivalMs = new Map<string, number>();
+  /** By link, the latest life of the sender that was heard: links drop what earlier ones left. */
+  readonly #heard = new Map<string, number>();
 
   constructor(queue: EventQueue, random: SeededRandom, deliver: Deliver) {
     this.#queue = queue;
@@ -51,17 +54,20 @@ export class Network {
     this.#cut.clear();
   }
 
-  send(from: ReplicaId, to: ReplicaId, message: PeerMessage): void {
+  send(from: ReplicaId, to: ReplicaId, message: PeerMessage, incarnation: number): void {
     const copy = encoded(message);
     const copies = this.#random.fraction() < this.weather.duplication ? 2 : 1;
     for (let one = 0; one < copies; one += 1) {
       if (this.#random.fraction() >= this.weather.loss)
-        this.#queue.after(this.#delay(from, to), () => this.#arrive(from, to, copy));
+        this.#queue.after(this.#delay(from, to), () => this.#arrive(from, to, copy, incarnation));
     }
   }
 
-  #arrive(from: ReplicaId, to: ReplicaId, message: PeerMessage): void {
-    if (!this.#cut.has(`${from}>${to}`)) this.#deliver(to, from, message);
+  #arrive(from: ReplicaId, to: ReplicaId, message: PeerMessage, incarnation: number): void {
+    const link = `${from}>${to}`;
+    if (this.#cut.has(link) || incarnation < (this.#heard.get(link) ?? 0)) return;
+    this.#heard.set(link, incarnation);
+    this.#deliver(to, from, message, incarnation);
   }
 
   #delay(from: ReplicaId, to: ReplicaId): number {

@@ -1,4 +1,4 @@
-import type { AppliedEntry, GroupMachine, Payload } from "../ports.ts";
+import type { AppliedEntry, GroupMachine, Payload, SnapshotHead } from "../ports.ts";
 import { payloadOf, textOf } from "./recording-machine.ts";
 
 /** What a machine tells the simulation. */
@@ -6,18 +6,22 @@ export type MachineEvents = {
   readonly applies: (entry: AppliedEntry) => void;
   /** A value that this machine proposed is applied here: its client is answered. */
   readonly acknowledges: (value: string) => void;
+  /** The values that a snapshot holds; resolves when the machine may have them. */
+  readonly restores: (head: SnapshotHead) => Promise<readonly string[]>;
 };
 
 /** The replicated state machine of simulations: a list of values. Overwrites its payloads as soon as it may, so that a reader that is late is found. */
 export class SimulatedMachine implements GroupMachine {
-  readonly values: string[] = [];
+  values: string[];
   readonly #events: MachineEvents;
   readonly #gathered = new Set<Uint8Array>();
   #staged: string[] = [];
   #leading = false;
 
-  constructor(events: MachineEvents) {
+  /** @param values what its checkpoint holds */
+  constructor(events: MachineEvents, values: readonly string[]) {
     this.#events = events;
+    this.values = [...values];
   }
 
   /** False when this replica does not serve: the client must go elsewhere. */
@@ -61,5 +65,9 @@ export class SimulatedMachine implements GroupMachine {
   following(): void {
     this.#leading = false;
     this.#staged = [];
+  }
+
+  async restore(head: SnapshotHead): Promise<void> {
+    this.values = [...(await this.#events.restores(head))];
   }
 }

@@ -4,26 +4,31 @@ import type { step } from "../core/step.ts";
 import type { Driver, Group } from "../driver/api.ts";
 import { createDriverWith } from "../driver/driver.ts";
 import type { PeerMessage } from "../driver/messages.ts";
-import type { GroupId, LogView, ReplicaId } from "../ports.ts";
+import type { AppliedEntry, GroupId, LogView, ReplicaId, SnapshotHead } from "../ports.ts";
 import type { EventQueue } from "./event-queue.ts";
-import { emptyImage, type Image, MemoryLog } from "./memory-log.ts";
+import { damagedImage, emptyImage, type Image, MemoryLog } from "./memory-log.ts";
+import { type Checkpoint, checkpointOf, SimulatedDisk, SimulatedSnapshots } from "./simulated-disk.ts";
 import { SimulatedMachine } from "./simulated-machine.ts";
-import type { Before, Observation, ReplicaView } from "./world.ts";
+import { type Before, type Observation, type ReplicaView, Violation } from "./world.ts";
 
 export type NodeOptions = {
   readonly id: ReplicaId;
-  readonly voters: readonly ReplicaId[];
+  /** The first voters, for those among them; a later node has none, and waits to be made a member. */
+  readonly voters: readonly ReplicaId[] | undefined;
   readonly groups: readonly GroupId[];
   readonly queue: EventQueue;
   readonly random: SeededRandom;
   readonly core: typeof step;
   /** Milliseconds that a disk operation takes now. */
   readonly diskMs: () => number;
-  readonly send: (from: ReplicaId, to: ReplicaId, message: PeerMessage) => void;
+  /** `incarnation`: counts the node's starts. */
+  readonly send: (from: ReplicaId, to: ReplicaId, message: PeerMessage, incarnation: number) => void;
   readonly observe: (observation: Observation) => void;
   /** A driver gave up: an invariant inside it is broken. */
   readonly fatal: (error: unknown) => void;
   readonly acknowledge: (group: GroupId, value: string) => void;
+  /** A planted fault: snapshots are installed without their end. */
+  readonly halfSnapshots: boolean;
 };
 
 type Life = {
@@ -41,7 +46,8 @@ export class SimulatedNode {
   /** This node's clock against true time: it started elsewhere, and runs up to 1 % too fast or slow. */
   readonly #clockOffsetMs: number;
   readonly #clockRate: number;
-  #images: ReadonlyMap<GroupId, Image> = new Map();
+  #disk = new SimulatedDisk();
+  #disksLost = 0;
   #life: Life | undefined;
   /** Callbacks of earlier lives are dropped. */
   #epoch = 0;
@@ -63,14 +69,23 @@ export class SimulatedNode {
     return this.#frozen !== undefined;
   }
 
+  /** Starts so far. */
+  get incarnation(): number {
+    return this.#epoch;
+  }
+
+  get disksLost(): number {
+    return this.#disksLost;
+  }
+
   /** The node's own monotonic clock. It goes on while the node is paused. */
   monoMs(): number {
     return this.#clockOffsetMs + this.#options.queue.nowMs * this.#clockRate;
   }
 
   boot(): void {
-    const { queue, random, groups, voters } = this.#options;
-    const log = new MemoryLog((_what, done) => this.#later(this.#options.diskMs(), done), this.#images);
+    const { queue, random, groups } = this.#options;
+    const log = new MemoryLog((_what, done) => this.#later(this.#options.diskMs(), done), this.#disk.images);
     const clock: Clock = { monoMs: () => this.monoMs(), wallMs: () => queue.nowMs };
     const timers: Timers = { after: (delayMs, callback) => this.#later(delayMs / this.#clockRate, callback) };
     const views = new Map<GroupId, ReplicaView>();
@@ -85,6 +100,7 @@ export class SimulatedNode {
         transport: { send: (to, message) => this.#send(to, message, views) },
         logger: silentLogger,
         fatal: this.#options.fatal,
+        snapshotChunkBytes: 50,
       },
       (state, input, view) => {
         this.#flush();
@@ -105,18 +121,76 @@ export class SimulatedNode {
         entry,
       });
     const machines = new Map(groups.map((group) => [group, this.#machine(group, views)]));
-    const handles = new Map(
-      groups.map((group) => {
-        const machine = defined(machines.get(group), "a machine");
-        return [group, driver.open({ group, self: this.id, voters, machine, appliedIndex: 0 })];
-      }),
+    const snapshots = new SimulatedSnapshots(
+      this.#disk,
+      (done) => void this.#later(this.#options.diskMs(), done),
+      this.#options.halfSnapshots,
     );
-    this.#life = { log, driver, groups: handles, machines, views };
+    const open = (group: GroupId): Group => this.#open(driver, group, machines, snapshots);
+    this.#life = { log, driver, groups: new Map(groups.map((group) => [group, open(group)])), machines, views };
+  }
+
+  #open(
+    driver: Driver,
+    group: GroupId,
+    machines: ReadonlyMap<GroupId, SimulatedMachine>,
+    snapshots: SimulatedSnapshots,
+  ): Group {
+    const { id, voters } = this.#options;
+    const checkpoint = this.#disk.checkpoint(group);
+    try {
+      return driver.open({
+        group,
+        self: id,
+        ...(voters === undefined ? {} : { voters }),
+        machine: defined(machines.get(group), "a machine"),
+        appliedIndex: checkpoint?.index ?? 0,
+        ...(checkpoint === undefined ? {} : { checkpoint }),
+        snapshots,
+      });
+    } catch (error) {
+      throw new Violation("Restart: what a process left is enough to start again", String(error));
+    }
+  }
+
+  /** Takes a checkpoint of what is applied, and lets the log before the older one go when it is durable. */
+  checkpoint(group: GroupId): void {
+    const life = this.#life;
+    const taken = life && this.#takeCheckpoint(life, group);
+    if (life === undefined || taken === undefined) return;
+    this.#later(this.#options.diskMs(), () => {
+      const newest = this.#disk.checkpoint(group);
+      if (newest !== undefined && newest.index >= taken.index) return;
+      this.#disk.put(group, taken);
+      const older = defined(this.#disk.older(group), "a checkpoint just put there");
+      if (older.index >= life.log.view(group).firstIndex) life.log.compact(group, older.index);
+    });
+  }
+
+  #takeCheckpoint({ log, groups, machines }: Life, group: GroupId): Checkpoint | undefined {
+    const index = groups.get(group)?.appliedIndex ?? 0;
+    const view = log.view(group);
+    const term = view.termAt(index);
+    const configuration = view.configurationAt(index);
+    if (index === 0 || term === undefined || configuration === undefined) return undefined;
+    return { index, term, configuration, values: [...(machines.get(group)?.values ?? [])] };
+  }
+
+  /** While it is down: recovery finds the group's log damaged after `index`. */
+  damage(group: GroupId, index: number): void {
+    const image = this.#disk.images.get(group);
+    if (image !== undefined) this.#disk.images = new Map(this.#disk.images).set(group, damagedImage(image, index));
+  }
+
+  /** While it is down: all is lost. A planted fault: the node goes on under its old id. */
+  loseDisk(): void {
+    this.#disk = new SimulatedDisk();
+    this.#disksLost += 1;
   }
 
   /** The process ends at once: what was not written is lost, and of a write under way all or nothing has arrived. */
   crash(writeArrived: boolean): void {
-    this.#images = defined(this.#life, "a life to end").log.imagesAfterCrash(writeArrived);
+    this.#disk.images = defined(this.#life, "a life to end").log.imagesAfterCrash(writeArrived);
     this.#life = undefined;
     this.#epoch += 1;
     this.#frozen = undefined;
@@ -160,7 +234,7 @@ export class SimulatedNode {
   }
 
   disk(group: GroupId): Image {
-    const image = this.#life === undefined ? this.#images.get(group) : this.#life.log.durable(group);
+    const image = this.#life === undefined ? this.#disk.images.get(group) : this.#life.log.durable(group);
     return image ?? emptyImage();
   }
 
@@ -179,18 +253,34 @@ export class SimulatedNode {
     this.#flush();
     const at = message.kind === "group" ? views.get(message.group) : views.values().next().value;
     if (at !== undefined) this.#options.observe({ kind: "sends", at, to, message });
-    this.#options.send(this.id, to, message);
+    this.#options.send(this.id, to, message, this.#epoch);
   }
 
   #machine(group: GroupId, views: ReadonlyMap<GroupId, ReplicaView>): SimulatedMachine {
-    return new SimulatedMachine({
-      applies: ({ index, term, payload: { bytes, start, length } }) => {
+    const events = {
+      applies: ({ index, term, payload: { bytes, start, length } }: AppliedEntry) => {
         this.#flush();
         const at = defined(views.get(group), "the replica that applies");
         this.#options.observe({ kind: "applies", at, index, term, bytes: bytes.slice(start, start + length) });
       },
-      acknowledges: (value) => this.#options.acknowledge(group, value),
-    });
+      acknowledges: (value: string) => this.#options.acknowledge(group, value),
+      restores: (head: SnapshotHead) => this.#restore(group, head, views),
+    };
+    return new SimulatedMachine(events, this.#disk.checkpoint(group)?.values ?? []);
+  }
+
+  /** A machine reads the checkpoint that a snapshot left. */
+  async #restore(
+    group: GroupId,
+    head: SnapshotHead,
+    views: ReadonlyMap<GroupId, ReplicaView>,
+  ): Promise<readonly string[]> {
+    await new Promise<void>((resolve) => void this.#later(this.#options.diskMs(), resolve));
+    this.#flush();
+    const { values } = checkpointOf(this.#disk, group, head);
+    const at = defined(views.get(group), "the replica that restores");
+    this.#options.observe({ kind: "restores", at, index: head.index, term: head.term, values });
+    return values;
   }
 
   #view(group: GroupId, state: RaftState, log: MemoryLog): ReplicaView {

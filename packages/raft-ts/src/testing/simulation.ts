@@ -1,11 +1,15 @@
 import { SeededRandom } from "@saturnmq/kit";
+import { membersOf } from "../core/membership.ts";
+import { votersOf } from "../core/quorum.ts";
 import { step } from "../core/step.ts";
-import type { GroupId, ReplicaId } from "../ports.ts";
+import type { ConfigurationTarget } from "../core/walker.ts";
+import type { Configuration, GroupId, ReplicaId } from "../ports.ts";
 import { EntryChain, mix } from "./entry-chain.ts";
 import { EventQueue } from "./event-queue.ts";
 import { commitRule } from "./invariants/commit-rule.ts";
 import { commitSafety } from "./invariants/commit-safety.ts";
 import { CommittedEntries } from "./invariants/committed-entries.ts";
+import { configurationSafety } from "./invariants/configuration-safety.ts";
 import { durableBeforeSent } from "./invariants/durable-before-sent.ts";
 import { electionSafety } from "./invariants/election-safety.ts";
 import { leaderAppendOnly } from "./invariants/leader-append-only.ts";
@@ -16,83 +20,117 @@ import { monotony } from "./invariants/monotony.ts";
 import { noSuspicion } from "./invariants/no-suspicion.ts";
 import { oneVoteATerm } from "./invariants/one-vote-a-term.ts";
 import { stateMachineSafety } from "./invariants/state-machine-safety.ts";
+import type { Plant } from "./mutants.ts";
+import { Nemesis, type Stage, shuffled } from "./nemesis.ts";
 import { fairWeather, Network } from "./network.ts";
+import { Placement } from "./placement.ts";
 import { SimulatedNode } from "./simulated-node.ts";
 import { drawSwarm, type Swarm } from "./swarm.ts";
 import { type Invariant, type Observation, Violation, type World } from "./world.ts";
 
 /** What a run did: a run that claims to have checked something must have reached it. */
-export type Report = {
+export type Report = Counts & {
   readonly seed: number;
   /** Equal for equal seeds: every event and what it changed is part of it. */
   readonly traceHash: number;
   readonly nodes: number;
   readonly groups: number;
-  readonly events: number;
-  readonly elections: number;
-  readonly crashes: number;
-  readonly acknowledged: number;
-  readonly truncations: number;
+};
+
+type Counts = {
+  events: number;
+  elections: number;
+  crashes: number;
+  acknowledged: number;
+  truncations: number;
+  /** Configuration entries that a leader appended. */
+  changes: number;
+  /** Elections that a hand-over brought about. */
+  handOvers: number;
+  restores: number;
+  disksLost: number;
+  healed: number;
 };
 
 /** More events than this at one instant are a loop that never lets time go on. */
 const eventsAtOnceMax = 5_000;
 
-/** In this span after the faults end, a majority must elect, answer and agree. */
-const livenessMs = 10_000;
+/** In this span after the faults end, a majority must elect, answer and agree, and every group be where it is wanted. */
+const livenessMs = 15_000;
+/** How often a node's agent looks whether a group that it leads is as wanted. */
+const walkEveryMs = 60;
 
 /**
- * One seeded run: size, faults and load are drawn from `seed`; every invariant is checked after every event; then faults end for a random majority,
- * which must come to serve; then one follower is cut off for a while, and must disturb nobody when it returns; then a leader goes deaf, and must be replaced.
+ * One seeded run: size, faults and load are drawn from `seed`; every invariant is checked after every event; then faults end for a random majority (for
+ * all, where members change), which must come to serve. Then, in good weather: one follower is cut off for a while, and must disturb nobody when it returns;
+ * a voter is removed, and must disturb nobody either; leadership is handed over, and must be; a leader goes deaf, and must be replaced.
  *
  * @throws {Violation} when an invariant is broken
  */
-export async function simulate(seed: number, core: typeof step = step): Promise<Report> {
-  const simulation = new Simulation(seed, core);
+export async function simulate(seed: number, plant: Plant = {}): Promise<Report> {
+  const simulation = new Simulation(seed, plant);
   await simulation.safetyPhase();
   await simulation.livenessPhase();
   await simulation.outcastPhase();
+  await simulation.removedPhase();
+  await simulation.handOverPhase();
   await simulation.deafLeaderPhase();
   return simulation.report();
 }
 
-class Simulation implements World {
-  readonly nodes: readonly ReplicaId[];
+class Simulation implements World, Stage {
   readonly groups: readonly GroupId[];
+  readonly random: SeededRandom;
+  readonly queue: EventQueue;
+  readonly network: Network;
+  readonly swarm: Swarm;
+  readonly placement: Placement;
+  readonly slowDisks = new Set<ReplicaId>();
+  calm = false;
   readonly #seed: number;
-  readonly #random: SeededRandom;
-  readonly #queue: EventQueue;
-  readonly #network: Network;
-  readonly #swarm: Swarm;
-  readonly #all: readonly SimulatedNode[];
+  readonly #plant: Plant;
+  readonly #all = new Map<ReplicaId, SimulatedNode>();
+  readonly #gone = new Set<SimulatedNode>();
   readonly #chain = new EntryChain();
+  readonly #committed = new CommittedEntries(this.#chain);
   readonly #invariants: readonly Invariant[];
   readonly #acknowledged = new Map<GroupId, Set<string>>();
   /** Number of the latest proposal that was answered. */
   readonly #newestAnswered = new Map<GroupId, number>();
-  #slowDisks = new Set<ReplicaId>();
   #error: unknown;
   #trace = 0;
   #proposed = 0;
-  #counts = { events: 0, elections: 0, crashes: 0, acknowledged: 0, truncations: 0 };
-  #calm = false;
+  readonly #counts: Counts = {
+    events: 0,
+    elections: 0,
+    crashes: 0,
+    acknowledged: 0,
+    truncations: 0,
+    changes: 0,
+    handOvers: 0,
+    restores: 0,
+    disksLost: 0,
+    healed: 0,
+  };
 
-  constructor(seed: number, core: typeof step) {
+  constructor(seed: number, plant: Plant) {
     this.#seed = seed;
-    this.#random = new SeededRandom(seed);
-    this.#swarm = drawSwarm(this.#random);
-    this.#queue = new EventQueue(this.#random);
-    this.nodes = Array.from({ length: this.#swarm.nodes }, (_, at) => at + 1);
-    this.groups = Array.from({ length: this.#swarm.groups }, (_, at) => at * 3);
-    this.#network = new Network(this.#queue, this.#random, (to, from, message) =>
-      this.#node(to).receive(from, message),
-    );
-    this.#network.weather = this.#swarm.weather;
-    const committed = new CommittedEntries(this.#chain);
+    this.#plant = plant;
+    this.random = new SeededRandom(seed);
+    this.swarm = drawSwarm(this.random);
+    this.queue = new EventQueue(this.random);
+    this.groups = Array.from({ length: this.swarm.groups }, (_, at) => at * 3);
+    this.network = new Network(this.queue, this.random, (to, from, message) => this.#node(to).receive(from, message));
+    this.network.weather = this.swarm.weather;
+    const first = Array.from({ length: this.swarm.nodes }, (_, at) => at + 1);
+    const { groups, random } = this;
+    this.placement = new Placement({ random, groups, first, walksBack: plant.walksBack === true });
+    const committed = this.#committed;
     this.#invariants = [
       electionSafety(),
       leaderAppendOnly(),
       logMatching(this.#chain),
+      configurationSafety(),
       commitRule(),
       commitSafety(committed),
       leaderCompleteness(committed),
@@ -103,28 +141,20 @@ class Simulation implements World {
       leaseExclusivity(),
       noSuspicion(),
     ];
-    this.#all = this.nodes.map(
-      (id) =>
-        new SimulatedNode({
-          id,
-          voters: this.nodes,
-          groups: this.groups,
-          queue: this.#queue,
-          random: this.#random,
-          core,
-          diskMs: () => this.#diskMs(id),
-          send: (from, to, message) => this.#network.send(from, to, message),
-          observe: (observation) => this.#observe(observation),
-          fatal: (error) => {
-            this.#error ??= error;
-          },
-          acknowledge: (group, value) => this.#acknowledge(group, value),
-        }),
-    );
+    for (let voter = 0; voter < first.length; voter += 1) this.#add(first);
+    for (let spare = 0; spare < this.swarm.spares; spare += 1) this.#add(undefined);
   }
 
   get nowMs(): number {
-    return this.#queue.nowMs;
+    return this.queue.nowMs;
+  }
+
+  get nodes(): readonly ReplicaId[] {
+    return [...this.#all.keys()];
+  }
+
+  get active(): readonly SimulatedNode[] {
+    return [...this.#all.values()].filter((node) => !this.#gone.has(node));
   }
 
   replica(node: ReplicaId, group: GroupId): ReturnType<World["replica"]> {
@@ -135,55 +165,87 @@ class Simulation implements World {
     return this.#node(node).disk(group);
   }
 
-  /** Everything may fail, at any time. */
-  async safetyPhase(): Promise<void> {
-    for (const node of this.#all) this.#queue.after(this.#random.below(300), () => this.#boot(node));
-    this.#queue.after(0, () => this.#client());
-    this.#queue.after(500, () => this.#nemesis());
-    await this.#runUntil(this.#swarm.safetyMs);
+  disksLost(node: ReplicaId): number {
+    return this.#node(node).disksLost;
   }
 
-  /** Faults end for a random majority; the others stay as they are, maybe down for good. */
+  target(group: GroupId, revision: number): ConfigurationTarget | undefined {
+    return this.placement.target(group, revision);
+  }
+
+  configurations(group: GroupId): readonly Configuration[] {
+    const known = this.active.flatMap((node) => (node.view(group)?.live ?? node.disk(group)).configurations);
+    const committed = this.#committed.of(group).findLastIndex(({ kind }) => kind === "configuration") + 1;
+    return known.filter(({ index }) => index >= committed).map(({ configuration }) => configuration);
+  }
+
+  leader(group: GroupId): SimulatedNode | undefined {
+    return this.active.find((node) => node.group(group)?.serving === true);
+  }
+
+  crash(node: SimulatedNode): void {
+    if (!node.up) return;
+    node.crash(this.random.below(2) === 0);
+    this.#counts.crashes += 1;
+  }
+
+  replace(node: SimulatedNode): void {
+    this.#counts.disksLost += 1;
+    const { queue, random } = this;
+    if (this.#plant.keepsIdOfLostDisk === true) node.loseDisk();
+    else this.#gone.add(node);
+    const fresh = this.#plant.keepsIdOfLostDisk === true ? node : this.#add(undefined);
+    queue.after(random.below(500), () => {
+      if (!fresh.up) fresh.boot();
+    });
+  }
+
+  /** Everything may fail, at any time. */
+  async safetyPhase(): Promise<void> {
+    const { queue, random, active, swarm } = this;
+    for (const node of active) queue.after(random.below(300), () => this.#boot(node));
+    queue.after(0, () => this.#client());
+    queue.after(500, () => new Nemesis(this).strike());
+    if (swarm.changing) queue.after(0, () => this.#walk());
+    await this.#runUntil(swarm.safetyMs);
+  }
+
+  /** Faults end for a random majority; the others stay as they are, maybe down for good. Where members change they end for all. */
   async livenessPhase(): Promise<void> {
-    this.#calm = true;
-    this.#network.heal();
-    this.#network.weather = fairWeather;
-    this.#slowDisks = new Set();
-    const shuffled = this.#shuffled(this.#all);
-    const majority = Math.floor(shuffled.length / 2) + 1;
-    const core = shuffled.slice(0, majority + this.#random.below(shuffled.length - majority + 1));
-    for (const node of this.#all) {
+    this.calm = true;
+    this.network.heal();
+    this.network.weather = fairWeather;
+    this.slowDisks.clear();
+    const { active, swarm, random } = this;
+    const majority = Math.floor(active.length / 2) + 1;
+    const size = swarm.changing ? active.length : majority + random.below(active.length - majority + 1);
+    const core = shuffled(active, random).slice(0, size);
+    for (const node of active) {
       if (core.includes(node)) this.#revive(node);
-      else this.#crash(node);
+      else this.crash(node);
     }
     const mark = this.#proposed;
-    const deadline = this.nowMs + livenessMs;
     // Of values proposed since: a deposed leader may apply, and so answer, older ones while it catches up.
-    const reached = (): boolean =>
-      this.groups.every((group) => (this.#newestAnswered.get(group) ?? 0) > mark && this.#agree(core, group));
-    while (!reached()) {
-      if (this.nowMs > deadline)
-        throw new Violation("Liveness", `a healed majority does not serve after ${livenessMs} ms`);
-      await this.#runUntil(this.nowMs + 50);
-    }
-    for (const group of this.groups) this.#requireAcknowledged(core[0], group);
-    for (const node of this.#all) this.#revive(node);
+    const reached = (group: GroupId): boolean =>
+      (this.#newestAnswered.get(group) ?? 0) > mark && this.#isSettled(group) && this.#agree(core, group);
+    await this.#waitFor("Liveness: what has healed serves", livenessMs, () => this.groups.every(reached));
+    for (const group of this.groups) this.#requireAcknowledged(this.leader(group), group);
+    for (const node of active) this.#revive(node);
     await this.#runUntil(this.nowMs + 2_500);
   }
 
   /** All is well, one follower is cut off and returns: whoever leads goes on to lead (Raft thesis §9.6). */
   async outcastPhase(): Promise<void> {
-    if (this.nodes.length < 3) return;
-    const leaders = new Set(this.groups.map((group) => this.#leader(group)?.id));
-    const outcast = this.#all.find((node) => !leaders.has(node.id));
-    if (outcast === undefined) return;
+    const leaders = new Set(this.groups.map((group) => this.leader(group)));
+    const outcast = this.active.find((node) => !leaders.has(node) && this.#isMember(node));
+    if (outcast === undefined || this.groups.some((group) => this.#voters(group).length < 3)) return;
     const termsBefore = this.#terms();
     for (const other of this.nodes) {
-      this.#network.cut(outcast.id, other);
-      this.#network.cut(other, outcast.id);
+      this.network.cut(outcast.id, other);
+      this.network.cut(other, outcast.id);
     }
     await this.#runUntil(this.nowMs + 2_500);
-    this.#network.heal();
+    this.network.heal();
     await this.#runUntil(this.nowMs + 1_500);
     if (this.#terms() !== termsBefore)
       throw new Violation(
@@ -192,14 +254,51 @@ class Simulation implements World {
       );
   }
 
+  /** A voter is removed, and does not learn of it: it must disturb nobody (Raft thesis §4.2.3). */
+  async removedPhase(): Promise<void> {
+    const [group = 0] = this.groups;
+    const voters = this.#voters(group);
+    const leader = this.leader(group);
+    const removed = voters.find((id) => id !== leader?.id);
+    if (!this.swarm.changing || removed === undefined || voters.length < 3) return;
+    this.placement.place(
+      group,
+      voters.filter((id) => id !== removed),
+    );
+    const isDone = (): boolean => this.#isSettled(group);
+    await this.#waitFor("Liveness: a voter can be removed", 5_000, isDone);
+    const termsBefore = this.#terms();
+    await this.#runUntil(this.nowMs + 3_000);
+    if (this.#terms() !== termsBefore)
+      throw new Violation("Removed replicas disturb nobody (Raft thesis §4.2.3)", `node ${removed} deposed a leader`);
+  }
+
+  /** Leadership moves where it is told to. */
+  async handOverPhase(): Promise<void> {
+    const [group = 0] = this.groups;
+    const leader = this.leader(group);
+    const heir = this.#voters(group).find((id) => id !== leader?.id);
+    if (leader === undefined || heir === undefined) return;
+    const outcome = { failed: false };
+    leader
+      .group(group)
+      ?.transfer(heir)
+      .catch(() => {
+        outcome.failed = true;
+      });
+    const serves = (): boolean => outcome.failed || this.#node(heir).group(group)?.serving === true;
+    await this.#waitFor("Hand-over (Raft thesis §3.10): in good weather it succeeds at once", 500, serves);
+    if (outcome.failed) throw new Violation("Hand-over (Raft thesis §3.10)", `${leader.id} still leads, not ${heir}`);
+  }
+
   /** A leader that reaches everyone and is reached by nobody steps down, so that the others may elect (check-quorum, Raft thesis §6.2). */
   async deafLeaderPhase(): Promise<void> {
     const [group = 0] = this.groups;
-    const deaf = this.#leader(group);
-    if (this.nodes.length < 3 || deaf === undefined) return;
-    for (const other of this.nodes) this.#network.cut(other, deaf.id);
+    const deaf = this.leader(group);
+    if (deaf === undefined || this.#voters(group).length < 3) return;
+    for (const other of this.nodes) this.network.cut(other, deaf.id);
     await this.#runUntil(this.nowMs + 4_000);
-    const serves = this.#all.some((node) => node !== deaf && node.group(group)?.serving === true);
+    const serves = this.active.some((node) => node !== deaf && node.group(group)?.serving === true);
     if (!serves)
       throw new Violation("Check-quorum (Raft thesis §6.2)", `node ${deaf.id} hears nobody and blocks its group`);
   }
@@ -208,27 +307,35 @@ class Simulation implements World {
     return {
       seed: this.#seed,
       traceHash: this.#trace,
-      nodes: this.nodes.length,
+      nodes: this.swarm.nodes,
       groups: this.groups.length,
       ...this.#counts,
     };
   }
 
+  async #waitFor(what: string, withinMs: number, reached: () => boolean): Promise<void> {
+    const deadline = this.nowMs + withinMs;
+    while (!reached()) {
+      if (this.nowMs > deadline) throw new Violation(what, `not after ${withinMs} ms: ${this.#describe()}`);
+      await this.#runUntil(this.nowMs + 50);
+    }
+  }
+
   async #runUntil(untilMs: number): Promise<void> {
     const phase = { over: false };
-    this.#queue.after(untilMs - this.nowMs, () => {
+    this.queue.after(untilMs - this.nowMs, () => {
       phase.over = true;
     });
     let instantMs = this.nowMs;
     let atOnce = 0;
     while (!phase.over) {
-      this.#queue.runNext();
+      this.queue.runNext();
       atOnce = this.nowMs === instantMs ? atOnce + 1 : 0;
       instantMs = this.nowMs;
       if (atOnce > eventsAtOnceMax) throw new Violation("Progress", "events follow each other without time going on");
       // What the event resolved goes on before the next event, as it would in a process whose event loop is idle.
       for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
-      for (const node of this.#all) node.flush();
+      for (const node of this.#all.values()) node.flush();
       for (const invariant of this.#invariants) invariant.afterEvent?.(this);
       this.#counts.events += 1;
       this.#trace = mix(this.#trace, Math.floor(this.nowMs * 1_000));
@@ -237,9 +344,33 @@ class Simulation implements World {
     }
   }
 
+  #add(voters: readonly ReplicaId[] | undefined): SimulatedNode {
+    const id = this.#all.size + 1;
+    const node = new SimulatedNode({
+      id,
+      voters,
+      groups: this.groups,
+      queue: this.queue,
+      random: this.random,
+      core: this.#plant.core ?? step,
+      diskMs: () => this.#diskMs(id),
+      send: (from, to, message, incarnation) =>
+        this.network.send(from, to, this.#plant.alter?.(from, to, message) ?? message, incarnation),
+      observe: (observation) => this.#observe(observation),
+      fatal: (error) => {
+        this.#error ??= error;
+      },
+      acknowledge: (group, value) => this.#acknowledge(group, value),
+      halfSnapshots: this.#plant.halfSnapshots === true,
+    });
+    this.#all.set(id, node);
+    return node;
+  }
+
   #observe(observation: Observation): void {
     if (observation.kind === "appends") this.#noteAppend(observation);
     if (observation.kind === "stepped") this.#noteStep(observation);
+    if (observation.kind === "restores") this.#counts.restores += 1;
     try {
       for (const invariant of this.#invariants) invariant.observe?.(observation, this);
     } catch (error) {
@@ -248,14 +379,22 @@ class Simulation implements World {
   }
 
   #noteAppend({ at, index, entry }: Extract<Observation, { kind: "appends" }>): void {
-    this.#chain.note(entry, at.live.entries[index - 2]);
+    const previous = at.live.entries[index - 2];
+    // After a snapshot the entry before is not there; it is committed.
+    const known = this.#committed.of(at.group)[index - 2]?.chain;
+    this.#chain.note(entry, previous === undefined ? (known ?? EntryChain.start) : this.#chain.of(previous));
     this.#trace = mix(mix(mix(this.#trace, at.node), index), this.#chain.of(entry));
     if (index <= at.live.entries.length) this.#counts.truncations += 1;
+    if (entry.kind === "configuration" && at.state.role.kind === "leader") this.#counts.changes += 1;
   }
 
-  #noteStep({ at, before }: Extract<Observation, { kind: "stepped" }>): void {
+  #noteStep({ at, before, effects }: Extract<Observation, { kind: "stepped" }>): void {
     const { role, hardState, commit } = at.state;
     if (role.kind === "leader" && before.role !== "leader") this.#counts.elections += 1;
+    for (const effect of effects) {
+      if (effect.kind === "healed") this.#counts.healed += 1;
+      if (effect.kind === "send" && effect.message.kind === "timeoutNow") this.#counts.handOvers += 1;
+    }
     this.#trace = mix(mix(mix(this.#trace, at.node), hardState.term), commit);
   }
 
@@ -271,106 +410,24 @@ class Simulation implements World {
   /** Proposes values wherever somebody serves, for ever. */
   #client(): void {
     for (const group of this.groups) {
-      for (const node of this.#all) {
-        if (this.#random.below(4) === 0) continue;
+      for (const node of this.active) {
+        if (this.random.below(4) === 0) continue;
         this.#proposed += 1;
-        node.propose(group, `${group}-${this.#proposed}`.padEnd(this.#random.below(80), "."));
+        node.propose(group, `${group}-${this.#proposed}`.padEnd(this.random.below(80), "."));
       }
     }
-    const everyMs = this.#calm ? 50 : this.#swarm.proposeEveryMs;
-    this.#queue.after(this.#random.below(2 * everyMs), () => this.#client());
+    const everyMs = this.calm ? 50 : this.swarm.proposeEveryMs;
+    this.queue.after(this.random.below(2 * everyMs), () => this.#client());
   }
 
-  #nemesis(): void {
-    if (this.#calm) return;
-    const node = this.#pick(this.#all);
-    switch (this.#pick(this.#swarm.faults)) {
-      case "none":
-        break;
-      case "crash":
-        this.#crash(node);
-        this.#queue.after(this.#random.below(this.#random.below(2) === 0 ? 100 : 2_000), () =>
-          this.#bootUnlessCalm(node),
-        );
-        break;
-      case "powerCut":
-        for (const one of this.#all) {
-          this.#crash(one);
-          this.#queue.after(this.#random.below(700), () => this.#bootUnlessCalm(one));
-        }
-        break;
-      case "pause":
-        node.pause();
-        this.#queue.after(this.#random.below(2_500), () => node.resume());
-        break;
-      case "cutOneWay":
-        this.#network.cut(node.id, this.#pick(this.#all).id);
-        break;
-      case "isolate":
-        for (const other of this.nodes) {
-          this.#network.cut(node.id, other);
-          this.#network.cut(other, node.id);
-        }
-        break;
-      case "split":
-        this.#split();
-        break;
-      case "cutAndRestart":
-        this.#cutAndRestart();
-        break;
-      case "heal":
-        this.#network.heal();
-        break;
-      case "slowDisk":
-        if (!this.#slowDisks.delete(node.id)) this.#slowDisks.add(node.id);
-        break;
-    }
-    this.#queue.after(100 + this.#random.below(this.#swarm.faultEveryMs), () => this.#nemesis());
-  }
-
-  #split(): void {
-    const shuffled = this.#shuffled(this.#all);
-    const left = shuffled.slice(0, 1 + this.#random.below(shuffled.length));
-    for (const one of left) {
-      for (const other of shuffled) {
-        if (left.includes(other)) continue;
-        this.#network.cut(one.id, other.id);
-        this.#network.cut(other.id, one.id);
-      }
-    }
-  }
-
-  /** Someone stops to hear a leader and campaigns; those who could elect it restart, and may have forgotten whom they promised loyalty. */
-  #cutAndRestart(): void {
-    const leader = this.#leader(this.#pick(this.groups));
-    const [deaf, ...forgetful] = this.#shuffled(this.#all.filter((node) => node !== leader));
-    if (leader === undefined || deaf === undefined) return;
-    this.#network.cut(leader.id, deaf.id);
-    for (let round = 0; round < 4; round += 1) {
-      const delayMs = 700 + 300 * round + this.#random.below(200);
-      for (const node of forgetful)
-        this.#queue.after(delayMs + this.#random.below(20), () => this.#restartAtOnce(node));
-    }
-  }
-
-  #restartAtOnce(node: SimulatedNode): void {
-    if (this.#calm || !node.up) return;
-    this.#crash(node);
-    this.#queue.after(this.#random.below(60), () => this.#bootUnlessCalm(node));
+  /** Leaders walk their groups to where they are wanted, for ever. */
+  #walk(): void {
+    for (const node of this.active) if (node.up && !node.paused) this.placement.walk(node, !this.calm);
+    this.queue.after(this.random.below(2 * walkEveryMs), () => this.#walk());
   }
 
   #boot(node: SimulatedNode): void {
     if (!node.up) node.boot();
-  }
-
-  #bootUnlessCalm(node: SimulatedNode): void {
-    if (!this.#calm) this.#boot(node);
-  }
-
-  #crash(node: SimulatedNode): void {
-    if (!node.up) return;
-    node.crash(this.#random.below(2) === 0);
-    this.#counts.crashes += 1;
   }
 
   #revive(node: SimulatedNode): void {
@@ -378,9 +435,28 @@ class Simulation implements World {
     this.#boot(node);
   }
 
+  #voters(group: GroupId): readonly ReplicaId[] {
+    return votersOf(this.#configuration(group));
+  }
+
+  #configuration(group: GroupId): Configuration {
+    const known = this.leader(group)?.group(group)?.configuration.configuration;
+    return known ?? { incoming: [], outgoing: [], learners: [], learnersNext: [], autoLeave: false, revision: 0 };
+  }
+
+  #isMember(node: SimulatedNode): boolean {
+    return this.groups.some((group) => membersOf(this.#configuration(group)).includes(node.id));
+  }
+
+  #isSettled(group: GroupId): boolean {
+    return !this.swarm.changing || this.placement.isSettled(group, this.#configuration(group));
+  }
+
+  /** Whether all members among these nodes have come equally far. */
   #agree(nodes: readonly SimulatedNode[], group: GroupId): boolean {
-    const applied = new Set(nodes.map((node) => node.group(group)?.appliedIndex));
-    return applied.size === 1;
+    const members = membersOf(this.#configuration(group));
+    const applied = nodes.filter(({ id }) => members.includes(id)).map((node) => node.group(group)?.appliedIndex);
+    return new Set(applied).size === 1;
   }
 
   #requireAcknowledged(node: SimulatedNode | undefined, group: GroupId): void {
@@ -390,32 +466,30 @@ class Simulation implements World {
     }
   }
 
-  #leader(group: GroupId): SimulatedNode | undefined {
-    return this.#all.find((node) => node.group(group)?.serving === true);
+  #terms(): string {
+    return this.groups.map((group) => this.leader(group)?.group(group)?.term).join();
   }
 
-  #terms(): string {
-    return this.groups.map((group) => this.#leader(group)?.group(group)?.term).join();
+  /** Where everyone stands, for whoever reads of a violation. */
+  #describe(): string {
+    const rows = this.groups.flatMap((id) =>
+      this.active.map((node) => {
+        const group = node.group(id);
+        if (group === undefined) return `${node.id} is down`;
+        const { role, term, commitIndex, configuration, damage } = group;
+        const { incoming, outgoing, learners } = configuration.configuration;
+        return `group ${id}: ${node.id} ${role} ${term} commit ${commitIndex} (${incoming.join(" ")})(${outgoing.join(" ")})(${learners.join(" ")}) ${damage}`;
+      }),
+    );
+    const wanted = this.groups.map((id) => `${id}: ${JSON.stringify(this.placement.newest(id))}`);
+    return `${rows.join("; ")}; wanted ${wanted.join(", ")}`;
   }
 
   #diskMs(node: ReplicaId): number {
-    return this.#slowDisks.has(node) ? this.#random.below(400) : 0.2 + this.#random.fraction();
+    return this.slowDisks.has(node) ? this.random.below(400) : 0.2 + this.random.fraction();
   }
 
   #node(id: ReplicaId): SimulatedNode {
-    return this.#all[id - 1] as SimulatedNode;
-  }
-
-  #pick<T>(from: readonly T[]): T {
-    return from[this.#random.below(from.length)] as T;
-  }
-
-  #shuffled<T>(from: readonly T[]): T[] {
-    const result = [...from];
-    for (let at = result.length - 1; at > 0; at -= 1) {
-      const other = this.#random.below(at + 1);
-      [result[at], result[other]] = [result[other] as T, result[at] as T];
-    }
-    return result;
+    return this.#all.get(id) as SimulatedNode;
   }
 }

@@ -11,17 +11,26 @@ export type Fault =
   | "split"
   | "cutAndRestart"
   | "heal"
-  | "slowDisk";
+  | "slowDisk"
+  | "checkpoint"
+  | "transfer"
+  | "place"
+  | "loseDisk"
+  | "damage";
 
 /** What one run is like. Not every fault is on in every run: some states are reached only where others are absent. */
 export type Swarm = {
   readonly nodes: number;
+  /** Nodes that are no member at first. */
+  readonly spares: number;
   readonly groups: number;
   readonly safetyMs: number;
   readonly proposeEveryMs: number;
   readonly faultEveryMs: number;
   readonly faults: readonly Fault[];
   readonly weather: LinkWeather;
+  /** Members change, disks are lost, logs are damaged. */
+  readonly changing: boolean;
 };
 
 /** How many nodes; sizes of either parity, three most of all. */
@@ -36,14 +45,20 @@ const kinds: readonly Fault[] = [
   "split",
   "cutAndRestart",
   "slowDisk",
+  "checkpoint",
+  "checkpoint",
+  "transfer",
 ];
+const changes: readonly Fault[] = ["place", "place", "place", "loseDisk", "damage", "damage", "checkpoint"];
 
 export function drawSwarm(random: SeededRandom): Swarm {
-  const chosen = kinds.filter(() => random.below(5) < 3);
+  const changing = random.below(2) === 0;
+  const chosen = [...kinds, ...(changing ? changes : [])].filter(() => random.below(5) < 3);
   const rough = random.below(2) === 0;
   return {
     nodes: sizes[random.below(sizes.length)] ?? 3,
-    groups: 1 + random.below(3),
+    spares: changing ? 1 + random.below(3) : 0,
+    groups: 1 + random.below(changing ? 2 : 3),
     safetyMs: 3_000 + random.below(5_000),
     // A busy group hides faults of elections: whoever is cut off falls behind and could not win anyway.
     proposeEveryMs: random.below(3) === 0 ? 500 + random.below(2_500) : 5 + random.below(60),
@@ -51,6 +66,7 @@ export function drawSwarm(random: SeededRandom): Swarm {
     // Cuts add up until they are healed, so healing is as likely as all of them.
     faults: ["none", "heal", "heal", ...chosen],
     weather: rough ? roughWeather(random) : fairWeather,
+    changing,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Effect } from "../core/effect.ts";
 import type { RaftState } from "../core/state.ts";
+import type { ConfigurationTarget } from "../core/walker.ts";
 import type { PeerMessage } from "../driver/messages.ts";
 import type { GroupId, ReplicaId } from "../ports.ts";
 import type { Image, MemoryEntry } from "./memory-log.ts";
@@ -21,12 +22,17 @@ export type ReplicaView = {
 /** What the invariants may look at. Replicas that are down have no view, but their disks do. */
 export interface World {
   readonly nowMs: number;
+  /** All that ever were, those whose disk is gone included. */
   readonly nodes: readonly ReplicaId[];
   readonly groups: readonly GroupId[];
   /** `undefined` while the node is down. */
   replica(node: ReplicaId, group: GroupId): ReplicaView | undefined;
   /** What is on the node's disk, up or down. */
   disk(node: ReplicaId, group: GroupId): Image;
+  /** How often the node's disk was lost; only a planted fault lets a node live on after that. */
+  disksLost(node: ReplicaId): number;
+  /** What the group's placement of that revision asked for. */
+  target(group: GroupId, revision: number): ConfigurationTarget | undefined;
 }
 
 /** Something that happened at one replica. Told in order, within the event that caused it. */
@@ -40,6 +46,13 @@ export type Observation =
       readonly index: number;
       readonly term: number;
       readonly bytes: Uint8Array;
+    }
+  | {
+      readonly kind: "restores";
+      readonly at: ReplicaView;
+      readonly index: number;
+      readonly term: number;
+      readonly values: readonly string[];
     };
 
 /** The core's state before a step. */

@@ -1,3 +1,4 @@
+import type { ReplicaId } from "../../ports.ts";
 import type { ReplicaView, World } from "../world.ts";
 import { type Invariant, Violation } from "../world.ts";
 import type { CommittedEntries } from "./committed-entries.ts";
@@ -17,10 +18,13 @@ export function commitSafety(committed: CommittedEntries): Invariant {
       if (at.state.commit === before.commit) return;
       const known = committed.of(at.group);
       for (let index = before.commit + 1; index <= at.state.commit; index += 1) {
-        // The step's appends reach the log right after it; what an append brings was committed elsewhere first, or is checked below.
         const entry = at.live.entries[index - 1];
         const first = known[index - 1];
-        if (entry === undefined) continue;
+        if (entry === undefined) {
+          // A snapshot took its place.
+          if (first === undefined) throw new Violation(name, `group ${at.group}: ${at.node} commits ${index} unseen`);
+          continue;
+        }
         if (first !== undefined) {
           if (first.chain !== committed.chain.of(entry))
             throw new Violation(name, `group ${at.group}: ${at.node} commits another entry ${index}`);
@@ -29,6 +33,7 @@ export function commitSafety(committed: CommittedEntries): Invariant {
         requireMajority(world, at, index, committed);
         known.push({
           term: entry.term,
+          kind: entry.kind,
           chain: committed.chain.of(entry),
           bytes: entry.bytes,
           committedIn: at.state.hardState.term,
@@ -41,13 +46,20 @@ export function commitSafety(committed: CommittedEntries): Invariant {
 function requireMajority(world: World, at: ReplicaView, index: number, { chain }: CommittedEntries): void {
   const entry = at.live.entries[index - 1];
   const wanted = entry && chain.of(entry);
-  const holders = world.nodes.filter((node) => {
-    const held = world.disk(node, at.group).entries[index - 1];
-    return held !== undefined && chain.of(held) === wanted;
-  });
-  if (holders.length * 2 <= world.nodes.length)
-    throw new Violation(
-      name,
-      `group ${at.group}: ${at.node} commits ${index}, durable only on [${holders.join(", ")}]`,
-    );
+  const holds = (node: ReplicaId): boolean => {
+    const disk = world.disk(node, at.group);
+    const held = disk.entries[index - 1];
+    // Whoever acknowledged it and lost it elects nobody before it has it again.
+    return disk.damage === "fetch" || disk.start.index >= index || (held !== undefined && chain.of(held) === wanted);
+  };
+  // In force is what the log says, not what the replica believes.
+  const configuration = at.live.configurations.at(-1)?.configuration;
+  for (const half of [configuration?.incoming ?? [], configuration?.outgoing ?? []]) {
+    const holders = half.filter(holds);
+    if (half.length > 0 && holders.length * 2 <= half.length)
+      throw new Violation(
+        name,
+        `group ${at.group}: ${at.node} commits ${index}, of [${half.join(", ")}] durable only on [${holders.join(", ")}]`,
+      );
+  }
 }

@@ -1,8 +1,9 @@
-import type { GroupId } from "../../ports.ts";
+import type { EntryKind, GroupId } from "../../ports.ts";
 import type { EntryChain } from "../entry-chain.ts";
 
 export type CommittedEntry = {
   readonly term: number;
+  readonly kind: EntryKind;
   readonly chain: number;
   readonly bytes: Uint8Array;
   /** Term of the replica that first took it for committed. */

@@ -33,7 +33,11 @@ function check(at: ReplicaView, to: ReplicaId, message: Message): void {
     );
   if (message.kind === "appendAccepted" && message.term === at.state.hardState.term) {
     const index = message.matchIndex;
-    if (index > 0 && (entries.length < index || entries[index - 1] !== at.live.entries[index - 1]))
+    const held = entries[index - 1];
+    const live = at.live.entries[index - 1];
+    // The log may begin after it by now, on the disk or soon: then a checkpoint that is durable stands for it.
+    const begun = at.durable.start.index >= index || (at.live.start.index >= index && held !== undefined);
+    if (index > 0 && !begun && (held === undefined || held !== live))
       throw new Violation(name, `group ${at.group}: ${at.node} acknowledges ${index}, which is not durable`);
   }
 }

@@ -17,6 +17,7 @@ export function leaderCompleteness(committed: CommittedEntries): Invariant {
       const last = entries.findLastIndex((entry) => entry.committedIn < hardState.term);
       const entry = entries[last];
       if (entry === undefined) return;
+      if (at.live.start.index > last) return;
       const held = at.live.entries[last];
       if (held === undefined || committed.chain.of(held) !== entry.chain)
         throw new Violation(

@@ -19,7 +19,8 @@ export function monotony(): Invariant {
     afterEvent(world) {
       for (const group of world.groups) {
         for (const node of world.nodes) {
-          const key = `${group} ${node}`;
+          // What a lost disk had promised others must notice.
+          const key = `${group} ${node} ${world.disksLost(node)}`;
           const now = world.disk(node, group).hardState;
           const before = onDisk.get(key);
           if (before === now) continue;
