@@ -37,6 +37,8 @@ export type DataPlaneOptions = {
   /** Called once with what broke an invariant of a shard; the process must end. */
   readonly fatal: (error: unknown) => void;
   readonly settings?: DataPlaneSettings;
+  /** Whether a client is connected to this process. Default: none is. */
+  readonly isPresent?: (clientId: string) => boolean;
 };
 
 /** Totals since the start, and present levels, as plain numbers to read at any time. */

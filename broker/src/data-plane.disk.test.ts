@@ -9,6 +9,7 @@ import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { createDriver, immediateTurn } from "raft-ts";
 import { createDataPlane } from "./data-plane.ts";
 import type { DataPlane } from "./data-plane-api.ts";
+import { everything } from "./domain/filter.ts";
 import type { Delivery } from "./messaging.ts";
 import { FixedMetadata } from "./testing/fixed-metadata.ts";
 import { outgoing, textOf } from "./testing/plane-bench.ts";
@@ -42,7 +43,7 @@ async function open(metadata: FixedMetadata): Promise<AsyncDisposable & { readon
 
 async function drain(plane: DataPlane, topic: TopicInfo, group: GroupInfo): Promise<Delivery[]> {
   const all: Delivery[] = [];
-  const request = { topic, group, filter: undefined, batchSize: 32, invisibleMs: 60_000, waitMs: 20, clientId: "c" };
+  const request = { topic, group, filter: everything, batchSize: 32, invisibleMs: 60_000, waitMs: 20, clientId: "c" };
   for (;;) {
     const deliveries = await plane.receive(request, new AbortController().signal);
     if (deliveries.length === 0) return all;
@@ -60,7 +61,7 @@ test("a log on disk gives back after a restart what was sent and not acknowledge
     const { plane } = life;
     const group = await plane.group("billing");
     await Promise.all(texts.map((text) => plane.send(topic, [outgoing(text)], Infinity)));
-    const request = { topic, group, filter: undefined, batchSize: 32, invisibleMs: 200, waitMs: 20, clientId: "c" };
+    const request = { topic, group, filter: everything, batchSize: 32, invisibleMs: 200, waitMs: 20, clientId: "c" };
     for (let round = 0; round < 20; round += 1) {
       const deliveries = await plane.receive(request, new AbortController().signal);
       const outcomes = await plane.ack(

@@ -1,11 +1,25 @@
 import { expect, test } from "@jest/globals";
 import { SaturnError, SeededRandom } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import { everything, type Filter, tagFilter } from "./domain/filter.ts";
 import type { Delivery } from "./messaging.ts";
 import { settle } from "./testing/manual-time.ts";
 import { outgoing, PlaneBench, textOf } from "./testing/plane-bench.ts";
 
 const invisibleMs = 2_000;
+
+const tags = ["red", "blue", "green", undefined] as const;
+/** Nobody wants green, or no tag. */
+const filterSets = [
+  [everything],
+  [tagFilter(["red"]), tagFilter(["blue"])],
+  [tagFilter(["red"]), tagFilter(["blue"]), tagFilter(["blue", "red"])],
+  [tagFilter(["red"]), everything],
+] as const;
+
+function wants({ expression }: Filter, tag: string | undefined): boolean {
+  return expression === "*" || (tag !== undefined && expression.split("||").includes(tag));
+}
 
 /** What happened, as clients saw it. A call that a crash cut off has an unknown outcome. */
 class History {
@@ -54,6 +68,8 @@ class Run {
   #bench!: PlaneBench;
   #topic!: TopicInfo;
   #group!: GroupInfo;
+  #filters: readonly Filter[] = [];
+  readonly #tags = new Map<string, string | undefined>();
   #held: Delivery[] = [];
   #sent = 0;
   /** Crashes so far: what an earlier life answers late is not heard. */
@@ -73,6 +89,11 @@ class Run {
     this.#bench.metadata.maxAttempts = 1_000;
     this.#topic = await this.#bench.topic("orders", 1 + random.below(6));
     this.#group = await this.#bench.group("billing");
+    this.#filters = filterSets[random.below(filterSets.length)]!;
+    const subscriber = { topic: this.#topic, group: this.#group, clientId: "c" };
+    const subscribed = this.#filters.map((filter) => this.#bench.plane.subscribe({ ...subscriber, filter }));
+    await this.#bench.time.pass(100);
+    await Promise.all(subscribed);
     for (let step = 0; step < 150; step += 1) await this.#step();
     await this.#drain();
     expect(this.#bench.failures).toEqual([]);
@@ -92,8 +113,11 @@ class Run {
   #send(): void {
     const life = this.#life;
     const texts = Array.from({ length: 1 + this.#random.below(4) }, () => `m${(this.#sent += 1)}`);
-    for (const text of texts) this.history.invoked.add(text);
-    const messages = texts.map((text) => outgoing(text));
+    const messages = texts.map((text) => outgoing(text, tags[this.#random.below(tags.length)]));
+    for (const { messageId, tag } of messages) {
+      this.history.invoked.add(messageId);
+      this.#tags.set(messageId, tag);
+    }
     this.#unlessCut(this.#bench.plane.send(this.#topic, messages, Infinity), (outcomes) => {
       if (life === this.#life)
         outcomes.forEach(({ queue, offset }, at) => this.history.sent(texts[at]!, `${queue}/${offset}`));
@@ -102,12 +126,13 @@ class Run {
 
   #receive(): void {
     const life = this.#life;
-    const request = { topic: this.#topic, group: this.#group, filter: undefined, clientId: "c", waitMs: 300 };
+    const filter = this.#filters[this.#random.below(this.#filters.length)]!;
+    const request = { topic: this.#topic, group: this.#group, filter, clientId: "c", waitMs: 300 };
     const batchSize = 1 + this.#random.below(8);
     const received = this.#bench.plane.receive({ ...request, batchSize, invisibleMs }, new AbortController().signal);
     this.#unlessCut(received, (deliveries) => {
       if (life !== this.#life) return;
-      for (const delivery of deliveries) this.history.delivered(delivery, this.#bench.time.monoMs());
+      for (const delivery of deliveries) this.#delivered(delivery, filter);
       this.#held.push(...deliveries);
     });
   }
@@ -123,6 +148,12 @@ class Run {
       this.history.doubtful.delete(text);
       if (error === undefined) this.history.finished.add(text);
     });
+  }
+
+  /** Also invariant 15: whoever asked wanted it. */
+  #delivered(delivery: Delivery, filter: Filter): void {
+    expect(wants(filter, this.#tags.get(textOf(delivery)))).toBe(true);
+    this.history.delivered(delivery, this.#bench.time.monoMs());
   }
 
   #unlessCut<T>(call: Promise<T>, then: (answer: T) => void): void {
@@ -143,19 +174,26 @@ class Run {
     await this.#bench.time.pass(invisibleMs + 1_000);
     this.history.crashed();
     const left = new Set<string>();
-    for (const delivery of await this.#bench.receiveAll(this.#topic, this.#group, { invisibleMs: 3_600_000 })) {
-      this.history.delivered(delivery, this.#bench.time.monoMs());
-      left.add(textOf(delivery));
+    for (const filter of this.#filters) {
+      const request = { filter, invisibleMs: 3_600_000 };
+      for (const delivery of await this.#bench.receiveAll(this.#topic, this.#group, request)) {
+        this.#delivered(delivery, filter);
+        left.add(textOf(delivery));
+      }
     }
     for (const text of this.history.stored.keys()) {
       if (this.history.doubtful.has(text)) continue;
+      if (!this.#filters.some((filter) => wants(filter, this.#tags.get(text)))) {
+        expect([text, left.has(text)]).toEqual([text, false]);
+        continue;
+      }
       expect([text, this.history.finished.has(text) !== left.has(text)]).toEqual([text, true]);
     }
     expect(this.history.stored.size).toBeGreaterThan(5);
   }
 }
 
-// Goal: reliability.md invariants 1, 2, 3, 6, 7 over the real store port, Raft driver and data plane, with power cuts.
+// Goal: reliability.md invariants 1, 2, 3, 6, 7, 15 over the real store port, Raft driver and data plane, with power cuts.
 // Method: one seed drives every choice; HISTORY_SEED=<n> replays one run.
 const only = process.env["HISTORY_SEED"];
 const seeds = only === undefined ? Array.from({ length: 25 }, (_, at) => at + 1) : [Number(only)];

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { everything, tagFilter } from "./domain/filter.ts";
 import { outgoing, PlaneBench, textOf } from "./testing/plane-bench.ts";
 
 describe("send, receive, acknowledge", () => {
@@ -144,7 +145,7 @@ describe("long polling", () => {
     const request = {
       topic,
       group,
-      filter: undefined,
+      filter: everything,
       batchSize: 1,
       invisibleMs: 1_000,
       waitMs: 10_000,
@@ -167,7 +168,7 @@ describe("long polling", () => {
     const request = {
       topic,
       group,
-      filter: undefined,
+      filter: everything,
       batchSize: 1,
       invisibleMs: 60_000,
       waitMs: 10_000,
@@ -193,7 +194,7 @@ describe("long polling", () => {
     const request = {
       topic,
       group,
-      filter: undefined,
+      filter: everything,
       batchSize: 9,
       invisibleMs: 60_000,
       waitMs: 10_000,
@@ -216,7 +217,7 @@ describe("long polling", () => {
     const request = {
       topic,
       group,
-      filter: undefined,
+      filter: everything,
       batchSize: 1,
       invisibleMs: 9_000,
       waitMs: 30_000,
@@ -237,7 +238,7 @@ describe("long polling", () => {
     const request = {
       topic,
       group,
-      filter: new Set(["x"]),
+      filter: tagFilter(["x"]),
       batchSize: 1,
       invisibleMs: 9_000,
       waitMs: 30_000,
@@ -328,7 +329,7 @@ describe("filters, starts, retention, deletion", () => {
     for (let at = 0; at < 1_000; at += 100) await bench.plane.send(topic, messages.slice(at, at + 100), Infinity);
     const got = [];
     for (let round = 0; round < 20; round += 1) {
-      const deliveries = await bench.receive(topic, group, { filter: new Set(["blue"]) });
+      const deliveries = await bench.receive(topic, group, { filter: tagFilter(["blue"]) });
       await bench.ack(topic, group, deliveries);
       got.push(...deliveries.map(textOf));
     }
@@ -336,6 +337,85 @@ describe("filters, starts, retention, deletion", () => {
     expect(got.sort()).toEqual(wanted.sort());
     const [status] = await bench.plane.describeGroup(group);
     expect(status!.queues.every(({ lag, floor, nextOffset }) => lag === 0 && floor === nextOffset)).toBe(true);
+  });
+
+  test("consumers of one group with different filters each get theirs, and what nobody wants is finished", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders");
+    const group = await bench.group("billing");
+    const filters = [tagFilter(["red"]), tagFilter(["blue", "gold"])] as const;
+    for (const filter of filters) expect(await bench.receive(topic, group, { filter })).toEqual([]);
+    const tags = ["red", "blue", "gold", "green", undefined] as const;
+    const messages = Array.from({ length: 1_000 }, (_, at) => outgoing(`m${at}`, tags[at % 5]));
+    for (let at = 0; at < 1_000; at += 50) await bench.plane.send(topic, messages.slice(at, at + 50), Infinity);
+    for (const filter of filters) {
+      const deliveries = await bench.receiveAll(topic, group, { filter });
+      const wanted = messages.filter(({ tag }) => tag !== undefined && filter.expression.split("||").includes(tag));
+      expect(deliveries.map(textOf).sort()).toEqual(wanted.map(({ messageId }) => messageId).sort());
+      // Some come again, to those who want them.
+      await bench.ack(topic, group, deliveries.slice(10));
+      await bench.time.pass(10_000);
+      expect((await bench.receiveAll(topic, group, { filter: tagFilter(["none"]) })).map(textOf)).toEqual([]);
+      const again = await bench.receiveAll(topic, group, { filter });
+      expect(again.map(textOf).sort()).toEqual(deliveries.slice(0, 10).map(textOf).sort());
+      await bench.ack(topic, group, again);
+    }
+    const [status] = await bench.plane.describeGroup(group);
+    expect(status!.queues.every(({ lag, floor, nextOffset }) => lag === 0 && floor === nextOffset)).toBe(true);
+    expect(bench.failures).toEqual([]);
+  });
+
+  test("a filter survives a crash; unused for ten minutes it is forgotten, and what only it wanted is finished", async () => {
+    const bench = await PlaneBench.open({ shards: 1 });
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    const [red, blue] = [tagFilter(["red"]), tagFilter(["blue"])];
+    for (const filter of [red, blue]) await bench.receive(topic, group, { filter });
+    const messages = ["red", "blue", "blue", "red"].map((tag, at) => outgoing(`m${at}`, tag));
+    await bench.plane.send(topic, messages, Infinity);
+    await bench.crash();
+    await bench.ack(topic, group, await bench.receive(topic, group, { filter: red }));
+    expect(await bench.plane.describeGroup(group)).toMatchObject([{ queues: [{ lag: 2 }] }]);
+    for (let minute = 0; minute < 9; minute += 1) {
+      await bench.time.pass(60_000);
+      await bench.receive(topic, group, { filter: red });
+    }
+    expect(await bench.plane.describeGroup(group)).toMatchObject([{ queues: [{ lag: 2 }] }]);
+    await bench.time.pass(90_000);
+    await bench.receive(topic, group, { filter: red });
+    expect(await bench.plane.describeGroup(group)).toMatchObject([{ queues: [{ lag: 0 }] }]);
+    expect(bench.failures).toEqual([]);
+  });
+
+  test("a filter whose client is connected is kept, however long it does not ask", async () => {
+    const present = new Set(["slow"]);
+    const bench = await PlaneBench.open({ shards: 1, isPresent: (clientId) => present.has(clientId) });
+    const topic = await bench.topic("orders", 1);
+    const group = await bench.group("billing");
+    await bench.plane.subscribe({ topic, group, filter: tagFilter(["blue"]), clientId: "slow" });
+    await bench.plane.send(topic, [outgoing("m", "blue")], Infinity);
+    const red = { filter: tagFilter(["red"]) };
+    await bench.time.pass(3_600_000);
+    await bench.receive(topic, group, red);
+    expect(await bench.plane.describeGroup(group)).toMatchObject([{ queues: [{ lag: 1 }] }]);
+    present.clear();
+    await bench.time.pass(700_000);
+    await bench.receive(topic, group, red);
+    expect(await bench.plane.describeGroup(group)).toMatchObject([{ queues: [{ lag: 0 }] }]);
+  });
+
+  test("a filter that is added wakes nobody and loses nothing; one too many is refused with what to do", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders");
+    const group = await bench.group("billing");
+    for (let at = 0; at < 16; at += 1) await bench.receive(topic, group, { filter: tagFilter([`tag-${at}`]) });
+    const seventeenth = { topic, group, filter: tagFilter(["one too many"]), clientId: "c" };
+    const refused = { code: "ILLEGAL_FILTER_EXPRESSION", message: expect.stringContaining("16 different filters") };
+    await expect(bench.plane.subscribe(seventeenth)).rejects.toMatchObject(refused);
+    const request = { ...seventeenth, batchSize: 1, invisibleMs: 1_000, waitMs: 10 };
+    await expect(bench.plane.receive(request, new AbortController().signal)).rejects.toMatchObject(refused);
+    await bench.plane.send(topic, [outgoing("m", "tag-15")], Infinity);
+    expect((await bench.receive(topic, group, { filter: tagFilter(["tag-15"]) })).map(textOf)).toEqual(["m"]);
   });
 
   test("a group begins where its start says", async () => {
@@ -408,7 +488,7 @@ describe("filters, starts, retention, deletion", () => {
     const request = {
       topic,
       group,
-      filter: new Set(["x"]),
+      filter: tagFilter(["x"]),
       batchSize: 1,
       invisibleMs: 9_000,
       waitMs: 30_000,

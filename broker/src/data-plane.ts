@@ -12,6 +12,7 @@ import type {
   QueueStatus,
   ReceiveRequest,
   SendOutcome,
+  Subscriber,
 } from "./messaging.ts";
 import { Alarm } from "./shard/alarm.ts";
 import { LocalShards } from "./shard/local-shards.ts";
@@ -152,6 +153,10 @@ class BrokerDataPlane implements DataPlane {
 
   send(topic: TopicInfo, messages: readonly OutgoingMessage[], deadlineMs: number): Promise<readonly SendOutcome[]> {
     return this.#cluster.send(topic, messages, deadlineMs);
+  }
+
+  subscribe(subscriber: Subscriber): Promise<void> {
+    return this.#cluster.subscribe(subscriber);
   }
 
   receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]> {

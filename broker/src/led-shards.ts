@@ -1,5 +1,6 @@
 import { SaturnError } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { Filter } from "./domain/filter.ts";
 import type {
   Delivery,
   GroupTopicStatus,
@@ -8,7 +9,7 @@ import type {
   QueueStatus,
   ReceiveRequest,
   SendOutcome,
-  TagFilter,
+  Subscriber,
 } from "./messaging.ts";
 
 /** What a leader of shards does for whoever asks: for its own clients, and for other brokers on behalf of theirs. */
@@ -20,6 +21,12 @@ export interface ShardCalls {
    * @throws {SaturnError} `TOO_MANY_REQUESTS` if nothing was stored, `HA_NOT_AVAILABLE` if the outcome is unknown
    */
   send(topic: TopicInfo, shard: number, messages: readonly OutgoingMessage[]): Promise<readonly SendOutcome[]>;
+  /**
+   * Records a consumer's filter in the shards led there, so that nothing that it wants is finished for its group.
+   *
+   * @throws {SaturnError} `ILLEGAL_FILTER_EXPRESSION` when the group has too many on the topic
+   */
+  subscribe(subscriber: Subscriber): Promise<void>;
   /** Leases what is ready in the shards led there; never waits for more. Leases nothing for whom `alive` says that nobody waits any more. */
   pop(request: Pop, alive: () => boolean): Promise<Popped>;
   /** Finishes messages; one outcome a handle, in order. Never throws a `NotLedError`: that is an outcome. */
@@ -48,8 +55,12 @@ export interface LedShards extends ShardCalls {
    * @param bytes of all messages together
    */
   refusalOf(messages: number, bytes: number): SaturnError | undefined;
-  /** Whether a pop would find something to look at, without reading. Begins the group on queues that it has not read yet. */
-  hasReady(topic: TopicInfo, group: GroupInfo, filter: TagFilter): boolean;
+  /**
+   * Whether a pop would find something to look at, without reading. Begins the group on queues that it has not read yet, and adds its filter.
+   *
+   * @throws {SaturnError} `ILLEGAL_FILTER_EXPRESSION` when the group has too many on the topic
+   */
+  hasReady(topic: TopicInfo, group: GroupInfo, filter: Filter): boolean;
   /** Whether the group is about to begin on a queue of the topic: until then "nothing ready" may be wrong. */
   isStarting(topic: TopicInfo, group: GroupInfo): boolean;
 }

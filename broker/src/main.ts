@@ -8,6 +8,7 @@ import { createDriver, immediateTurn } from "raft-ts";
 import type { BrokerConfig } from "./config.ts";
 import { createDataPlane } from "./data-plane.ts";
 import type { DataPlane } from "./data-plane-api.ts";
+import { Sessions } from "./grpc/handlers/sessions.ts";
 import { type KeyPair, ownCertificate, readCertificate } from "./grpc/transport/certificate.ts";
 import { keepMembership } from "./membership.ts";
 import { openLog } from "./open-log.ts";
@@ -88,8 +89,9 @@ export async function startBroker(config: BrokerConfig, deps: BrokerDeps): Promi
   certificate.catch(() => undefined);
   const store = opened.use(await openLog(config, world));
   await keepMembership({ ...world, store, log: world.logger }, ending.signal);
-  const dataPlane = opened.use(await openDataPlane(world, store));
-  const serving = new Serving(world, store, dataPlane, ending.signal);
+  const sessions = new Sessions(world.clock);
+  const dataPlane = opened.use(await openDataPlane(world, store, sessions));
+  const serving = new Serving({ ...world, sessions }, store, dataPlane, ending.signal);
   await serving.openGrpc(await certificate);
   opened.defer(() => serving.close(0));
   await serving.openHttp();
@@ -132,12 +134,13 @@ function certificateOf({ tls, dataDir }: BrokerConfig): Promise<KeyPair> {
   return tls.certificateFile === "" ? ownCertificate(join(dataDir, tlsFolderName)) : readCertificate(tls);
 }
 
-async function openDataPlane(world: World, store: LogStore): Promise<DataPlane> {
+async function openDataPlane(world: World, store: LogStore, sessions: Sessions): Promise<DataPlane> {
   const { metadata, clock, timers, random, logger, fatal, config } = world;
   const driver = createDriver({ log: store, clock, timers, turn: immediateTurn, random, logger, fatal });
   return createDataPlane({
     ...{ store, driver, metadata, clock, timers, random, logger, fatal },
     brokerId: store.identity.replicaId,
+    isPresent: (clientId) => sessions.isPresent(clientId),
     settings: { retentionMs: config.store.retentionMs, retentionBytes: config.store.logBytesMax },
   });
 }

@@ -1,5 +1,6 @@
 import type { SaturnError } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { Filter } from "./domain/filter.ts";
 
 /**
  * The data plane as protocol adapters see it: gRPC handlers translate to these calls and know nothing of shards, Raft or disk.
@@ -21,7 +22,17 @@ export interface Messaging {
    */
   send(topic: TopicInfo, messages: readonly OutgoingMessage[], deadlineMs: number): Promise<readonly SendOutcome[]>;
   /**
+   * Tells what a consumer will ask for, so that nothing that it wants is finished for its group before its first receive. Resolves when
+   * that holds in every shard that is led here.
+   *
+   * @throws {SaturnError} `ILLEGAL_FILTER_EXPRESSION` when the group has too many filters on the topic
+   */
+  subscribe(subscriber: Subscriber): Promise<void>;
+  /**
    * Leases up to `batchSize` ready messages; when none is ready, waits until one is, `waitMs` have passed or `signal` aborts (then: empty).
+   * A message that this filter does not want stays for those of the group that do.
+   *
+   * @throws {SaturnError} `ILLEGAL_FILTER_EXPRESSION` when the group has too many filters on the topic
    */
   receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]>;
   /** Finishes messages; one outcome a handle, in order. `undefined`: done, or done before. */
@@ -57,17 +68,18 @@ export type OutgoingMessage = {
 
 export type SendOutcome = { readonly queue: number; readonly offset: number; readonly storedAtMs: number };
 
-/** Tags to deliver; `undefined` is all. Exact strings, compared after the hash. */
-export type TagFilter = ReadonlySet<string> | undefined;
-
-export type ReceiveRequest = {
+/** Who reads what: a consumer of a group, on a topic, with a filter. */
+export type Subscriber = {
   readonly topic: TopicInfo;
   readonly group: GroupInfo;
-  readonly filter: TagFilter;
+  readonly filter: Filter;
+  readonly clientId: string;
+};
+
+export type ReceiveRequest = Subscriber & {
   readonly batchSize: number;
   readonly invisibleMs: number;
   readonly waitMs: number;
-  readonly clientId: string;
 };
 
 /** A leased message. `message` is its stored protobuf `Message` (SystemProperties last), checked against its CRC; a view or a copy, not to be changed. */

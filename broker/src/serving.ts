@@ -7,7 +7,7 @@ import { type BrokerConfig, requestBytesMax } from "./config.ts";
 import type { DataPlane } from "./data-plane-api.ts";
 import { messagingService } from "./grpc/handlers/messaging-service.ts";
 import { metricsSink } from "./grpc/handlers/metrics-sink.ts";
-import { Sessions } from "./grpc/handlers/sessions.ts";
+import type { Sessions } from "./grpc/handlers/sessions.ts";
 import { Stopping } from "./grpc/handlers/stopping.ts";
 import type { KeyPair } from "./grpc/transport/certificate.ts";
 import { serveGrpcJs } from "./grpc/transport/grpc-js.ts";
@@ -21,6 +21,7 @@ export type ServingWorld = {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
+  readonly sessions: Sessions;
 };
 
 const wildcardHosts: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
@@ -45,7 +46,7 @@ export class Serving {
     this.#store = store;
     this.#dataPlane = dataPlane;
     this.#signal = signal;
-    this.#sessions = new Sessions(world.clock);
+    this.#sessions = world.sessions;
   }
 
   get grpcPort(): number {

@@ -31,7 +31,7 @@ const closing: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
   server = await DevServer.start();
-  for (const topic of ["lines", "again", "tags", "pushed", "polled", "empty", "tls"])
+  for (const topic of ["lines", "again", "tags", "colours", "pushed", "polled", "empty", "tls"])
     await server.cli("topic", "create", topic);
   producer = new Producer({ ...client(), topics: ["lines"] });
   await producer.startup();
@@ -134,6 +134,31 @@ test(
     const received = await receiveFor(readers, 3);
     expect(received.map(({ body }) => body.toString()).toSorted()).toEqual(["blue", "red", "red"]);
     expect(await readers.receive(32, invisibleMs)).toEqual([]);
+  },
+  patienceMs,
+);
+
+test(
+  "two consumers of one group with different tags each get exactly theirs",
+  async () => {
+    // Both are there before the first message: what nobody of the group has asked for may be finished.
+    const red = await consumer("colours", "colour-readers", { filter: "red" });
+    const cold = await consumer("colours", "colour-readers", { filter: "blue||green" });
+    const tags = ["red", "green", "blue", "grey"];
+    const sent = Array.from({ length: 80 }, (_, at) => defined(tags[at % 4], "tag"));
+    await Promise.all(
+      sent.map((tag, at) => producer.send({ topic: "colours", tag, body: Buffer.from(`${tag} ${at}`) })),
+    );
+    const expected = (wanted: readonly string[]): string[] =>
+      sent.flatMap((tag, at) => (wanted.includes(tag) ? [`${tag} ${at}`] : [])).toSorted();
+    const bodies = (views: readonly MessageView[]): string[] => views.map(({ body }) => body.toString()).toSorted();
+    // The one reads all it gets before the other begins.
+    expect(bodies(await receiveFor(red, 20))).toEqual(expected(["red"]));
+    expect(bodies(await receiveFor(cold, 40))).toEqual(expected(["blue", "green"]));
+    expect(await red.receive(32, invisibleMs)).toEqual([]);
+    expect(await cold.receive(32, invisibleMs)).toEqual([]);
+    // Nobody wanted the grey ones: they are no lag.
+    expect(await lagOf("colour-readers")).toEqual(["0"]);
   },
   patienceMs,
 );

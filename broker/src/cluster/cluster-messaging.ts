@@ -1,4 +1,4 @@
-import { type Clock, type Logger, SaturnError, type Timers } from "@saturnmq/kit";
+import { type Clock, errorTable, type Logger, SaturnError, type Timers } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import type { Directory } from "../directory.ts";
 import { decodeReceiptHandle, refusedHandle } from "../domain/receipt-handle.ts";
@@ -19,6 +19,7 @@ import type {
   QueueStatus,
   ReceiveRequest,
   SendOutcome,
+  Subscriber,
 } from "../messaging.ts";
 import type { TopicRoutes } from "../topic-routes.ts";
 import { Interests } from "./interests.ts";
@@ -138,6 +139,22 @@ export class ClusterMessaging implements Omit<Messaging, "ready">, LedShardsEven
         );
       }
     }
+  }
+
+  /** What a leader does not hear of now, because there is none or its answer is lost, it hears with the first receive. */
+  async subscribe(subscriber: Subscriber): Promise<void> {
+    const leaders = this.leadersOf(subscriber.topic);
+    await Promise.all(
+      leaders.map((broker) =>
+        this.#calls
+          .of(broker)
+          .subscribe(subscriber)
+          .catch((error: unknown) => {
+            if (error instanceof NotLedError) return;
+            if (!(error instanceof SaturnError) || errorTable[error.code].retry === "never") throw error;
+          }),
+      ),
+    );
   }
 
   receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]> {

@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import { everything } from "../domain/filter.ts";
 import type { LedShards } from "../led-shards.ts";
 import { Interests } from "./interests.ts";
 import type { Interest } from "./ports.ts";
@@ -23,7 +24,7 @@ function setUp() {
   return { ready, groups, told, interests };
 }
 
-const interest = (of: number): Interest => ({ topic: topic.id, group: of, filter: undefined });
+const interest = (of: number): Interest => ({ topic: topic.id, group: of, filter: everything });
 
 test("an interest is told at once when something is ready, else as soon as it is, and once each time it is armed", () => {
   const { ready, told, interests } = setUp();

@@ -1,12 +1,17 @@
-import { type Clock, SaturnError, type Timers } from "@saturnmq/kit";
+import { type Clock, errorTable, SaturnError, type Timers } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { Filter } from "../domain/filter.ts";
 import { NotLedError, type Pop, type Popped, type ShardCalls } from "../led-shards.ts";
-import type { TagFilter } from "../messaging.ts";
 import { type Brokers, type Interest, interestKey } from "./ports.ts";
 import type { ReadySource } from "./receives.ts";
 
 /** Pops for one interest at once, while the other broker has more than one answer holds. */
 const popsMax = 8;
+/**
+ * A broker that was told what is waited for is asked again after so long all the same: it keeps a group's filter only while that is used, and whatever
+ * was lost on the way is made good.
+ */
+const askAgainMs = 60_000;
 /** How soon a broker whose answer was lost is asked again. */
 const retryMs = 100;
 
@@ -25,7 +30,7 @@ export type OtherBrokerOptions = {
  * What is known of an interest at the other broker. `unasked`: it may have something; `more`: it had more than was asked for; `armed`: it had
  * nothing and tells when it has.
  */
-type Knowledge = { state: "unasked" | "more" | "armed"; pops: number };
+type Knowledge = { state: "unasked" | "more" | "armed"; pops: number; askedMonoMs: number };
 
 /**
  * Another broker as a source of messages. Asked only when it may have something: after an answer that left receives waiting it is told what they
@@ -42,10 +47,12 @@ export class OtherBroker implements ReadySource {
     this.#calls = options.brokers.at(options.broker);
   }
 
-  hasReady(topic: TopicInfo, group: GroupInfo, filter: TagFilter): boolean {
+  hasReady(topic: TopicInfo, group: GroupInfo, filter: Filter): boolean {
     if (!this.leads(topic)) return false;
     const known = this.#known.get(interestKey({ topic: topic.id, group: group.id, filter }));
     if (known === undefined) return true;
+    if (known.state === "armed" && this.#options.clock.monoMs() - known.askedMonoMs >= askAgainMs)
+      known.state = "unasked";
     return known.state !== "armed" && known.pops < (known.state === "more" ? popsMax : 1);
   }
 
@@ -63,13 +70,18 @@ export class OtherBroker implements ReadySource {
     const interest = { topic: request.topic.id, group: request.group.id, filter: request.filter };
     const known = this.#knowledge(interest);
     known.pops += 1;
+    known.askedMonoMs = this.#options.clock.monoMs();
     try {
       const popped = await this.#calls.pop(request, alive);
       if (popped.more) this.#change(interest, known, "more");
       else this.#arm(interest, known);
       return popped;
     } catch (error) {
-      if (!(error instanceof NotLedError) && !(error instanceof SaturnError)) throw error;
+      if (
+        !(error instanceof NotLedError) &&
+        !(error instanceof SaturnError && errorTable[error.code].retry === "later")
+      )
+        throw error;
       this.#askLater(interest, known);
       return { deliveries: [], leaseUntilMonoMs: Infinity, more: false };
     } finally {
@@ -95,7 +107,7 @@ export class OtherBroker implements ReadySource {
 
   #knowledge(interest: Interest): Knowledge {
     const key = interestKey(interest);
-    const known = this.#known.get(key) ?? { state: "unasked", pops: 0 };
+    const known = this.#known.get(key) ?? { state: "unasked", pops: 0, askedMonoMs: 0 };
     this.#known.set(key, known);
     return known;
   }

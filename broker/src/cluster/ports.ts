@@ -1,5 +1,5 @@
+import { type Filter, filterKey } from "../domain/filter.ts";
 import type { ShardCalls } from "../led-shards.ts";
-import type { TagFilter } from "../messaging.ts";
 
 /** The other brokers of the cluster, as far as links to them live. Adapters implement it; without other brokers there is `noBrokers`. */
 export interface Brokers {
@@ -23,7 +23,7 @@ export interface Brokers {
 }
 
 /** What parked receives wait for. */
-export type Interest = { readonly topic: number; readonly group: number; readonly filter: TagFilter };
+export type Interest = { readonly topic: number; readonly group: number; readonly filter: Filter };
 
 /** Entries `from` to `to` of a shard, of so many payload bytes at most, but always one. */
 export type AskedEntries = {
@@ -77,9 +77,4 @@ export const noBrokers: Brokers = {
 /** One text for each interest: equal interests have equal keys. */
 export function interestKey({ topic, group, filter }: Interest): string {
   return `${String(topic)}/${String(group)}/${filterKey(filter)}`;
-}
-
-/** One text for each filter. */
-export function filterKey(filter: TagFilter): string {
-  return filter === undefined ? "*" : JSON.stringify([...filter].sort());
 }

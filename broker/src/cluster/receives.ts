@@ -1,22 +1,27 @@
 import { type Clock, InvariantError, type Logger, SaturnError, type Timers } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { Filter } from "../domain/filter.ts";
 import { TimingWheel } from "../domain/timing-wheel.ts";
 import type { Pop, Popped } from "../led-shards.ts";
-import type { Delivery, ReceiveRequest, TagFilter } from "../messaging.ts";
+import type { Delivery, ReceiveRequest } from "../messaging.ts";
 import { Subscription, type Waiter, type WaitingQueue } from "./subscription.ts";
 
 /** Longest time a receive is held (design 1). */
 const waitMaxMs = 40_000;
-/** Longest time a receive is held beyond its own until its group has begun on the topic's queues. */
+/** Longest time a receive is held beyond its own until its group has begun on the topic's queues with its filter. */
 const startMaxMs = 1_000;
 
 /** Who may have messages: this process, or another broker. */
 export interface ReadySource {
-  /** Whether a pop may find something. Costs nothing; says yes rather than no while it does not know. */
-  hasReady(topic: TopicInfo, group: GroupInfo, filter: TagFilter): boolean;
+  /**
+   * Whether a pop may find something. Costs nothing; says yes rather than no while it does not know.
+   *
+   * @throws {SaturnError} when the filter is one too many
+   */
+  hasReady(topic: TopicInfo, group: GroupInfo, filter: Filter): boolean;
   /** Whether the group is about to begin there. */
   isStarting(topic: TopicInfo, group: GroupInfo): boolean;
-  /** Leases what is ready, without waiting. Never rejects for a reason that lies with the source. */
+  /** Leases what is ready, without waiting. Rejects with a `SaturnError` only for what lies with the request; a source without answer has nothing. */
   pop(request: Pop, alive: () => boolean): Promise<Popped>;
 }
 
@@ -108,13 +113,13 @@ export class Receives {
     }
   }
 
-  /** Ends receives whose time has come. @returns when it should be called again, `Infinity` for never */
+  /** Looks at receives whose time has come. @returns when it should be called again, `Infinity` for never */
   advance(monoMs: number): number {
     this.#wheel.advance(monoMs, (id) => {
       const waiter = this.#waiters[id];
       if (waiter === undefined || waiter.serving) return;
       const { topic, group } = waiter.request;
-      this.#end(this.#subscription(topic, group), waiter, []);
+      this.#park(this.#subscription(topic, group), waiter);
     });
     return this.#wheel.nextDueMs();
   }
@@ -164,13 +169,18 @@ export class Receives {
   #serveQueue(subscription: Subscription, queue: WaitingQueue): void {
     for (const waiter of queue.waiters) {
       if (waiter.serving) continue;
-      if (!this.#hasReady(subscription, queue.filter)) {
-        this.#endOverdue(subscription, queue);
+      const ready = this.#readiness(subscription, queue.filter);
+      if (ready !== true) {
+        this.#endOverdue(subscription, queue, ready === false ? undefined : ready);
         return;
       }
       waiter.serving = true;
       // The messages are taken within this call; reading them may end later.
       this.#serveOne(subscription, waiter).catch((error: unknown) => {
+        if (error instanceof SaturnError) {
+          this.#end(subscription, waiter, error);
+          return;
+        }
         if (error instanceof InvariantError) this.#options.fatal(error);
         this.#options.logger.error(
           { topic: subscription.topic.name, group: subscription.group.name, err: error },
@@ -196,7 +206,7 @@ export class Receives {
     if (waiter.ended) return;
     this.#park(subscription, waiter);
     // What was looked at was not wanted; there may be more, but others run first.
-    if (this.#hasReady(subscription, waiter.queue.filter)) {
+    if (this.#readiness(subscription, waiter.queue.filter) === true) {
       this.#options.timers.after(0, () => {
         this.#serveQueue(subscription, waiter.queue);
       });
@@ -221,17 +231,22 @@ export class Receives {
     return [];
   }
 
-  #hasReady({ topic, group }: Subscription, filter: TagFilter): boolean {
-    return this.#options.sourcesOf(topic).some((source) => source.hasReady(topic, group, filter));
+  /** Whether there is something to look at with a filter, or why there never will be. */
+  #readiness({ topic, group }: Subscription, filter: Filter): boolean | SaturnError {
+    try {
+      return this.#options.sourcesOf(topic).some((source) => source.hasReady(topic, group, filter));
+    } catch (error) {
+      if (error instanceof SaturnError) return error;
+      throw error;
+    }
   }
 
   #park(subscription: Subscription, waiter: Waiter): void {
     if (waiter.ended) return;
     const nowMs = this.#options.clock.monoMs();
-    // "Nothing there" would be wrong before it is known where the group begins.
-    const untilMs = this.#isStarting(subscription)
-      ? Math.max(waiter.untilMonoMs, nowMs + startMaxMs)
-      : waiter.untilMonoMs;
+    const isOver = waiter.untilMonoMs <= nowMs;
+    // "Nothing there" would be wrong before it is known where the group begins, and before its filter keeps what it wants.
+    const untilMs = waiter.untilMonoMs + (isOver && this.#isStarting(subscription) ? startMaxMs : 0);
     if (untilMs <= nowMs) {
       this.#end(subscription, waiter, []);
       return;
@@ -240,11 +255,13 @@ export class Receives {
     this.#options.alarmAt(untilMs);
   }
 
-  /** After a start, receives that were held beyond their time only for it. */
-  #endOverdue(subscription: Subscription, { waiters }: WaitingQueue): void {
+  /** Ends those who wait for nothing: all when they are refused, else, after a start, those held beyond their time only for it. */
+  #endOverdue(subscription: Subscription, { waiters }: WaitingQueue, refusal: SaturnError | undefined): void {
     const nowMs = this.#options.clock.monoMs();
     for (const waiter of waiters) {
-      if (!waiter.serving && waiter.untilMonoMs <= nowMs) this.#park(subscription, waiter);
+      if (waiter.serving) continue;
+      if (refusal !== undefined) this.#end(subscription, waiter, refusal);
+      else if (waiter.untilMonoMs <= nowMs) this.#park(subscription, waiter);
     }
   }
 

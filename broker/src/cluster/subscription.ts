@@ -1,6 +1,6 @@
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
-import type { Delivery, ReceiveRequest, TagFilter } from "../messaging.ts";
-import { filterKey } from "./ports.ts";
+import { type Filter, filterKey } from "../domain/filter.ts";
+import type { Delivery, ReceiveRequest } from "../messaging.ts";
 
 /** A receive on hold. */
 export type Waiter = {
@@ -20,7 +20,7 @@ export type Waiter = {
 };
 
 /** Receives on hold that want the same messages: first come, first served. */
-export type WaitingQueue = { readonly filter: TagFilter; readonly waiters: Set<Waiter> };
+export type WaitingQueue = { readonly filter: Filter; readonly waiters: Set<Waiter> };
 
 /** One group on one topic: its receives on hold. */
 export class Subscription {
@@ -35,7 +35,7 @@ export class Subscription {
   }
 
   /** The queue for a filter. */
-  queueOf(filter: TagFilter): WaitingQueue {
+  queueOf(filter: Filter): WaitingQueue {
     const key = filterKey(filter);
     const known = this.#queues.get(key);
     if (known !== undefined) return known;

@@ -1,6 +1,14 @@
 import { assertNever } from "@saturnmq/kit";
 import { DoneBits } from "./done-bits.ts";
-import type { CursorStarted, Finished, Leased, MessageStored, ShardRecord, Trimmed } from "./shard-record.ts";
+import type {
+  CursorStarted,
+  FilterAdded,
+  Finished,
+  Leased,
+  MessageStored,
+  ShardRecord,
+  Trimmed,
+} from "./shard-record.ts";
 import type { ShardState } from "./shard-state.ts";
 import { slotKind } from "./slot-table.ts";
 
@@ -12,6 +20,8 @@ export interface StateWatcher {
   slotGone(slot: number): void;
   /** A cursor began, for the first time or anew. */
   cursorStarted(cursor: number): void;
+  /** A group has other filters on a topic than before. */
+  filtersChanged(group: number, topic: number): void;
 }
 
 /**
@@ -47,6 +57,13 @@ export function apply(state: ShardState, record: ShardRecord, watcher?: StateWat
       break;
     case "groupDeleted":
       applyGroupDeleted(state, record.group, watcher);
+      break;
+    case "filterAdded":
+      applyFilterAdded(state, record, watcher);
+      break;
+    case "filterRemoved":
+      if (!state.filters.remove(record.group, record.topic, record.number)) break;
+      watcher?.filtersChanged(record.group, record.topic);
       break;
     default:
       assertNever(record);
@@ -196,9 +213,17 @@ function applyTrimmed(state: ShardState, { topic, queue, offset }: Trimmed, watc
   }
 }
 
+function applyFilterAdded(state: ShardState, record: FilterAdded, watcher: StateWatcher | undefined): void {
+  const { group, topic, number, filter } = record;
+  if (state.deletedTopics.has(topic) || state.deletedGroups.has(group)) return;
+  state.filters.add(group, topic, number, filter);
+  watcher?.filtersChanged(group, topic);
+}
+
 function applyTopicDeleted(state: ShardState, topic: number, watcher: StateWatcher | undefined): void {
   const { queues, cursors } = state;
   state.deletedTopics.add(topic);
+  state.filters.removeWhere((recorded) => recorded.topic === topic);
   for (let row = 0; row < queues.end; row += 1) {
     if (queues.topic[row] !== topic || !queues.holds(row)) continue;
     for (let cursor = queues.firstCursor[row] ?? -1; cursor >= 0; ) {
@@ -214,6 +239,7 @@ function applyTopicDeleted(state: ShardState, topic: number, watcher: StateWatch
 function applyGroupDeleted(state: ShardState, group: number, watcher: StateWatcher | undefined): void {
   const { cursors } = state;
   state.deletedGroups.add(group);
+  state.filters.removeWhere((recorded) => recorded.group === group);
   for (let cursor = 0; cursor < cursors.end; cursor += 1) {
     if (cursors.group[cursor] !== group || !cursors.holds(cursor)) continue;
     unlink(state, cursor);

@@ -1,24 +1,30 @@
 import { SaturnError } from "@saturnmq/kit";
 import { DoneBits } from "./done-bits.ts";
+import { filterLanguageOf, filterLanguages } from "./filter.ts";
+import type { RecordedFilter } from "./filter-table.ts";
 import { ShardState } from "./shard-state.ts";
 import { slotKind } from "./slot-table.ts";
 
 /*
  * A shard's state without message bodies. Little-endian, the sender's word order; the store adds length and check.
  *
- *   f64 × 8   version (1), timeMs, lastStoredAtMs, logStart, queues Q, cursors C, slots S, parked P
+ *   f64 × 8   version (2), timeMs, lastStoredAtMs, logStart, queues Q, cursors C, slots S, parked P
  *   f64 × 2   deleted topics T, deleted groups G
+ *   f64 × 1   filters F                                      (from version 2 on)
  *   f64 × Q   topic | queue | min | next                     (columns, one after the other)
  *   f64 × C   group | queue's place in the columns above | epoch | start | floor | expired | finished runs above the floor
  *   f64 × 2 × all finished runs: first offset, count
  *   f64 × S   cursor's place | offset | attempt | deadline | term | counter | shadow | kind
  *   f64 × P   cursor's place | offset
  *   f64 × T   ids, f64 × G ids
+ *   f64 × F   group | topic | number | language | characters  (from version 2 on)
+ *   f64 × all characters of the filters' expressions: UTF-16 code units
  *
  * Everything is an integer below 2^53, so one column type serves all.
  */
-const version = 1;
-const headFields = 10;
+const version = 2;
+/** Fields before the columns, by version. */
+const headFields: Readonly<Record<number, number>> = { 1: 10, 2: 11 };
 
 /** A copy of the state, to be written while the state goes on changing. */
 export function encodeCheckpoint(state: ShardState): Uint8Array[] {
@@ -35,6 +41,7 @@ export function encodeCheckpoint(state: ShardState): Uint8Array[] {
   const head = [version, state.timeMs, state.lastStoredAtMs, state.logStart, queueRows.length, cursorRows.length];
   const parts = [
     Float64Array.from([...head, slotRows.length, parked.count, state.deletedTopics.size, state.deletedGroups.size]),
+    Float64Array.of(state.filters.count),
     ...[queues.topic, queues.queue, queues.min, queues.next].map((column) => picked(column, queueRows)),
     picked(cursors.group, cursorRows),
     Float64Array.from(cursorRows, (row) => queuePlace[cursors.queueRow[row] ?? 0] ?? 0),
@@ -49,6 +56,7 @@ export function encodeCheckpoint(state: ShardState): Uint8Array[] {
     parked.offset.slice(0, parked.count),
     Float64Array.from(state.deletedTopics),
     Float64Array.from(state.deletedGroups),
+    ...filterColumns([...state.filters.all()]),
   ];
   return parts.filter((part) => part.length > 0).map((part) => new Uint8Array(part.buffer, 0, part.byteLength));
 }
@@ -62,13 +70,12 @@ export function decodeCheckpoint(bytes: Uint8Array): ShardState {
   // A copy of its own: a Buffer's `slice` would be a view of a larger, unaligned one.
   const values = new Float64Array(new Uint8Array(bytes).buffer);
   const [found, timeMs = 0, lastStoredAtMs = 0, logStart = 1, q = 0, c = 0, s = 0, p = 0, t = 0, g = 0] = values;
-  if (found !== version) {
-    throw new SaturnError(
-      "INTERNAL_ERROR",
-      `a checkpoint has version ${found}, this program knows ${version}: start a release that knows version ${found}`,
-    );
+  const headLength = headFields[found ?? 0];
+  if (headLength === undefined) {
+    throw newer(`version ${found}`, `1 to ${version}`);
   }
-  let at = headFields;
+  const f = found === 1 ? 0 : (values[10] ?? 0);
+  let at = headLength;
   const column = (length: number): Float64Array => values.subarray(at, (at += length));
   const state = new ShardState();
   Object.assign(state, { timeMs, lastStoredAtMs, logStart });
@@ -94,14 +101,53 @@ export function decodeCheckpoint(bytes: Uint8Array): ShardState {
   }
   for (const topic of column(t)) state.deletedTopics.add(topic);
   for (const group of column(g)) state.deletedGroups.add(group);
+  const filterFields = [column(f), column(f), column(f), column(f), column(f)] as const;
+  decodeFilters(state, filterFields, column(filterFields[4].reduce((sum, count) => sum + count, 0)));
   return state;
 }
 
-type Columns<N extends 4 | 7 | 8> = N extends 4
+function newer(what: string, known: string): SaturnError {
+  return new SaturnError(
+    "INTERNAL_ERROR",
+    `a checkpoint has ${what}, this program knows ${known}: start a release that knows ${what}`,
+  );
+}
+
+function filterColumns(filters: readonly RecordedFilter[]): Float64Array<ArrayBuffer>[] {
+  const text = filters.map(({ filter }) => filter.expression).join("");
+  return [
+    Float64Array.from(filters, ({ group }) => group),
+    Float64Array.from(filters, ({ topic }) => topic),
+    Float64Array.from(filters, ({ number }) => number),
+    Float64Array.from(filters, ({ filter }) => filterLanguages[filter.kind]),
+    Float64Array.from(filters, ({ filter }) => filter.expression.length),
+    Float64Array.from({ length: text.length }, (_, at) => text.charCodeAt(at)),
+  ];
+}
+
+type Columns<N extends 4 | 5 | 7 | 8> = N extends 4
   ? readonly [Float64Array, Float64Array, Float64Array, Float64Array]
-  : N extends 7
-    ? readonly [...Columns<4>, Float64Array, Float64Array, Float64Array]
-    : readonly [...Columns<4>, ...Columns<4>];
+  : N extends 5
+    ? readonly [...Columns<4>, Float64Array]
+    : N extends 7
+      ? readonly [...Columns<4>, Float64Array, Float64Array, Float64Array]
+      : readonly [...Columns<4>, ...Columns<4>];
+
+function decodeFilters(
+  { filters }: ShardState,
+  [groups, topics, numbers, languages, lengths]: Columns<5>,
+  characters: Float64Array,
+): void {
+  let from = 0;
+  for (let at = 0; at < groups.length; at += 1) {
+    const kind = filterLanguageOf(languages[at] ?? 0);
+    if (kind === undefined) throw newer(`a filter in language ${languages[at]}`, "1");
+    const to = from + (lengths[at] ?? 0);
+    const expression = Array.from(characters.subarray(from, to), (unit) => String.fromCharCode(unit)).join("");
+    filters.add(groups[at] ?? 0, topics[at] ?? 0, numbers[at] ?? 0, { kind, expression });
+    from = to;
+  }
+}
 
 function decodeQueues({ queues }: ShardState, [topics, numbers, mins, nexts]: Columns<4>): number[] {
   return Array.from(topics, (topic, at) => {

@@ -47,11 +47,6 @@ export function decideLease(
   return records;
 }
 
-/** Finishes taken messages that the group's filter does not want. */
-export function decideSkip({ group, topic, queue }: Reader, runs: readonly Run[], nowMs: number): Finished[] {
-  return runs.map(({ offset, count }) => ({ kind: "skipped", timeMs: nowMs, group, topic, queue, offset, count }));
-}
-
 /**
  * Finishes the message of a handle. `undefined`: it is finished already, which is as good.
  *

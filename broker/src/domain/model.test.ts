@@ -2,17 +2,20 @@ import { expect, test } from "@jest/globals";
 import { SaturnError } from "@saturnmq/kit";
 import fc from "fast-check";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint.ts";
+import { everything, type Filter, tagFilter } from "./filter.ts";
+import { decideFilterRemove, filterKeptMs } from "./filters.ts";
 import { groupProgress } from "./group-progress.ts";
 import { decideAck, decideGiveBack, decideStart, decideVisibility } from "./leases.ts";
-import { Overlay } from "./overlay.ts";
+import { Overlay, type Taken } from "./overlay.ts";
 import { decideTrim } from "./queues.ts";
 import type { ReceiptHandle } from "./receipt-handle.ts";
+import type { ControlRecord } from "./shard-record.ts";
 import { dump } from "./testing/dump.ts";
 import { ShardBench, topic } from "./testing/shard-bench.ts";
 
 /** What the model knows of one message for one group. */
 type Message = {
-  finished: "acked" | "parked" | "expired" | undefined;
+  finished: "acked" | "parked" | "expired" | "skipped" | undefined;
   attempt: number;
   visibleAtMs: number;
   /** Its newest lease, and those that a newer one replaced. */
@@ -20,9 +23,17 @@ type Message = {
   replaced: string[];
   /** Changed by something that is not committed. */
   staged: boolean;
+  /** Who is reading it. */
+  held: number | undefined;
 };
-type Queue = { sent: number; committed: number; min: number; messages: Map<number, Message> };
-type Model = { queues: Queue[] };
+type Queue = { sent: number; committed: number; min: number; messages: Map<number, Message>; tags: Map<number, Tag> };
+type Model = { queues: Queue[]; filters: Set<string> };
+
+const tags = ["red", "blue", "green", ""] as const;
+type Tag = (typeof tags)[number];
+/** What nobody wants unless everything is: green, and no tag. */
+const filters = [everything, tagFilter(["red"]), tagFilter(["blue"]), tagFilter(["red", "blue"])] as const;
+const wants = (expression: string, tag: Tag): boolean => expression === "*" || expression.split("||").includes(tag);
 
 const queueCount = 2;
 const group = 5;
@@ -31,7 +42,14 @@ const key = (handle: ReceiptHandle): string => `${handle.queue}/${handle.offset}
 /** A deliberately naive broker: one object a message, everything copied at each commit. */
 class NaiveShard {
   now: Model = {
-    queues: Array.from({ length: queueCount }, () => ({ sent: 0, committed: 0, min: 0, messages: new Map() })),
+    queues: Array.from({ length: queueCount }, () => ({
+      sent: 0,
+      committed: 0,
+      min: 0,
+      messages: new Map(),
+      tags: new Map(),
+    })),
+    filters: new Set(),
   };
   #committed = structuredClone(this.now);
 
@@ -46,6 +64,7 @@ class NaiveShard {
       lease: undefined,
       replaced: [],
       staged: false,
+      held: undefined,
     };
     messages.set(offset, fresh);
     return fresh;
@@ -59,15 +78,25 @@ class NaiveShard {
       attempt: handle.attempt,
       visibleAtMs: handle.deadlineMs,
       staged: true,
+      held: undefined,
     });
   }
 
-  ready(queue: number, nowMs: number): number[] {
+  tag(queue: number, offset: number): Tag {
+    return this.now.queues[queue]!.tags.get(offset) ?? "";
+  }
+
+  /** Nobody has it, and it is not finished. */
+  free(queue: number, nowMs: number): number[] {
     const { committed, min } = this.now.queues[queue]!;
     return Array.from({ length: committed - min }, (_, at) => min + at).filter((offset) => {
-      const { finished, visibleAtMs, staged, lease } = this.message(queue, offset);
-      return finished === undefined && (lease === undefined || (visibleAtMs <= nowMs && !staged));
+      const { finished, visibleAtMs, staged, lease, held } = this.message(queue, offset);
+      return finished === undefined && held === undefined && (lease === undefined || (visibleAtMs <= nowMs && !staged));
     });
+  }
+
+  isWanted(queue: number, offset: number): boolean {
+    return [...this.now.filters].some((expression) => wants(expression, this.tag(queue, offset)));
   }
 
   expire(nowMs: number, maxAttempts: number): void {
@@ -79,13 +108,14 @@ class NaiveShard {
       }
   }
 
-  /** "done", "holds" or "refused", the contract for handles. */
-  verdict(handle: ReceiptHandle, nowMs: number, term: number): "done" | "holds" | "refused" {
+  /** "done", "holds" or "refused", the contract for handles; "over" for one of a finished message that may be told either way. */
+  verdict(handle: ReceiptHandle, nowMs: number, term: number): "done" | "holds" | "refused" | "over" {
     const queue = this.now.queues[handle.queue]!;
     if (handle.deadlineMs <= nowMs || handle.offset < queue.min) return "refused";
     const message = this.message(handle.queue, handle.offset);
     if (message.replaced.includes(key(handle))) return "refused";
-    if (message.finished !== undefined) return "done";
+    // An earlier leader's handle whose lease was lost is as good as done, and as good as replaced.
+    if (message.finished !== undefined) return message.lease === key(handle) ? "done" : "over";
     if (message.lease === key(handle)) return "holds";
     // The record of this lease was lost: good unless a newer lease exists.
     const newest = message.lease?.split("/").at(-1)?.split(".").map(Number);
@@ -104,14 +134,17 @@ class NaiveShard {
 
   crash(): void {
     this.now = structuredClone(this.#committed);
+    for (const { messages } of this.now.queues) for (const message of messages.values()) message.held = undefined;
   }
 }
 
 type Step =
-  | { kind: "send"; queue: number; count: number }
-  | { kind: "receive"; queue: number; count: number; invisibleMs: number }
-  | { kind: "abandon"; queue: number; count: number }
+  | { kind: "send"; queue: number; count: number; tag: number }
+  | { kind: "receive"; queue: number; count: number; invisibleMs: number; filter: number }
+  | { kind: "hold"; queue: number; count: number; filter: number }
+  | { kind: "addFilter" | "removeFilter"; filter: number }
   | { kind: "ack" | "giveBack"; pick: number }
+  | { kind: "letGo"; pick: number }
   | { kind: "change"; pick: number; invisibleMs: number }
   | { kind: "pass"; ms: number }
   | { kind: "trim"; queue: number; share: number }
@@ -120,23 +153,37 @@ type Step =
 const queue = fc.nat(queueCount - 1);
 const invisibleMs = fc.constantFrom(0, 1, 10, 50, 300, 70_000);
 const pick = fc.nat(1_000);
+const filter = fc.nat(filters.length - 1);
 const step = fc.oneof(
   {
-    arbitrary: fc.record({ kind: fc.constant("abandon" as const), queue, count: fc.integer({ min: 1, max: 9 }) }),
-    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("hold" as const),
+      queue,
+      count: fc.integer({ min: 1, max: 9 }),
+      filter,
+    }),
+    weight: 2,
   },
+  { arbitrary: fc.record({ kind: fc.constant("letGo" as const), pick }), weight: 2 },
   {
-    arbitrary: fc.record({ kind: fc.constant("send" as const), queue, count: fc.integer({ min: 1, max: 40 }) }),
-    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("send" as const),
+      queue,
+      count: fc.integer({ min: 1, max: 12 }),
+      tag: fc.nat(tags.length - 1),
+    }),
+    weight: 5,
   },
+  { arbitrary: fc.record({ kind: fc.constantFrom("addFilter" as const, "removeFilter" as const), filter }), weight: 6 },
   {
     arbitrary: fc.record({
       kind: fc.constant("receive" as const),
       queue,
       count: fc.integer({ min: 1, max: 9 }),
       invisibleMs,
+      filter,
     }),
-    weight: 5,
+    weight: 6,
   },
   { arbitrary: fc.record({ kind: fc.constant("ack" as const), pick }), weight: 6 },
   { arbitrary: fc.record({ kind: fc.constant("giveBack" as const), pick }), weight: 1 },
@@ -151,6 +198,20 @@ const step = fc.oneof(
   { arbitrary: fc.record({ kind: fc.constant("restore" as const) }), weight: 1 },
 ) satisfies fc.Arbitrary<Step>;
 
+function offsetsOf({ runs }: Taken): number[] {
+  return runs.flatMap(({ offset, count }) => Array.from({ length: count }, (_, at) => offset + at));
+}
+
+/** What was decided; `undefined` for nothing to do, and for a refusal. */
+function outcomeOf(decide: () => ControlRecord | undefined): ControlRecord | undefined {
+  try {
+    return decide();
+  } catch (error) {
+    if (error instanceof SaturnError) return undefined;
+    throw error;
+  }
+}
+
 /** Drives the real shard and the naive one side by side. */
 class Pair {
   readonly bench = new ShardBench();
@@ -158,6 +219,9 @@ class Pair {
   /** Handles that a client may hold, and those it gets at the next commit. */
   handles: ReceiptHandle[] = [];
   #pending: ReceiptHandle[] = [];
+  /** What is being read, by queue. */
+  #held: { queue: number; taken: Taken; by: number }[] = [];
+  #holds = 0;
 
   constructor(base: number) {
     for (let number = 0; number < queueCount; number += 1) {
@@ -175,6 +239,7 @@ class Pair {
         decideStart(this.bench.overlay, { group, topic, queue: number, epoch: 0 }, base, this.bench.nowMs),
       );
     }
+    this.addFilter(1);
     this.commit();
   }
 
@@ -182,14 +247,22 @@ class Pair {
     const { bench, naive } = this;
     switch (step.kind) {
       case "send":
-        bench.send(step.queue, step.count);
-        naive.now.queues[step.queue]!.sent += step.count;
+        this.send(step.queue, step.count, tags[step.tag]!);
         break;
       case "receive":
-        this.receive(step.queue, step.count, step.invisibleMs);
+        this.receive(step.queue, step.count, step.invisibleMs, filters[step.filter]!);
         break;
-      case "abandon":
-        bench.overlay.release(bench.reader(group, step.queue).cursor, bench.take(group, step.queue, step.count));
+      case "hold":
+        this.hold(step.queue, step.count, filters[step.filter]!);
+        break;
+      case "letGo":
+        this.letGo(step.pick);
+        break;
+      case "addFilter":
+        this.addFilter(step.filter);
+        break;
+      case "removeFilter":
+        this.removeFilter(filters[step.filter]!);
         break;
       case "ack":
       case "giveBack":
@@ -208,12 +281,14 @@ class Pair {
         break;
       case "crash":
         this.#pending = [];
+        this.#held = [];
         bench.crash();
         naive.crash();
         naive.expire(bench.nowMs, bench.maxAttempts);
         break;
       case "restore":
         this.commit();
+        this.#held = [];
         bench.replicas[0] = decodeCheckpoint(new Uint8Array(Buffer.concat(encodeCheckpoint(bench.state))));
         bench.crash();
         naive.crash();
@@ -250,10 +325,69 @@ class Pair {
     }
   }
 
-  receive(number: number, count: number, invisible: number): void {
-    const ready = this.naive.ready(number, this.bench.nowMs);
-    const handles = this.bench.receive(group, number, count, invisible);
+  send(number: number, count: number, tag: Tag): void {
+    const to = this.naive.now.queues[number]!;
+    for (let at = 0; at < count; at += 1) to.tags.set(to.sent + at, tag);
+    to.sent += count;
+    this.bench.send(number, count, tag);
+  }
+
+  hold(number: number, count: number, by: Filter): void {
+    const { bench, naive } = this;
+    if (bench.filter(group, by) === undefined) return;
+    const free = naive.free(number, bench.nowMs);
+    const taken = bench.take(group, number, count, by);
+    this.#holds += 1;
+    for (const offset of offsetsOf(taken)) {
+      expect(free).toContain(offset);
+      naive.message(number, offset).held = this.#holds;
+    }
+    this.#held.push({ queue: number, taken, by: this.#holds });
+  }
+
+  letGo(at: number): void {
+    const [held] = this.#held.splice(at % Math.max(1, this.#held.length), 1);
+    if (held === undefined) return;
+    this.bench.overlay.end(held.taken);
+    for (const offset of offsetsOf(held.taken)) {
+      const message = this.naive.message(held.queue, offset);
+      if (message.held === held.by) message.held = undefined;
+    }
+  }
+
+  addFilter(at: number): void {
+    const { bench, naive } = this;
+    bench.addFilter(group, filters[at]);
+    naive.now.filters.add(filters[at]!.expression);
+  }
+
+  removeFilter(removed: Filter): void {
+    const { bench, naive } = this;
+    const recorded = bench.overlay.decided.filters.find(group, topic, removed);
+    expect(recorded !== undefined).toBe(naive.now.filters.has(removed.expression));
+    if (recorded === undefined) return;
+    expect(decideFilterRemove(bench.overlay, recorded, bench.nowMs - filterKeptMs + 1, bench.nowMs)).toBeUndefined();
+    bench.stage(decideFilterRemove(bench.overlay, recorded, bench.nowMs - filterKeptMs, bench.nowMs));
+    naive.now.filters.delete(removed.expression);
+  }
+
+  receive(number: number, count: number, invisible: number, by: Filter): void {
+    const { bench, naive } = this;
+    if (bench.filter(group, by) === undefined) return;
+    const free = naive.free(number, bench.nowMs);
+    const ready = free.filter((offset) => wants(by.expression, naive.tag(number, offset)));
+    const handles = bench.receive(group, number, count, invisible, by);
     expect(handles.length).toBe(Math.min(count, ready.length));
+    for (const { offset: from, count: length } of bench.skipped) {
+      for (let offset = from; offset < from + length; offset += 1) {
+        expect(free).toContain(offset);
+        expect(naive.isWanted(number, offset)).toBe(false);
+        naive.message(number, offset).finished = "skipped";
+      }
+    }
+    // Who looked at everything has finished what nobody wants.
+    if (handles.length < count)
+      expect(naive.free(number, bench.nowMs).every((offset) => naive.isWanted(number, offset))).toBe(true);
     for (const handle of handles) {
       expect(ready).toContain(handle.offset);
       expect(handle.attempt).toBe(this.naive.message(number, handle.offset).attempt + 1);
@@ -262,22 +396,27 @@ class Pair {
     this.handles.push(...handles);
   }
 
-  useHandle(step: Extract<Step, { pick: number }>): void {
+  useHandle(step: Extract<Step, { kind: "ack" | "giveBack" | "change" }>): void {
     const { bench, naive } = this;
     const handle = this.handles[step.pick % Math.max(1, this.handles.length)];
     if (handle === undefined) return;
     const verdict = naive.verdict(handle, bench.nowMs, bench.term);
-    const decide = {
+    const decide: Record<"ack" | "giveBack" | "change", () => ControlRecord | undefined> = {
       ack: () => decideAck(bench.state, bench.overlay, handle, bench.nowMs),
       giveBack: () => decideGiveBack(bench.state, bench.overlay, handle, bench.nowMs),
       change: () =>
         decideVisibility(bench.state, bench.overlay, handle, bench.nowMs, "invisibleMs" in step ? step.invisibleMs : 0),
-    }[step.kind];
+    };
+    const decided = decide[step.kind];
     if (verdict === "refused" || (verdict === "done" && step.kind !== "ack")) {
-      expect(decide).toThrow(SaturnError);
+      expect(decided).toThrow(SaturnError);
       return;
     }
-    const record = decide();
+    if (verdict === "over") {
+      expect(outcomeOf(decided)).toBeUndefined();
+      return;
+    }
+    const record = decided();
     expect(record === undefined).toBe(verdict === "done");
     bench.stage(record);
     if (record?.kind === "acked") naive.message(handle.queue, handle.offset).finished = "acked";

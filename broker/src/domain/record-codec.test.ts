@@ -1,5 +1,6 @@
 import { expect, test } from "@jest/globals";
 import { RecordBatch, recordAt, walkRecords } from "@saturnmq/store";
+import { tagFilter } from "./filter.ts";
 import { messageParts, readRecord, UnknownRecordError, writeMessage, writeRecord } from "./record-codec.ts";
 import type { ControlRecord } from "./shard-record.ts";
 import { tagHash } from "./tag-hash.ts";
@@ -17,6 +18,8 @@ const records: ControlRecord[] = [
   { kind: "logStartRaised", timeMs: 5, index: 2 ** 44 },
   { kind: "topicDeleted", timeMs: 5, topic: 2 ** 32 - 1 },
   { kind: "groupDeleted", timeMs: 5, group: 9 },
+  { kind: "filterAdded", timeMs: 5, group: 9, topic: 2, number: 15, filter: tagFilter(["später", "b"]) },
+  { kind: "filterRemoved", timeMs: 5, group: 9, topic: 2, number: 15 },
 ];
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -1,5 +1,6 @@
 import { assertNever } from "@saturnmq/kit";
 import { type RecordSink, recordAt, recordHeadBytes } from "@saturnmq/store/record";
+import { type Filter, filterLanguageOf, filterLanguages } from "./filter.ts";
 import type { ControlRecord, ShardRecord } from "./shard-record.ts";
 
 /*
@@ -17,6 +18,8 @@ import type { ControlRecord, ShardRecord } from "./shard-record.ts";
  *  9 logStartRaised     8 f64 index
  * 10 topicDeleted       8 u32 topic
  * 11 groupDeleted       8 u32 group
+ * 12 filterAdded        8 u32 group  12 u32 topic  16 u32 number  20 u32 language (1: tags)  24 expression (UTF-8) to the end
+ * 13 filterRemoved      8 u32 group  12 u32 topic  16 u32 number
  */
 const kinds = [
   undefined,
@@ -31,18 +34,22 @@ const kinds = [
   "logStartRaised",
   "topicDeleted",
   "groupDeleted",
+  "filterAdded",
+  "filterRemoved",
 ] as const satisfies readonly (ShardRecord["kind"] | undefined)[];
 const numberOf = Object.fromEntries(kinds.map((kind, at) => [kind, at])) as Record<ShardRecord["kind"], number>;
 const version = 1;
 const messageHeadBytes = 20;
+const filterHeadBytes = 24;
+const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder("utf-8", { fatal: true }) };
 
 /** A record of a newer program. The process must stop: its state would silently differ from other replicas'. */
 export class UnknownRecordError extends Error {
   override readonly name = "UnknownRecordError";
 
-  constructor(kind: number, found: number) {
+  constructor(kind: number, found: number, detail = "") {
     super(
-      `the log holds a record of kind ${kind} version ${found}, which this program does not know ` +
+      `the log holds a record of kind ${kind} version ${found}${detail}, which this program does not know ` +
         `(it knows kinds 1 to ${kinds.length - 1}, version ${version}): start a release that knows kind ${kind} version ${found}`,
     );
   }
@@ -137,6 +144,18 @@ export function writeRecord(sink: RecordSink, record: ControlRecord): void {
     case "groupDeleted":
       view.setUint32(at + 8, record.group, true);
       break;
+    case "filterAdded":
+      view.setUint32(at + 8, record.group, true);
+      view.setUint32(at + 12, record.topic, true);
+      view.setUint32(at + 16, record.number, true);
+      view.setUint32(at + 20, filterLanguages[record.filter.kind], true);
+      utf8.encoder.encodeInto(record.filter.expression, sink.bytes.subarray(at + filterHeadBytes));
+      break;
+    case "filterRemoved":
+      view.setUint32(at + 8, record.group, true);
+      view.setUint32(at + 12, record.topic, true);
+      view.setUint32(at + 16, record.number, true);
+      break;
     default:
       assertNever(record);
   }
@@ -159,6 +178,10 @@ function payloadBytes(record: ControlRecord): number {
     case "topicDeleted":
     case "groupDeleted":
       return 12;
+    case "filterAdded":
+      return filterHeadBytes + utf8.encoder.encode(record.filter.expression).length;
+    case "filterRemoved":
+      return 20;
     default:
       return assertNever(record);
   }
@@ -238,9 +261,40 @@ export function readRecord(view: DataView, at: number): ShardRecord {
       return { kind, timeMs, topic: view.getUint32(from + 8, true) };
     case "groupDeleted":
       return { kind, timeMs, group: view.getUint32(from + 8, true) };
+    case "filterAdded":
+      return {
+        kind,
+        timeMs,
+        group: view.getUint32(from + 8, true),
+        topic: view.getUint32(from + 12, true),
+        number: view.getUint32(from + 16, true),
+        filter: {
+          kind: filterLanguage(view.getUint32(from + 20, true), found),
+          expression: textOf(view, from + filterHeadBytes, at + view.getUint32(at + recordAt.length, true)),
+        },
+      };
+    case "filterRemoved":
+      return {
+        kind,
+        timeMs,
+        group: view.getUint32(from + 8, true),
+        topic: view.getUint32(from + 12, true),
+        number: view.getUint32(from + 16, true),
+      };
     default:
       return assertNever(kind);
   }
+}
+
+/** @throws {UnknownRecordError} for the language of a newer program */
+function filterLanguage(number: number, found: number): Filter["kind"] {
+  const language = filterLanguageOf(number);
+  if (language === undefined) throw new UnknownRecordError(numberOf.filterAdded, found, ` in language ${number}`);
+  return language;
+}
+
+function textOf(view: DataView, from: number, to: number): string {
+  return utf8.decoder.decode(new Uint8Array(view.buffer, view.byteOffset + from, to - from));
 }
 
 function offsetOf(view: DataView, at: number): number {

@@ -1,3 +1,5 @@
+import type { Filter } from "./filter.ts";
+
 /** A message as the state sees it; its bytes stay in the log. */
 export type MessageStored = {
   readonly kind: "message";
@@ -30,7 +32,7 @@ export type Leased = Delivered & {
   readonly replacedMs: number;
 };
 
-/** Finished messages: acknowledged, not wanted by the group's filter, or given up after the maximum of attempts. */
+/** Finished messages: acknowledged, wanted by no filter of the group, or given up after the maximum of attempts. */
 export type Finished = Delivered & { readonly kind: "acked" | "skipped" | "parked" };
 
 /** A group begins on a queue, chosen once. On a cursor that exists it begins anew under a newer epoch. */
@@ -58,6 +60,26 @@ export type LogStartRaised = { readonly kind: "logStartRaised"; readonly timeMs:
 export type TopicDeleted = { readonly kind: "topicDeleted"; readonly timeMs: number; readonly topic: number };
 export type GroupDeleted = { readonly kind: "groupDeleted"; readonly timeMs: number; readonly group: number };
 
+/** A group reads a topic with a filter: from now on nothing that it wants is skipped. */
+export type FilterAdded = {
+  readonly kind: "filterAdded";
+  readonly timeMs: number;
+  readonly group: number;
+  readonly topic: number;
+  /** Free among the group's filters on the topic. */
+  readonly number: number;
+  readonly filter: Filter;
+};
+
+/** Nobody reads with the filter of this number any more. */
+export type FilterRemoved = {
+  readonly kind: "filterRemoved";
+  readonly timeMs: number;
+  readonly group: number;
+  readonly topic: number;
+  readonly number: number;
+};
+
 /**
  * One replicated fact of a shard. `timeMs` is shard time: whole milliseconds, never going back from record to record.
  */
@@ -69,7 +91,9 @@ export type ShardRecord =
   | Trimmed
   | LogStartRaised
   | TopicDeleted
-  | GroupDeleted;
+  | GroupDeleted
+  | FilterAdded
+  | FilterRemoved;
 
 /** The facts that a leader decides without message bytes. */
 export type ControlRecord = Exclude<ShardRecord, MessageStored>;

@@ -1,4 +1,5 @@
 import { CursorTable } from "./cursor-table.ts";
+import { FilterTable } from "./filter-table.ts";
 import { ParkedList } from "./parked-list.ts";
 import { QueueTable } from "./queue-table.ts";
 import { SlotTable, slotKind } from "./slot-table.ts";
@@ -18,6 +19,7 @@ export class ShardState {
   cursors = new CursorTable();
   slots = new SlotTable();
   parked = new ParkedList();
+  filters = new FilterTable();
   /** Slots of kind `finished`. */
   finishedSlots: number[] = [];
   /** Ids are never reused, so what is here stays deleted. */
@@ -60,6 +62,7 @@ export class ShardState {
     twin.cursors = this.cursors.copy();
     twin.slots = this.slots.copy();
     twin.parked = this.parked.copy();
+    twin.filters = this.filters.copy();
     twin.finishedSlots = [...this.finishedSlots];
     twin.deletedTopics = new Set(this.deletedTopics);
     twin.deletedGroups = new Set(this.deletedGroups);

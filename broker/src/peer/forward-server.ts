@@ -72,6 +72,12 @@ async function perform(room: ForwardRoom, from: number, request: Request, signal
     room.shards.giveBack(request.giveBack.receiptHandles);
     return { done: true };
   }
+  if (request.subscribe !== undefined) {
+    const { topic, group, filter, clientId } = request.subscribe;
+    const who = { topic: room.topic(topic), group: room.group(group), filter: filterOf(filter), clientId };
+    await room.shards.subscribe(who);
+    return { done: true };
+  }
   if (request.ready?.waitingFor !== undefined) {
     room.ready(from, request.ready.waitingFor);
     return { done: true };
@@ -89,7 +95,7 @@ async function pop({ shards, topic, group, clock }: ForwardRoom, asked: forward.
   const request = {
     topic: topic(asked.topic),
     group: group(asked.group),
-    filter: filterOf(asked),
+    filter: filterOf(asked.filter),
     batchSize: asked.count,
     invisibleMs: asked.invisibleMs,
     clientId: asked.clientId,

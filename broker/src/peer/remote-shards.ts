@@ -8,8 +8,8 @@ import {
   type Popped,
   type ShardCalls,
 } from "../led-shards.ts";
-import type { OutgoingMessage, PeekedMessage, QueueStatus, SendOutcome } from "../messaging.ts";
-import { ackOutcomeOf, deliveryOf, errorOf, filterWords, messageWords, progressOf, sendOutcomesOf } from "./words.ts";
+import type { OutgoingMessage, PeekedMessage, QueueStatus, SendOutcome, Subscriber } from "../messaging.ts";
+import { ackOutcomeOf, deliveryOf, errorOf, messageWords, progressOf, sendOutcomesOf } from "./words.ts";
 
 /** What became of a call that got no answer. `nothing`: it is proven that the other broker did not act on it. */
 export type LostCall = { readonly kind: "lost"; readonly outcome: "nothing" | "unknown"; readonly cause: unknown };
@@ -45,9 +45,13 @@ export class RemoteShards implements ShardCalls {
     return sendOutcomesOf(present(send), messages.length);
   }
 
+  async subscribe({ topic, group, filter, clientId }: Subscriber): Promise<void> {
+    await this.#call({ subscribe: { topic: topic.id, group: group.id, filter, clientId } }, anyShard);
+  }
+
   async pop({ topic, group, filter, batchSize, invisibleMs, clientId }: Pop): Promise<Popped> {
     const sentMs = this.#clock.monoMs();
-    const asked = { topic: topic.id, group: group.id, ...filterWords(filter), count: batchSize, invisibleMs, clientId };
+    const asked = { topic: topic.id, group: group.id, filter, count: batchSize, invisibleMs, clientId };
     const { pop } = await this.#call({ pop: asked }, anyShard, popTimeoutMs);
     const { deliveries, leaseLeftMs, more } = present(pop);
     // Counted from before the question: that is earlier than the leader's reading of its clock.

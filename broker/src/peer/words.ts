@@ -1,33 +1,30 @@
 import { type ErrorCode, errorTable, SaturnError } from "@saturnmq/kit";
 import type { forward } from "@saturnmq/wire";
 import type { Interest, LogEntry } from "../cluster/ports.ts";
+import { everything, type Filter } from "../domain/filter.ts";
 import { type AckOutcome, NotLedError, type QueueProgress } from "../led-shards.ts";
-import type { Delivery, OutgoingMessage, SendOutcome, TagFilter } from "../messaging.ts";
+import type { Delivery, OutgoingMessage, SendOutcome } from "../messaging.ts";
 
 /** The words of `saturnmq.v1` forwards for what brokers ask of each other: nothing but translation, both ways. */
 
 type Words<T> = { readonly [Key in keyof T]?: T[Key] | undefined };
 
-export function filterWords(filter: TagFilter): { readonly tags: readonly string[]; readonly filtered: boolean } {
-  return filter === undefined ? { tags: [], filtered: false } : { tags: [...filter], filtered: true };
-}
-
-export function filterOf({
-  tags,
-  filtered,
-}: {
-  readonly tags: readonly string[];
-  readonly filtered: boolean;
-}): TagFilter {
-  return filtered ? new Set(tags) : undefined;
+/** @throws {SaturnError} `UNIMPLEMENTED` for a language of filters that this version does not know */
+export function filterOf(words: forward.ForwardFilter | undefined): Filter {
+  const { kind, expression } = words ?? everything;
+  if (kind === "tag") return { kind, expression };
+  throw new SaturnError(
+    "UNIMPLEMENTED",
+    `a newer broker asks with a ${kind} filter, which this one does not know: update it`,
+  );
 }
 
 export function interestWords({ topic, group, filter }: Interest, arming: number): Words<forward.WaitingFor> {
-  return { topic, group, ...filterWords(filter), arming };
+  return { topic, group, filter, arming };
 }
 
 export function interestOf(words: forward.WaitingFor): Interest {
-  return { topic: words.topic, group: words.group, filter: filterOf(words) };
+  return { topic: words.topic, group: words.group, filter: filterOf(words.filter) };
 }
 
 export function messageWords(message: OutgoingMessage): Words<forward.ForwardMessage> {

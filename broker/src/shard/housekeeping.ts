@@ -1,9 +1,10 @@
 import { type Cancel, SaturnError, type Timers } from "@saturnmq/kit";
 import type { Checkpoints } from "./checkpoints.ts";
+import type { FilterUses } from "./filter-uses.ts";
 import type { Retention } from "./retention.ts";
 import type { Sends } from "./sends.ts";
 
-/** Queues of topics with a short retention are looked at less often than segments: each may read from the disk. */
+/** What need not be exact to the second is looked at less often: topics with a short retention, which may read from the disk, and filters. */
 const roundsPerTrim = 10;
 
 export type HousekeepingOptions = {
@@ -12,6 +13,7 @@ export type HousekeepingOptions = {
   readonly retention: Retention;
   readonly checkpoints: Checkpoints;
   readonly sends: Sends;
+  readonly filters: FilterUses;
   readonly fatal: (error: unknown) => void;
 };
 
@@ -50,10 +52,13 @@ export class Housekeeping {
   }
 
   async #run(): Promise<void> {
-    const { retention, checkpoints, sends } = this.#options;
+    const { retention, checkpoints, sends, filters } = this.#options;
     this.#rounds += 1;
     sends.refresh();
-    if (this.#rounds % roundsPerTrim === 0) await retention.trimShortTopics();
+    if (this.#rounds % roundsPerTrim === 0) {
+      filters.removeUnused();
+      await retention.trimShortTopics();
+    }
     await retention.dropSegments();
     await checkpoints.takeDue();
   }

@@ -3,6 +3,7 @@ import type { ClusterView, GroupInfo, TopicInfo } from "@saturnmq/wire";
 import type { AskedEntries, Brokers, LogEntry } from "../cluster/ports.ts";
 import type { DataPlaneOptions } from "../data-plane-api.ts";
 import type { Directory } from "../directory.ts";
+import type { Filter } from "../domain/filter.ts";
 import { decideGroupDelete, decideTopicDelete } from "../domain/queues.ts";
 import { decodeReceiptHandle, type ReceiptHandle } from "../domain/receipt-handle.ts";
 import {
@@ -16,9 +17,10 @@ import {
   type Popped,
   type QueueProgress,
 } from "../led-shards.ts";
-import type { Delivery, OutgoingMessage, PeekedMessage, QueueStatus, SendOutcome } from "../messaging.ts";
+import type { Delivery, OutgoingMessage, PeekedMessage, QueueStatus, SendOutcome, Subscriber } from "../messaging.ts";
 import type { TopicRoutes } from "../topic-routes.ts";
 import { Checkpoints } from "./checkpoints.ts";
+import { FilterUses } from "./filter-uses.ts";
 import { shardReport, unbegunQueue } from "./group-report.ts";
 import { HostedShards } from "./hosted-shards.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -26,7 +28,6 @@ import type { ReadableShard } from "./readable-shard.ts";
 import { Retention } from "./retention.ts";
 import { Sends } from "./sends.ts";
 import type { ShardHost } from "./shard-host.ts";
-import { wantedOf } from "./shard-reader.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import { noTotals } from "./totals.ts";
 
@@ -63,6 +64,7 @@ export class LocalShards implements LedShards, AsyncDisposable {
   readonly #hosted: HostedShards;
   readonly #led = new Map<number, number>();
   readonly #sends: Sends;
+  readonly #filters: FilterUses;
   readonly #checkpoints: Checkpoints;
   readonly #housekeeping: Housekeeping;
   readonly #retrying = new Set<string>();
@@ -74,6 +76,14 @@ export class LocalShards implements LedShards, AsyncDisposable {
     this.#options = options;
     const common = { store, clock, timers, logger, fatal, totals: this.#totals, routes };
     this.#sends = new Sends({ ...common, ...limits, shards: this.#runtimes });
+    this.#filters = new FilterUses({
+      clock,
+      shards: this.#shards,
+      isPresent: options.isPresent ?? (() => false),
+      ready: (topic, group) => {
+        options.events.ready(topic, group);
+      },
+    });
     this.#checkpoints = new Checkpoints(store, this.#runtimes);
     const retention = new Retention({ ...common, ...limits, shards: this.#shards, view: () => directory.view });
     this.#housekeeping = new Housekeeping({
@@ -82,6 +92,7 @@ export class LocalShards implements LedShards, AsyncDisposable {
       retention,
       checkpoints: this.#checkpoints,
       sends: this.#sends,
+      filters: this.#filters,
     });
     this.#hosted = new HostedShards({
       ...{ self, store, driver, brokers, clock, timers, logger, fatal, host: this.#host() },
@@ -129,12 +140,12 @@ export class LocalShards implements LedShards, AsyncDisposable {
     return this.#sends.send(runtime, this.#ledAt(runtime), topic, messages);
   }
 
-  hasReady(topic: TopicInfo, group: GroupInfo): boolean {
+  hasReady(topic: TopicInfo, group: GroupInfo, filter: Filter): boolean {
     let withoutLease = false;
     for (const [number, queues] of this.#options.routes.queuesOf(topic)) {
       const shard = this.#shards.get(number);
       if (shard === undefined) continue;
-      if (shard.reader.hasReady(topic, group, queues)) return true;
+      if (shard.reader.hasReady(topic, group, queues, filter)) return true;
       withoutLease ||= shard.runtime.led !== undefined && !shard.runtime.leaseValid;
     }
     if (withoutLease) this.#retry(topic.id, group.id);
@@ -143,28 +154,44 @@ export class LocalShards implements LedShards, AsyncDisposable {
 
   isStarting(topic: TopicInfo, group: GroupInfo): boolean {
     for (const number of this.#options.routes.queuesOf(topic).keys()) {
-      if (this.#shards.get(number)?.reader.isStarting(topic, group) === true) return true;
+      if (this.#shards.get(number)?.reader.beginnings.isWaiting(topic, group) === true) return true;
     }
     return false;
   }
 
-  async pop({ topic, group, filter, batchSize, invisibleMs }: Pop, alive: () => boolean): Promise<Popped> {
+  async subscribe(subscriber: Subscriber): Promise<void> {
+    const { topic, group, filter } = subscriber;
+    const gone = this.#options.directory.gone(topic, group);
+    if (gone !== undefined) throw gone;
+    this.#filters.note(subscriber);
+    const added: Promise<void>[] = [];
+    for (const number of this.#options.routes.queuesOf(topic).keys()) {
+      const shard = this.#shards.get(number);
+      if (shard?.runtime.led === undefined) continue;
+      shard.reader.beginnings.filter(shard.runtime.led, topic, group, filter);
+      added.push(shard.runtime.settled() ?? Promise.resolve());
+    }
+    await Promise.all(added);
+  }
+
+  async pop(request: Pop, alive: () => boolean): Promise<Popped> {
+    const { topic, group, filter, batchSize, invisibleMs } = request;
+    this.#filters.note(request);
     const places = [...this.#options.routes.queuesOf(topic)];
-    const wanted = wantedOf(filter);
     const from = this.#options.random.below(places.length);
     let leaseUntilMonoMs = Infinity;
     let deliveries: readonly Delivery[] = [];
     for (let at = 0; at < places.length && deliveries.length < batchSize && alive(); at += 1) {
       const [number, queues] = places[(from + at) % places.length] ?? [0, []];
       const shard = this.#shards.get(number);
-      if (shard?.reader.hasReady(topic, group, queues) !== true) continue;
+      if (shard?.reader.hasReady(topic, group, queues, filter) !== true) continue;
       const count = batchSize - deliveries.length;
-      const got = await shard.reader.receive({ topic, group, queues, from, wanted, count, invisibleMs, alive });
+      const got = await shard.reader.receive({ topic, group, queues, from, filter, count, invisibleMs, alive });
       if (got.length === 0) continue;
       deliveries = deliveries.length === 0 ? got : deliveries.concat(got);
       leaseUntilMonoMs = Math.min(leaseUntilMonoMs, shard.runtime.leaseUntilMonoMs);
     }
-    return { deliveries, leaseUntilMonoMs, more: this.hasReady(topic, group) };
+    return { deliveries, leaseUntilMonoMs, more: this.hasReady(topic, group, filter) };
   }
 
   ack(_topic: TopicInfo, _group: GroupInfo, handles: readonly string[]): Promise<readonly AckOutcome[]> {

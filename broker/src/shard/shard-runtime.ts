@@ -250,7 +250,7 @@ export class ShardRuntime implements GroupMachine {
     if (record.kind === "message") {
       if (!entry.summary) this.#index(record.topic, record.queue, record.offset, view, at, entry);
       this.#touched.add(record.topic);
-    } else if (record.kind === "cursorStarted") {
+    } else if (record.kind === "cursorStarted" || record.kind === "filterAdded" || record.kind === "filterRemoved") {
       this.#touched.add(record.topic);
     } else if (record.kind === "logStartRaised") {
       this.#host.store.setLogStart(this.shard, this.state.logStart);

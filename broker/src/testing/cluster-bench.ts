@@ -4,6 +4,7 @@ import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { createDriver, immediateTurn, type PeerMessage } from "raft-ts";
 import { createDataPlane } from "../data-plane.ts";
 import type { DataPlane } from "../data-plane-api.ts";
+import { everything } from "../domain/filter.ts";
 import type { Delivery, ReceiveRequest, SendOutcome } from "../messaging.ts";
 import { answerForward } from "../peer/forward-server.ts";
 import { LinkedBrokers, type Links } from "../peer/linked-brokers.ts";
@@ -166,7 +167,15 @@ export class ClusterBench {
     group: GroupInfo,
     more: Partial<ReceiveRequest> = {},
   ): Promise<readonly Delivery[]> {
-    const request = { topic, group, filter: undefined, batchSize: 32, invisibleMs: 10_000, waitMs: 100, clientId: "c" };
+    const request = {
+      topic,
+      group,
+      filter: everything,
+      batchSize: 32,
+      invisibleMs: 10_000,
+      waitMs: 100,
+      clientId: "c",
+    };
     return this.plane(at).receive({ ...request, ...more }, new AbortController().signal);
   }
 

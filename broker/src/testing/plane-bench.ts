@@ -5,6 +5,7 @@ import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { createDriver, immediateTurn } from "raft-ts";
 import { createDataPlane } from "../data-plane.ts";
 import type { DataPlane, DataPlaneSettings } from "../data-plane-api.ts";
+import { everything } from "../domain/filter.ts";
 import type { Delivery, OutgoingMessage, ReceiveRequest, SendOutcome } from "../messaging.ts";
 import { FixedMetadata } from "./fixed-metadata.ts";
 import { ManualTime, settle } from "./manual-time.ts";
@@ -25,6 +26,7 @@ export type BenchOptions = {
   readonly shards?: number;
   readonly store?: MemoryLogStoreOptions;
   readonly settings?: DataPlaneSettings;
+  readonly isPresent?: (clientId: string) => boolean;
 };
 
 /** A data plane on a log in memory, a name server in a few lines, and time that stands still. */
@@ -56,7 +58,7 @@ export class PlaneBench {
     };
     const common = { clock: time, timers: time, random: new SeededRandom(1), logger: silentLogger, fatal };
     const driver = createDriver({ log: store, turn: immediateTurn, ...common });
-    const { settings } = this.#options;
+    const { settings, isPresent } = this.#options;
     this.plane = await createDataPlane({
       store,
       driver,
@@ -64,6 +66,7 @@ export class PlaneBench {
       brokerId: 1,
       ...common,
       ...(settings && { settings }),
+      ...(isPresent && { isPresent }),
     });
     await this.time.pass(1_000);
   }
@@ -94,7 +97,7 @@ export class PlaneBench {
 
   /** One receive, its time passed. */
   async receive(topic: TopicInfo, group: GroupInfo, more: Partial<ReceiveRequest> = {}): Promise<readonly Delivery[]> {
-    const request = { topic, group, filter: undefined, batchSize: 32, invisibleMs: 10_000, waitMs: 50, clientId: "c" };
+    const request = { topic, group, filter: everything, batchSize: 32, invisibleMs: 10_000, waitMs: 50, clientId: "c" };
     const received = this.plane.receive({ ...request, ...more }, new AbortController().signal);
     await this.time.pass((more.waitMs ?? request.waitMs) + 1);
     return received;

@@ -1,3 +1,4 @@
+import { filterKey } from "../filter.ts";
 import type { ShardState } from "../shard-state.ts";
 import { slotKind } from "../slot-table.ts";
 
@@ -33,6 +34,9 @@ export function dump(state: ShardState): unknown {
       )
       .sort(),
     parked: cursorRows.map((row) => `${name(row)} ${parked.of(row).join()}`).sort(),
+    filters: [...state.filters.all()]
+      .map(({ group, topic, number, filter }) => `${group}/${topic} ${number}: ${filterKey(filter)}`)
+      .sort(),
     deleted: [[...state.deletedTopics].sort(), [...state.deletedGroups].sort()],
   };
 }

@@ -277,7 +277,7 @@ describe("ReceiveMessage", () => {
     const asked = defined(messaging.received[0], "request");
     expect(asked.batchSize).toBe(32);
     expect(asked.waitMs).toBe(300);
-    expect([...defined(asked.filter, "filter")]).toEqual(["a", "b"]);
+    expect(asked.filter).toEqual({ kind: "tag", expression: "a||b" });
     const soon = new FakeCall({}, performance.now() + 250);
     await receive({ longPollingTimeout: undefined }, soon);
     expect(messaging.received[1]?.waitMs).toBeLessThanOrEqual(50);
@@ -483,6 +483,23 @@ describe("Telemetry", () => {
       expect(messaging.groups.has("billing")).toBe(true);
     },
   );
+
+  test("what a consumer will ask for is kept for it before it may start; what cannot be is passed over", async () => {
+    const subscriptions = [
+      { topic: { name: "orders" }, expression: { type: 1, expression: "b || a" } },
+      { topic: { name: "nowhere" }, expression: { type: 1, expression: "*" } },
+      { topic: { name: "ordered" }, expression: { type: 2, expression: "a > 1" } },
+      { topic: { name: "ordered" } },
+    ];
+    await settingsFor("JAVA", { clientType: 3, subscription: { group: { name: "billing" }, subscriptions } });
+    expect(messaging.subscribed.map(({ topic, group, filter }) => [topic.name, group.name, filter.expression])).toEqual(
+      [
+        ["orders", "billing", "a||b"],
+        ["ordered", "billing", "*"],
+      ],
+    );
+    expect(errors).toEqual([]);
+  });
 
   test("Node is answered a little late and once more; later settings at once", async () => {
     const { say, answers } = open("HTTP");

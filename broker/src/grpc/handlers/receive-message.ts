@@ -4,12 +4,12 @@ import type { Delivery, ReceiveRequest } from "../../messaging.ts";
 import type { ServerStreamingMethod, StreamingCall } from "../transport/service.ts";
 import { streaming } from "./answer.ts";
 import { durationMs, durationOf } from "./durations.ts";
+import { parseFilter } from "./filter.ts";
 import { groupNameOf, topicNameOf } from "./names.ts";
 import { pollMs } from "./polling.ts";
 import { type Renewals, renewedLeaseMs } from "./renewals.ts";
 import type { Room } from "./room.ts";
 import { ok, okCode, refusal, type Status } from "./status.ts";
-import { parseTagFilter } from "./tag-filter.ts";
 
 const rpc = "ReceiveMessage";
 
@@ -40,7 +40,7 @@ async function wantedOf(
   const { limits, messaging } = room;
   const topicName = topicNameOf(request.messageQueue?.topic);
   const groupName = groupNameOf(request.group);
-  const filter = parseTagFilter(request.filterExpression);
+  const filter = parseFilter(request.filterExpression);
   const invisibleMs = invisibleOf(request, limits);
   if (request.batchSize < 1)
     throw new SaturnError("BAD_REQUEST", "batch_size is below 1: ask for at least one message");

@@ -11,8 +11,6 @@ const stepsMs = [60_000, 180_000, 300_000, 600_000, 1_800_000, 3_600_000];
 const heldMaxMs = 3 * 3_600_000;
 const scanEveryMs = 5_000;
 const renewWhenLeftMs = 10_000;
-/** A client that neither calls nor holds a stream for so long has gone: a reconnect is faster. */
-const absentMs = 20_000;
 /** Messages of a client that has gone are visible again after so long. */
 const releaseMs = 1_000;
 
@@ -105,7 +103,7 @@ export class Renewals {
     for (const held of this.#byHandle.values()) {
       if (held.leaseEndsMs <= nowMs) this.#byHandle.delete(held.given);
       else if (held.settled || held.busy !== undefined) continue;
-      else if (!this.#options.sessions.isPresent(held.clientId, absentMs)) this.#release(held);
+      else if (!this.#options.sessions.isPresent(held.clientId)) this.#release(held);
       else if (held.leaseEndsMs - nowMs < renewWhenLeftMs && nowMs - held.sinceMs < heldMaxMs) this.#renew(held);
     }
   }

@@ -17,15 +17,15 @@ describe("Sessions", () => {
     const { sessions, pass } = setUp();
     sessions.seen("a", "JAVA");
     pass(20_000);
-    expect(sessions.isPresent("a", 20_000)).toBe(true);
+    expect(sessions.isPresent("a")).toBe(true);
     pass(1);
-    expect(sessions.isPresent("a", 20_000)).toBe(false);
+    expect(sessions.isPresent("a")).toBe(false);
     sessions.streamOpened("a", "JAVA");
     pass(90_000);
-    expect(sessions.isPresent("a", 20_000)).toBe(true);
+    expect(sessions.isPresent("a")).toBe(true);
     sessions.streamClosed("a");
-    expect(sessions.isPresent("a", 20_000)).toBe(false);
-    expect(sessions.isPresent("b", 20_000)).toBe(false);
+    expect(sessions.isPresent("a")).toBe(false);
+    expect(sessions.isPresent("b")).toBe(false);
   });
 
   test("the newest of several streams may close first", () => {
@@ -34,7 +34,7 @@ describe("Sessions", () => {
     sessions.streamOpened("a", "GO");
     sessions.streamClosed("a");
     pass(60_000);
-    expect(sessions.isPresent("a", 1_000)).toBe(true);
+    expect(sessions.isPresent("a")).toBe(true);
   });
 
   test("the silent are forgotten, those with a stream are not", () => {
@@ -44,13 +44,13 @@ describe("Sessions", () => {
     pass(120_001);
     sessions.seen("new", "JAVA");
     expect(sessions.count).toBe(2);
-    expect(sessions.isPresent("connected", 1)).toBe(true);
+    expect(sessions.isPresent("connected")).toBe(true);
   });
 
   test("never grows above its bound", () => {
     const { sessions } = setUp();
     for (let at = 0; at < 100_050; at += 1) sessions.seen(String(at), "JAVA");
     expect(sessions.count).toBe(100_000);
-    expect(sessions.isPresent("0", 1_000)).toBe(false);
+    expect(sessions.isPresent("0")).toBe(false);
   });
 });

@@ -3,7 +3,8 @@ import { type GroupInfo, v2 } from "@saturnmq/wire";
 import type { BidirectionalMethod, IncomingStream, StreamingCall } from "../transport/service.ts";
 import { accessPoint } from "./access-point.ts";
 import { read } from "./answer.ts";
-import { clientIdOf, groupNameOf } from "./names.ts";
+import { parseFilter } from "./filter.ts";
+import { clientIdOf, groupNameOf, topicNameOf } from "./names.ts";
 import type { Room } from "./room.ts";
 import { mergeSettings } from "./settings.ts";
 import { ok } from "./status.ts";
@@ -14,6 +15,8 @@ import { ok } from "./status.ts";
  */
 const lateForNode = { firstMs: 50, againMs: 1_000 };
 const nodeLanguage = "HTTP";
+/** Of one client that are looked at. */
+const subscriptionsMax = 256;
 
 /**
  * A client's open line. Each `settings` is answered at once with the server's values merged in; every client waits for that before it starts.
@@ -85,9 +88,28 @@ function checkSettings(settings: v2.Settings): void {
 async function answer(room: Room, call: StreamingCall, settings: v2.Settings): Promise<Uint8Array> {
   const { language, authority } = call.client;
   const group = settings.subscription === undefined ? undefined : await groupOf(room, settings.subscription);
+  if (settings.subscription !== undefined && group !== undefined)
+    await subscribe(room, clientIdOf(call), group, settings.subscription);
   const endpoints = accessPoint(settings.accessPoint, authority, room.ownPort());
   const merged = mergeSettings(settings, { language, limits: room.limits, group, endpoints });
   return v2.TelemetryCommand.encode({ status: ok, settings: merged });
+}
+
+/**
+ * Has what the consumer will ask for kept for it from now on, before it is told that it may start. What stands in the way does not keep it from
+ * starting: its receives will tell.
+ */
+async function subscribe(room: Room, clientId: string, group: GroupInfo, asked: v2.Subscription): Promise<void> {
+  const outcomes = await Promise.allSettled(
+    asked.subscriptions.slice(0, subscriptionsMax).map(async ({ topic: named, expression }) => {
+      const filter = parseFilter(expression);
+      const topic = await room.messaging.topic(topicNameOf(named));
+      await room.messaging.subscribe({ topic, group, filter, clientId });
+    }),
+  );
+  for (const outcome of outcomes) {
+    if (outcome.status === "rejected" && !(outcome.reason instanceof SaturnError)) throw outcome.reason;
+  }
 }
 
 /** The group, made at its first use. Without the name server the client still starts, with the defaults. */

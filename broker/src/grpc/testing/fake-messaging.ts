@@ -9,6 +9,7 @@ import type {
   QueueStatus,
   ReceiveRequest,
   SendOutcome,
+  Subscriber,
 } from "../../messaging.ts";
 
 /** A data plane of one queue in memory: no leases, no time. What handlers asked of it can be looked at. */
@@ -19,6 +20,7 @@ export class FakeMessaging implements Messaging {
   readonly stored: Delivery[] = [];
   readonly givenBack: Delivery[] = [];
   readonly received: ReceiveRequest[] = [];
+  readonly subscribed: Subscriber[] = [];
   readonly acked: string[] = [];
   readonly changed: { readonly handle: string; readonly invisibleMs: number }[] = [];
   /** Thrown by the next call of any kind. */
@@ -62,6 +64,11 @@ export class FakeMessaging implements Messaging {
         return place;
       }),
     );
+  }
+
+  subscribe(subscriber: Subscriber): Promise<void> {
+    this.subscribed.push(subscriber);
+    return Promise.resolve();
   }
 
   receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]> {

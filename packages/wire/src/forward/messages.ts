@@ -19,6 +19,7 @@ export type ForwardRequest = {
   readonly peek?: ForwardPeek | undefined;
   readonly ready?: ForwardReady | undefined;
   readonly entries?: ForwardEntries | undefined;
+  readonly subscribe?: ForwardSubscribe | undefined;
 };
 export const ForwardRequest: MessageCodec<ForwardRequest> = schema.of<ForwardRequest>("ForwardRequest");
 
@@ -83,13 +84,28 @@ export type ForwardSendReply = {
 };
 export const ForwardSendReply: MessageCodec<ForwardSendReply> = schema.of<ForwardSendReply>("ForwardSendReply");
 
+/** What a consumer wants of a topic. */
+export type ForwardFilter = {
+  /** tag */
+  readonly kind: string;
+  readonly expression: string;
+};
+export const ForwardFilter: MessageCodec<ForwardFilter> = schema.of<ForwardFilter>("ForwardFilter");
+
+/** Records a consumer's filter in the shards that the receiver leads. */
+export type ForwardSubscribe = {
+  readonly topic: number;
+  readonly group: number;
+  readonly filter?: ForwardFilter | undefined;
+  readonly clientId: string;
+};
+export const ForwardSubscribe: MessageCodec<ForwardSubscribe> = schema.of<ForwardSubscribe>("ForwardSubscribe");
+
 /** Leases what is ready; never waits. */
 export type ForwardPop = {
   readonly topic: number;
   readonly group: number;
-  /** Tags that are wanted; all, when `filtered` is false. */
-  readonly tags: readonly string[];
-  readonly filtered: boolean;
+  readonly filter?: ForwardFilter | undefined;
   readonly count: number;
   readonly invisibleMs: number;
   readonly clientId: string;
@@ -287,9 +303,7 @@ export const LedShard: MessageCodec<LedShard> = schema.of<LedShard>("LedShard");
 export type WaitingFor = {
   readonly topic: number;
   readonly group: number;
-  /** As in ForwardPop. */
-  readonly tags: readonly string[];
-  readonly filtered: boolean;
+  readonly filter?: ForwardFilter | undefined;
   /** Counts how often it was armed: armed anew, it differs from what it was. */
   readonly arming: number;
 };

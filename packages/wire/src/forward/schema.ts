@@ -16,6 +16,7 @@ export const forwardSchema: Schema = {
     [9, "peek", "ForwardPeek", "oneof call"],
     [10, "ready", "ForwardReady", "oneof call"],
     [11, "entries", "ForwardEntries", "oneof call"],
+    [12, "subscribe", "ForwardSubscribe", "oneof call"],
   ],
   ForwardReply: [
     [1, "refusal", "ForwardRefusal", "oneof outcome"],
@@ -54,11 +55,20 @@ export const forwardSchema: Schema = {
     [2, "offset", "int64"],
     [3, "storedAtMs", "int64"],
   ],
+  ForwardFilter: [
+    [1, "kind", "string"],
+    [2, "expression", "string"],
+  ],
+  ForwardSubscribe: [
+    [1, "topic", "int64"],
+    [2, "group", "int64"],
+    [3, "filter", "ForwardFilter"],
+    [4, "clientId", "string"],
+  ],
   ForwardPop: [
     [1, "topic", "int64"],
     [2, "group", "int64"],
-    [3, "tags", "string", "repeated"],
-    [4, "filtered", "bool"],
+    [3, "filter", "ForwardFilter"],
     [5, "count", "int64"],
     [6, "invisibleMs", "int64"],
     [7, "clientId", "string"],
@@ -153,8 +163,7 @@ export const forwardSchema: Schema = {
   WaitingFor: [
     [1, "topic", "int64"],
     [2, "group", "int64"],
-    [3, "tags", "string", "repeated"],
-    [4, "filtered", "bool"],
+    [3, "filter", "ForwardFilter"],
     [5, "arming", "int64"],
   ],
 };

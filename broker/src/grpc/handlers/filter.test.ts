@@ -1,23 +1,23 @@
 import { describe, expect, test } from "@jest/globals";
-import { parseTagFilter } from "./tag-filter.ts";
+import { everything } from "../../domain/filter.ts";
+import { parseFilter } from "./filter.ts";
 
-describe("parseTagFilter", () => {
+describe("parseFilter", () => {
   test.each([
-    { expression: "*", tags: undefined },
-    { expression: "", tags: undefined },
-    { expression: "  * ", tags: undefined },
-    { expression: "a", tags: ["a"] },
-    { expression: "a||b", tags: ["a", "b"] },
-    { expression: " a ||  b || a", tags: ["a", "b"] },
-    { expression: "a||", tags: ["a"] },
-    { expression: "A||a", tags: ["A", "a"] },
-  ])("$expression", ({ expression, tags }) => {
-    const parsed = parseTagFilter({ type: 1, expression });
-    expect(parsed === undefined ? undefined : [...parsed]).toEqual(tags);
+    { expression: "*", as: "*" },
+    { expression: "", as: "*" },
+    { expression: "  * ", as: "*" },
+    { expression: "a", as: "a" },
+    { expression: "b||a", as: "a||b" },
+    { expression: " a ||  b || a", as: "a||b" },
+    { expression: "a||", as: "a" },
+    { expression: "A||a", as: "A||a" },
+  ])("$expression is $as", ({ expression, as }) => {
+    expect(parseFilter({ type: 1, expression })).toEqual({ kind: "tag", expression: as });
   });
 
   test("no filter is every message", () => {
-    expect(parseTagFilter(undefined)).toBeUndefined();
+    expect(parseFilter(undefined)).toEqual(everything);
   });
 
   test.each([
@@ -27,7 +27,7 @@ describe("parseTagFilter", () => {
     { type: 1, expression: Array.from({ length: 300 }, (_, at) => `t${String(at)}`).join("||"), says: /more than 256/ },
     { type: 1, expression: "a".repeat(20_000), says: /longer than/ },
   ])("refuses type $type with $says", ({ type, expression, says }) => {
-    const parse = (): unknown => parseTagFilter({ type, expression });
+    const parse = (): unknown => parseFilter({ type, expression });
     expect(parse).toThrow(says);
     let refused: unknown;
     try {
