@@ -3,7 +3,6 @@ import { z } from "zod";
 
 const kib = 1_024;
 const mib = 1_024 * kib;
-const gib = 1_024 * mib;
 const secondMs = 1_000;
 const minuteMs = 60 * secondMs;
 const dayMs = 24 * 60 * minuteMs;
@@ -71,7 +70,19 @@ const store = z.strictObject({
     .describe(
       "Size of one log segment, bytes, a multiple of 4,096. Fixed for segments that exist. No request may be larger than this less 1 MiB.",
     ),
-  logBytesMax: bytes.default(8 * gib).describe("Size of the log above which the oldest messages go, bytes."),
+  logPercentMax: z
+    .int()
+    .min(1)
+    .max(95)
+    .default(70)
+    .describe("Share of its file system that the log may take, percent; above it the oldest messages go."),
+  logBytesMax: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe(
+      "Size of the log above which the oldest messages go, bytes, where that is less than logPercentMax. 0: that alone counts. `saturnmq dev` without a word of it: 8 GiB.",
+    ),
   retentionMs: milliseconds
     .default(3 * dayMs)
     .describe("How long messages are kept, milliseconds; a topic's may be shorter."),

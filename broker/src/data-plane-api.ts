@@ -10,8 +10,8 @@ import type { Messaging } from "./messaging.ts";
 export type DataPlaneSettings = {
   /** How long messages are kept when their topic says nothing. Default: 3 days. */
   readonly retentionMs?: number;
-  /** Size of the log above which the oldest segments are dropped. Default: 8 GiB. */
-  readonly retentionBytes?: number;
+  /** Size of the log above which the oldest segments are dropped, or who tells it at the moment. Default: 8 GiB. */
+  readonly retentionBytes?: number | (() => Promise<number>);
   /** Staged and not yet committed bytes of sends in this process; above it sends are refused for the moment. Default: 64 MiB. */
   readonly stagedBytesMax?: number;
   /** How long a call waits for a shard's leader. Default: 3 s. */

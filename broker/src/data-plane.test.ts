@@ -437,10 +437,13 @@ describe("filters, starts, retention, deletion", () => {
     expect((await bench.receive(young, implicit)).map(textOf)).toEqual(["first"]);
   });
 
-  test("retention by size drops the oldest messages; groups go on behind them", async () => {
+  test.each([
+    { bound: "a number", retentionBytes: 20_000 },
+    { bound: "what the disk says at the moment", retentionBytes: () => Promise.resolve(20_000) },
+  ])("retention by size, bound by $bound, drops the oldest messages; groups go on behind them", async (settings) => {
     const bench = await PlaneBench.open({
       store: { segmentBytes: 4_096 },
-      settings: { retentionBytes: 20_000 },
+      settings: { retentionBytes: settings.retentionBytes },
       shards: 2,
     });
     const topic = await bench.topic("orders", 2);

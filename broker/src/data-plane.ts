@@ -2,7 +2,13 @@ import { type ErrorCode, SaturnError } from "@saturnmq/kit";
 import type { ClusterView, GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { ClusterMessaging } from "./cluster/cluster-messaging.ts";
 import { noBrokers } from "./cluster/ports.ts";
-import type { DataPlane, DataPlaneCounters, DataPlaneOptions, Forwarding } from "./data-plane-api.ts";
+import type {
+  DataPlane,
+  DataPlaneCounters,
+  DataPlaneOptions,
+  DataPlaneSettings,
+  Forwarding,
+} from "./data-plane-api.ts";
 import { Directory } from "./directory.ts";
 import type {
   Delivery,
@@ -18,7 +24,7 @@ import { Alarm } from "./shard/alarm.ts";
 import { LocalShards } from "./shard/local-shards.ts";
 import { TopicRoutes } from "./topic-routes.ts";
 
-const defaults = {
+const defaults: Required<DataPlaneSettings> = {
   retentionMs: 3 * 24 * 3_600_000,
   retentionBytes: 8 * 1024 ** 3,
   stagedBytesMax: 64 * 1024 ** 2,
@@ -63,7 +69,7 @@ function firstView({ metadata }: DataPlaneOptions, directory: Directory, signal:
 /** The shards of this process below, the cluster's above. */
 class BrokerDataPlane implements DataPlane {
   readonly #options: DataPlaneOptions;
-  readonly #settings: typeof defaults;
+  readonly #settings: Required<DataPlaneSettings>;
   readonly #directory: Directory;
   readonly #ending: AbortController;
   readonly #alarm: Alarm;

@@ -10,6 +10,7 @@ import { createDataPlane } from "./data-plane.ts";
 import type { DataPlane } from "./data-plane-api.ts";
 import { Sessions } from "./grpc/handlers/sessions.ts";
 import { type KeyPair, ownCertificate, readCertificate } from "./grpc/transport/certificate.ts";
+import { logBound } from "./log-bound.ts";
 import { keepMembership } from "./membership.ts";
 import { openLog } from "./open-log.ts";
 import { Serving } from "./serving.ts";
@@ -141,6 +142,6 @@ async function openDataPlane(world: World, store: LogStore, sessions: Sessions):
     ...{ store, driver, metadata, clock, timers, random, logger, fatal },
     brokerId: store.identity.replicaId,
     isPresent: (clientId) => sessions.isPresent(clientId),
-    settings: { retentionMs: config.store.retentionMs, retentionBytes: config.store.logBytesMax },
+    settings: { retentionMs: config.store.retentionMs, retentionBytes: logBound(config, world.disk) },
   });
 }

@@ -50,7 +50,7 @@ export type LocalShardsOptions = DataPlaneOptions & {
 /** Milliseconds and bytes, as in `DataPlaneSettings`. */
 export type LocalLimits = {
   readonly retentionMs: number;
-  readonly retentionBytes: number;
+  readonly retentionBytes: number | (() => Promise<number>);
   readonly stagedBytesMax: number;
   readonly housekeepingMs: number;
 };

@@ -11,7 +11,7 @@ export type RetentionOptions = {
   readonly logger: Logger;
   readonly shards: ReadonlyMap<number, ReadableShard>;
   readonly retentionMs: number;
-  readonly retentionBytes: number;
+  readonly retentionBytes: number | (() => Promise<number>);
   readonly view: () => ClusterView | undefined;
 };
 
@@ -28,7 +28,9 @@ export class Retention {
 
   /** Commits new minimum offsets and a new log start for each shard with entries in the oldest segments that must go. */
   async dropSegments(): Promise<void> {
-    const last = this.#lastToDrop(this.#options.store.segments());
+    const { retentionBytes } = this.#options;
+    const bytes = typeof retentionBytes === "number" ? retentionBytes : await retentionBytes();
+    const last = this.#lastToDrop(this.#options.store.segments(), bytes);
     if (last === undefined) return;
     const { segment, ends } = last;
     for (const [number, end] of ends) {
@@ -62,8 +64,9 @@ export class Retention {
   /** The newest segment that must go, with each shard's last index up to there; `undefined` when all may stay. */
   #lastToDrop(
     segments: readonly SegmentStatus[],
+    retentionBytes: number,
   ): { readonly segment: number; readonly ends: ReadonlyMap<number, number> } | undefined {
-    const { store, clock, retentionBytes } = this.#options;
+    const { store, clock } = this.#options;
     const oldestMs = clock.wallMs() - this.#longestMs();
     let excess = store.usage().logBytes - retentionBytes;
     let last: number | undefined;

@@ -12,6 +12,10 @@ const closeSlackMs = 1_500;
 
 /** One broker needs no more to keep a disk busy, and each costs it memory. */
 const devShards = 3;
+
+/** Nobody wants to find most of a workstation's disk taken. */
+const embeddedLogBytesMax = 8 * 1_024 ** 3;
+
 /** Any long time. */
 const aliveMs = 3_600_000;
 
@@ -39,7 +43,8 @@ export async function dev(io: Io, options: DevOptions): Promise<void> {
   const { data: dataDir, grpcPort, httpPort, host } = options;
   const own: ReadonlySet<string> = new Set(Object.values(devVariables));
   const environment = Object.fromEntries(Object.entries(io.env).filter(([name]) => !own.has(name)));
-  const brokerConfig = parseBrokerConfig({ dataDir, grpcPort, httpPort, host }, environment);
+  const store = { logBytesMax: embeddedLogBytesMax };
+  const brokerConfig = parseBrokerConfig({ dataDir, grpcPort, httpPort, host, store }, environment);
   const { shards } = parseNameServerConfig({ dataDir, shards: devShards }, environment);
   const logger = createLogger({ level: options.logLevel, pretty: io.stderr.isTTY === true });
   const disk = nodeDisk();
