@@ -113,6 +113,8 @@ export type GroupTopicStatus = {
     readonly inFlight: number;
     /** Messages given up after the maximum of attempts. */
     readonly parked: number;
+    /** Messages that retention removed before they were finished. */
+    readonly expired: number;
     /** Store time of the first unfinished message; `undefined` when none. */
     readonly oldestUnackedAtMs: number | undefined;
     /** Offset at which the group began on this queue; `undefined` when it has not yet. */

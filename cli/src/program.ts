@@ -147,7 +147,7 @@ function addGroup(program: Command, io: Io): void {
     const { groupList } = await import("./commands/group.ts");
     await groupList(io, command.optsWithGlobals<GlobalOptions>());
   });
-  add(group, "describe <name>", "show start, lag, in flight, parked and oldest unacknowledged message").action(
+  add(group, "describe <name>", "show start, lag, in flight, parked, expired and oldest unacknowledged message").action(
     async (name: string, _options: object, command: Command) => {
       const { groupDescribe } = await import("./commands/group.ts");
       await groupDescribe(io, name, command.optsWithGlobals<GlobalOptions>());

@@ -316,12 +316,15 @@ class Pair {
       const { min, sent } = this.naive.now.queues[number]!;
       const open = [];
       let parked = 0;
+      let expired = 0;
       for (let offset = min; offset < sent; offset += 1) {
         const { finished } = this.naive.message(number, offset);
         if (finished === undefined) open.push(offset);
         if (finished === "parked") parked += 1;
       }
-      expect(found).toMatchObject({ lag: open.length, floor: open[0] ?? sent, nextOffset: sent, parked });
+      for (const message of this.naive.now.queues[number]!.messages.values())
+        if (message.finished === "expired") expired += 1;
+      expect(found).toMatchObject({ lag: open.length, floor: open[0] ?? sent, nextOffset: sent, parked, expired });
     }
   }
 

@@ -35,6 +35,6 @@ export async function unbegunQueue(
   const nextOffset = row < 0 ? 0 : (led.state.queues.next[row] ?? 0);
   const floor = row < 0 ? 0 : await reader.beginnings.startOffset(led, topic, group, queue);
   const oldestUnackedAtMs = floor < nextOffset ? await reader.messages.storedAtMs(topic.id, queue, floor) : undefined;
-  const none = { inFlight: 0, parked: 0, startOffset: undefined };
+  const none = { inFlight: 0, parked: 0, expired: 0, startOffset: undefined };
   return { queue, floor, nextOffset, lag: nextOffset - floor, oldestUnackedAtMs, ...none };
 }

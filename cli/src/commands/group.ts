@@ -81,6 +81,7 @@ function groupText({ group, topics }: Description, nowMs: number): string {
     ["Lag", sum(({ lag }) => lag)],
     ["In flight", sum(({ inFlight }) => inFlight)],
     ["Parked", sum(({ parked }) => parked)],
+    ["Expired", sum(({ expired }) => expired)],
     ["Oldest unacknowledged", ageText(oldest(rows), nowMs)],
   ]);
   const columns = [
@@ -92,6 +93,7 @@ function groupText({ group, topics }: Description, nowMs: number): string {
     { title: "LAG", of: ({ lag }: Row) => lag },
     { title: "IN FLIGHT", of: ({ inFlight }: Row) => inFlight },
     { title: "PARKED", of: ({ parked }: Row) => parked },
+    { title: "EXPIRED", of: ({ expired }: Row) => expired },
     { title: "OLDEST UNACKED", of: ({ oldestUnackedAtMs }: Row) => ageText(oldestUnackedAtMs, nowMs) },
   ];
   return `${about}\n\n${table(rows, columns, "the group has not received from any topic yet")}`;

@@ -107,6 +107,7 @@ export type QueueProgress = {
   readonly lag: number;
   readonly inFlight: number;
   readonly parked: number;
+  readonly expired: number;
   readonly oldestUnackedAtMs?: number;
 };
 
