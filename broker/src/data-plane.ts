@@ -18,6 +18,8 @@ import type {
   QueueStatus,
   ReceiveRequest,
   SendOutcome,
+  SkippedMessage,
+  SkipRequest,
   Subscriber,
 } from "./messaging.ts";
 import { Alarm } from "./shard/alarm.ts";
@@ -191,6 +193,10 @@ class BrokerDataPlane implements DataPlane {
 
   peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage> {
     return this.#cluster.peek(topic, queue, offset);
+  }
+
+  skip(group: GroupInfo, request: SkipRequest): Promise<SkippedMessage> {
+    return this.#cluster.skip(group, request);
   }
 
   leadersOf(topic: TopicInfo): readonly number[] {

@@ -9,6 +9,8 @@ import type {
   QueueStatus,
   ReceiveRequest,
   SendOutcome,
+  SkippedMessage,
+  SkipRequest,
   Subscriber,
 } from "./messaging.ts";
 
@@ -41,6 +43,8 @@ export interface ShardCalls {
   describeGroup(group: GroupInfo, topics: readonly TopicInfo[]): Promise<GroupProgress>;
   /** @throws {NotLedError} @throws {SaturnError} `OFFSET_NOT_FOUND` */
   peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage>;
+  /** As `Messaging.skip`. @throws {NotLedError} */
+  skip(group: GroupInfo, request: SkipRequest): Promise<SkippedMessage>;
 }
 
 /** The shards that this process leads. */

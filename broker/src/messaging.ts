@@ -47,6 +47,12 @@ export interface Messaging {
   peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage>;
   /** Ids of the brokers that lead a queue of the topic, ascending; this broker's while none is known, as it answers any call. */
   leadersOf(topic: TopicInfo): readonly number[];
+  /**
+   * Finishes one message for a group without delivering it; tells in what state it was. Without `confirmed` it only tells.
+   *
+   * @throws {SaturnError} `OFFSET_NOT_FOUND`, or `NOT_FOUND` where the group has not begun
+   */
+  skip(group: GroupInfo, request: SkipRequest): Promise<SkippedMessage>;
 }
 
 /**
@@ -120,6 +126,20 @@ export type GroupTopicStatus = {
     /** Offset at which the group began on this queue; `undefined` when it has not yet. */
     readonly startOffset: number | undefined;
   }[];
+};
+
+export type SkipRequest = {
+  readonly topic: TopicInfo;
+  readonly queue: number;
+  readonly offset: number;
+  readonly confirmed: boolean;
+};
+
+export type SkippedMessage = {
+  /** The group had finished it already: nothing was done. */
+  readonly finishedBefore: boolean;
+  /** Why it cannot be read; `undefined` when it can. */
+  readonly damage: string | undefined;
 };
 
 export type PeekedMessage = {

@@ -4,7 +4,7 @@ import type { ConsumeOptions } from "./commands/consume.ts";
 import type { DevOptions } from "./commands/dev.ts";
 import type { GroupCreateOptions } from "./commands/group.ts";
 import type { InspectOptions } from "./commands/log.ts";
-import type { PeekOptions } from "./commands/message.ts";
+import type { PeekOptions, SkipOptions } from "./commands/message.ts";
 import type { ProduceCommandOptions } from "./commands/produce.ts";
 import type { TopicCreateOptions } from "./commands/topic.ts";
 import type { Io } from "./io.ts";
@@ -196,6 +196,19 @@ function addMessage(program: Command, io: Io): void {
     .action(async (topic: string, _options: object, command: Command) => {
       const { messagePeek } = await import("./commands/message.ts");
       await messagePeek(io, topic, command.optsWithGlobals<PeekOptions>());
+    });
+  addMessageSkip(message, io);
+}
+
+function addMessageSkip(message: Command, io: Io): void {
+  add(message, "skip <topic>", "finish a message for a group without delivering it; cannot be undone")
+    .requiredOption("--group <group>", "consumer group that shall not get it")
+    .requiredOption("--queue <n>", "queue of the topic, from 0", parseWhole(0))
+    .requiredOption("--offset <n>", "offset in the queue, from 0", parseWhole(0))
+    .option("--yes", "do it; without this the command says what it would do and refuses")
+    .action(async (topic: string, _options: object, command: Command) => {
+      const { messageSkip } = await import("./commands/message.ts");
+      await messageSkip(io, topic, command.optsWithGlobals<SkipOptions>());
     });
 }
 

@@ -143,6 +143,28 @@ describe("topics and groups", () => {
   });
 });
 
+test("message skip asks as it was told, and says what was done", async () => {
+  const asked: unknown[] = [];
+  const answers: Answers = {
+    admin: {
+      SkipMessage: (request) => {
+        asked.push(request);
+        return { finishedBefore: request.offset === 8, damage: "segment 3 is corrupt" };
+      },
+    },
+  };
+  const line = ["message", "skip", "orders", "--group", "g", "--queue", "1", "--offset"];
+  expect((await cli(answers, [...line, "4", "--yes"])).out).toMatch(
+    /^skipped offset 4 of queue 1.*segment 3 is corrupt/,
+  );
+  expect((await cli(answers, [...line, "8"])).out).toMatch(/had finished .* already: nothing was done/);
+  const place = { topic: "orders", group: "g", queue: 1 };
+  expect(asked).toMatchObject([
+    { ...place, offset: 4, confirmed: true },
+    { ...place, offset: 8, confirmed: false },
+  ]);
+});
+
 describe("produce", () => {
   test("sends each line with its labels and its own id, skipping empty lines", async () => {
     const bodies: string[] = [];

@@ -188,6 +188,25 @@ describe("saturnmq.v1.Admin on a broker", () => {
     });
   });
 
+  test("skips a message only when asked plainly, and says what it is about", async () => {
+    const asked: unknown[] = [];
+    const skip = async (_group: unknown, request: { confirmed: boolean }) => {
+      asked.push(request.confirmed);
+      return { finishedBefore: false, damage: "segment 3 is corrupt" };
+    };
+    const { call } = fixture({ messaging: { skip } });
+    const place = { topic: "orders", group: "billing", queue: 1, offset: 4 };
+    await expect(call("SkipMessage", place)).rejects.toMatchObject({
+      code: "BAD_REQUEST",
+      message: expect.stringMatching(
+        /offset 4 of queue 1 of topic orders cannot be read \(segment 3.*group billing.*--yes/,
+      ),
+    });
+    const done = { finishedBefore: false, damage: "segment 3 is corrupt" };
+    expect(await call("SkipMessage", { ...place, confirmed: true })).toEqual(done);
+    expect(asked).toEqual([false, true]);
+  });
+
   test("describes the cluster as last watched while no name server leads", async () => {
     expect(await fixture().call("DescribeCluster", {})).toMatchObject({
       ...{ clusterId: "c1", revision: 9, topics: 2, groups: 1, replicationFactor: 1, stale: true },
@@ -209,6 +228,10 @@ describe("saturnmq.v1.Admin on a broker", () => {
     { method: "PeekMessage", request: { topic: "absent" }, code: "TOPIC_NOT_FOUND" },
     { method: "PeekMessage", request: { topic: "orders", queue: 2 }, code: "NOT_FOUND" },
     { method: "PeekMessage", request: { topic: "orders", offset: -1 }, code: "OFFSET_NOT_FOUND" },
+    { method: "SkipMessage", request: { topic: "absent", group: "billing" }, code: "TOPIC_NOT_FOUND" },
+    { method: "SkipMessage", request: { topic: "orders", group: "absent" }, code: "CONSUMER_GROUP_NOT_FOUND" },
+    { method: "SkipMessage", request: { topic: "orders", group: "billing", queue: 2 }, code: "NOT_FOUND" },
+    { method: "SkipMessage", request: { topic: "orders", group: "billing", offset: -1 }, code: "OFFSET_NOT_FOUND" },
   ])("$method $request is refused with $code", async ({ method, request, code }) => {
     await expect(fixture().call(method, request)).rejects.toMatchObject({ code });
   });

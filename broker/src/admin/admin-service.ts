@@ -12,6 +12,7 @@ import { describeCluster, passedOn } from "./cluster.ts";
 import { createGroup, deleteGroup, describeGroup, listGroups } from "./groups.ts";
 import type { AdminHandler, AdminRoom } from "./handler.ts";
 import { peekMessage } from "./peek.ts";
+import { skipMessage } from "./skip.ts";
 import { createTopic, deleteTopic, describeTopic, listTopics } from "./topics.ts";
 
 const handlers: { readonly [Method in AdminMethod]: AdminHandler<Method> } = {
@@ -24,6 +25,7 @@ const handlers: { readonly [Method in AdminMethod]: AdminHandler<Method> } = {
   DescribeGroup: describeGroup,
   DeleteGroup: deleteGroup,
   PeekMessage: peekMessage,
+  SkipMessage: skipMessage,
   DescribeCluster: describeCluster,
   ResetGroup: passedOn("ResetGroup"),
   DrainBroker: passedOn("DrainBroker"),

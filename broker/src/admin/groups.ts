@@ -1,7 +1,7 @@
 import { SaturnError } from "@saturnmq/kit";
 import type { AdminGroup, AdminGroupStart, AdminQueueProgress, GroupInfo, StartPosition } from "@saturnmq/wire";
 import type { GroupTopicStatus } from "../messaging.ts";
-import type { AdminHandler } from "./handler.ts";
+import type { AdminHandler, AdminRoom } from "./handler.ts";
 import { byName } from "./topics.ts";
 
 const starts = { FROM_UNSPECIFIED: "default", EARLIEST: "earliest", LATEST: "latest" } as const;
@@ -23,13 +23,9 @@ export const listGroups: AdminHandler<"ListGroups"> = ({ view }) => {
   return { groups: [...view().groups.values()].sort(byName).map(groupMessage) };
 };
 
-export const describeGroup: AdminHandler<"DescribeGroup"> = async ({ messaging, view }, { name }) => {
-  // Not `messaging.group`: looking at a group must not create it.
-  const group = view().groups.get(name);
-  if (group === undefined) {
-    throw new SaturnError("CONSUMER_GROUP_NOT_FOUND", `consumer group ${JSON.stringify(name)} does not exist`);
-  }
-  const topics = await messaging.describeGroup(group);
+export const describeGroup: AdminHandler<"DescribeGroup"> = async (room, { name }) => {
+  const group = knownGroup(room, name);
+  const topics = await room.messaging.describeGroup(group);
   const sorted = [...topics].sort((a, b) => (a.topic < b.topic ? -1 : 1));
   return {
     group: groupMessage(group),
@@ -41,6 +37,13 @@ export const deleteGroup: AdminHandler<"DeleteGroup"> = async ({ metadata }, { r
   await metadata.deleteGroup({ requestId, name });
   return {};
 };
+
+/** Not `messaging.group`: looking at a group must not create it. @throws {SaturnError} `CONSUMER_GROUP_NOT_FOUND` */
+export function knownGroup({ view }: AdminRoom, name: string): GroupInfo {
+  const group = view().groups.get(name);
+  if (group !== undefined) return group;
+  throw new SaturnError("CONSUMER_GROUP_NOT_FOUND", `consumer group ${JSON.stringify(name)} does not exist`);
+}
 
 function groupMessage({ id, name, order, start, maxAttempts, createdAtMs }: GroupInfo): AdminGroup {
   return { id, name, order, start: startMessage(start), maxAttempts, createdAtMs };

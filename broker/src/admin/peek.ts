@@ -1,5 +1,5 @@
 import { SaturnError } from "@saturnmq/kit";
-import { type AdminMethods, type MessageType, v2 } from "@saturnmq/wire";
+import { type AdminMethods, type MessageType, type TopicInfo, v2 } from "@saturnmq/wire";
 import type { AdminHandler } from "./handler.ts";
 import { knownTopic } from "./topics.ts";
 
@@ -7,13 +7,7 @@ type Reply = AdminMethods["PeekMessage"]["reply"];
 
 export const peekMessage: AdminHandler<"PeekMessage"> = async (room, { topic: name, queue, offset }) => {
   const topic = knownTopic(room, name);
-  if (queue >= topic.queues) {
-    throw new SaturnError(
-      "NOT_FOUND",
-      `topic ${name} has queues 0 to ${String(topic.queues - 1)}, not ${String(queue)}`,
-    );
-  }
-  if (offset < 0) throw new SaturnError("OFFSET_NOT_FOUND", `offsets begin at 0: ${String(offset)} cannot exist`);
+  checkPlace(topic, queue, offset);
   const { message, bodyCrc, storedAtMs } = await room.messaging.peek(topic, queue, offset);
   const { body, userProperties, systemProperties } = v2.Message.decode(message);
   return {
@@ -32,6 +26,13 @@ export const peekMessage: AdminHandler<"PeekMessage"> = async (room, { topic: na
     ...optionalParts(systemProperties),
   };
 };
+
+/** @throws {SaturnError} `NOT_FOUND`, `OFFSET_NOT_FOUND` for places that no topic of this shape has */
+export function checkPlace({ name, queues }: TopicInfo, queue: number, offset: number): void {
+  if (queue >= queues)
+    throw new SaturnError("NOT_FOUND", `topic ${name} has queues 0 to ${String(queues - 1)}, not ${String(queue)}`);
+  if (offset < 0) throw new SaturnError("OFFSET_NOT_FOUND", `offsets begin at 0: ${String(offset)} cannot exist`);
+}
 
 function optionalParts(properties: v2.SystemProperties | undefined): Pick<Reply, "tag" | "bornAtMs"> {
   const { tag, bornTimestamp } = properties ?? {};

@@ -19,6 +19,8 @@ import type {
   QueueStatus,
   ReceiveRequest,
   SendOutcome,
+  SkippedMessage,
+  SkipRequest,
   Subscriber,
 } from "../messaging.ts";
 import type { TopicRoutes } from "../topic-routes.ts";
@@ -224,16 +226,12 @@ export class ClusterMessaging implements Omit<Messaging, "ready">, LedShardsEven
   }
 
   peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage> {
-    if (queue >= topic.queues) {
-      return Promise.reject(
-        new SaturnError(
-          "OFFSET_NOT_FOUND",
-          `topic ${topic.name} has queues 0 to ${topic.queues - 1}, no queue ${queue}`,
-        ),
-      );
-    }
-    const shard = this.#options.routes.shardOf(topic, queue);
-    return this.#calls.at(shard, (leader) => leader.peek(topic, queue, offset));
+    return this.#calls.at(this.#options.routes.shardOf(topic, queue), (leader) => leader.peek(topic, queue, offset));
+  }
+
+  skip(group: GroupInfo, request: SkipRequest): Promise<SkippedMessage> {
+    const shard = this.#options.routes.shardOf(request.topic, request.queue);
+    return this.#calls.at(shard, (leader) => leader.skip(group, request));
   }
 
   /** Brokers that lead a queue of the topic, ascending; this one while none is known, as it answers any call. */

@@ -75,6 +75,17 @@ export function decideSkip(
   return { records: skipped.map((run) => ({ kind: "skipped", ...place, ...run })), left };
 }
 
+/** Finishes one message for a group, whatever it is; `undefined` when that is decided already. */
+export function decideSkipOne(
+  { decided }: Overlay,
+  { group, topic, queue, offset }: Omit<Reader, "cursor"> & { readonly offset: number },
+  nowMs: number,
+): Finished | undefined {
+  const cursor = decided.cursorOf(group, topic, queue);
+  if (cursor < 0 || decided.isDone(cursor, offset)) return undefined;
+  return { kind: "skipped", timeMs: nowMs, group, topic, queue, offset, count: 1 };
+}
+
 /** A bit for each filter that may want the message. */
 function wantedBy(filters: readonly RecordedFilter[], { tagHash, tag }: Unwanted): number {
   let mask = 0;

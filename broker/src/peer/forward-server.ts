@@ -68,6 +68,7 @@ async function perform(room: ForwardRoom, from: number, request: Request, signal
   if (request.describeTopic !== undefined) return { describeTopic: await describeTopic(room, request.describeTopic) };
   if (request.describeGroup !== undefined) return { describeGroup: await describeGroup(room, request.describeGroup) };
   if (request.peek !== undefined) return { peek: await peek(room, request.peek) };
+  if (request.skip !== undefined) return { skip: await skip(room, request.skip) };
   if (request.giveBack !== undefined) {
     room.shards.giveBack(request.giveBack.receiptHandles);
     return { done: true };
@@ -130,6 +131,11 @@ async function describeTopic({ shards, topic }: ForwardRoom, asked: forward.Forw
 async function describeGroup({ shards, topic, group }: ForwardRoom, asked: forward.ForwardDescribeGroup) {
   const progress = await shards.describeGroup(group(asked.group), asked.topics.map(topic));
   return { shards: progress.shards, queues: progress.queues.map(progressWords) };
+}
+
+async function skip({ shards, topic, group }: ForwardRoom, asked: forward.ForwardSkip) {
+  const { queue, offset, confirmed } = asked;
+  return shards.skip(group(asked.group), { topic: topic(asked.topic), queue, offset, confirmed });
 }
 
 async function peek({ shards, topic }: ForwardRoom, asked: forward.ForwardPeek) {

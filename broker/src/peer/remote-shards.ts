@@ -8,7 +8,15 @@ import {
   type Popped,
   type ShardCalls,
 } from "../led-shards.ts";
-import type { OutgoingMessage, PeekedMessage, QueueStatus, SendOutcome, Subscriber } from "../messaging.ts";
+import type {
+  OutgoingMessage,
+  PeekedMessage,
+  QueueStatus,
+  SendOutcome,
+  SkippedMessage,
+  SkipRequest,
+  Subscriber,
+} from "../messaging.ts";
 import { ackOutcomeOf, deliveryOf, errorOf, messageWords, progressOf, sendOutcomesOf } from "./words.ts";
 
 /** What became of a call that got no answer. `nothing`: it is proven that the other broker did not act on it. */
@@ -92,6 +100,13 @@ export class RemoteShards implements ShardCalls {
     const { describeGroup } = await this.#call({ describeGroup: asked }, anyShard);
     const { shards, queues } = present(describeGroup);
     return { shards, queues: queues.map(progressOf) };
+  }
+
+  async skip(group: GroupInfo, { topic, queue, offset, confirmed }: SkipRequest): Promise<SkippedMessage> {
+    const asked = { topic: topic.id, group: group.id, queue, offset, confirmed };
+    const { skip } = await this.#call({ skip: asked }, anyShard);
+    const { finishedBefore, damage } = present(skip);
+    return { finishedBefore, damage };
   }
 
   async peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage> {

@@ -4,6 +4,7 @@ import type { QueueProgress } from "../led-shards.ts";
 import type { GroupTopicStatus } from "../messaging.ts";
 import type { ReadableShard } from "./readable-shard.ts";
 import type { Led } from "./shard-runtime.ts";
+import type { StoredMessages } from "./stored-messages.ts";
 
 type QueueStatus = GroupTopicStatus["queues"][number];
 
@@ -17,7 +18,7 @@ export async function shardReport(
     groupProgress(led.state, group.id, runtime.now()).map(async ({ topic, ...progress }) => {
       const { queue, floor, nextOffset } = progress;
       const open = floor < nextOffset && floor >= led.state.minOf(led.state.cursorOf(group.id, topic, queue));
-      const oldestUnackedAtMs = open ? await reader.messages.storedAtMs(topic, queue, floor) : undefined;
+      const oldestUnackedAtMs = open ? await timeOf(reader.messages, topic, queue, floor, nextOffset) : undefined;
       return { topic, status: { ...progress, oldestUnackedAtMs } };
     }),
   );
@@ -34,7 +35,20 @@ export async function unbegunQueue(
   const row = led.state.queues.find(topic.id, queue);
   const nextOffset = row < 0 ? 0 : (led.state.queues.next[row] ?? 0);
   const floor = row < 0 ? 0 : await reader.beginnings.startOffset(led, topic, group, queue);
-  const oldestUnackedAtMs = floor < nextOffset ? await reader.messages.storedAtMs(topic.id, queue, floor) : undefined;
+  const open = floor < nextOffset;
+  const oldestUnackedAtMs = open ? await timeOf(reader.messages, topic.id, queue, floor, nextOffset) : undefined;
   const none = { inFlight: 0, parked: 0, expired: 0, startOffset: undefined };
   return { queue, floor, nextOffset, lag: nextOffset - floor, oldestUnackedAtMs, ...none };
+}
+
+/** `undefined` when nothing there can be read. */
+async function timeOf(
+  messages: StoredMessages,
+  topic: number,
+  queue: number,
+  offset: number,
+  next: number,
+): Promise<number | undefined> {
+  const timeMs = await messages.storedAtMs(topic, queue, offset, next);
+  return timeMs === Infinity ? undefined : timeMs;
 }

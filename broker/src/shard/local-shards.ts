@@ -17,7 +17,16 @@ import {
   type Popped,
   type QueueProgress,
 } from "../led-shards.ts";
-import type { Delivery, OutgoingMessage, PeekedMessage, QueueStatus, SendOutcome, Subscriber } from "../messaging.ts";
+import type {
+  Delivery,
+  OutgoingMessage,
+  PeekedMessage,
+  QueueStatus,
+  SendOutcome,
+  SkippedMessage,
+  SkipRequest,
+  Subscriber,
+} from "../messaging.ts";
 import type { TopicRoutes } from "../topic-routes.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { FilterUses } from "./filter-uses.ts";
@@ -29,6 +38,7 @@ import { Retention } from "./retention.ts";
 import { Sends } from "./sends.ts";
 import type { ShardHost } from "./shard-host.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
+import { peekOne, skipOne } from "./single-message.ts";
 import { noTotals } from "./totals.ts";
 
 /** How soon a receive that found messages but no leader lease is tried again. */
@@ -253,15 +263,16 @@ export class LocalShards implements LedShards, AsyncDisposable {
 
   async peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage> {
     const shard = this.#shard(this.#options.routes.shardOf(topic, queue));
-    const { state } = this.#ledAt(shard.runtime);
-    const row = state.queues.find(topic.id, queue);
-    const [min, next] = row < 0 ? [0, 0] : [state.queues.min[row] ?? 0, state.queues.next[row] ?? 0];
-    if (offset < min || offset >= next) {
-      const held = next > min ? `holds offsets ${min} to ${next - 1}, not ${offset}` : "holds nothing";
-      throw new SaturnError("OFFSET_NOT_FOUND", `queue ${queue} of topic ${topic.name} ${held}`);
-    }
-    const { message, bodyCrc, storedAtMs } = await shard.reader.messages.one(topic.id, queue, offset);
-    return { message, bodyCrc, storedAtMs, offset };
+    return peekOne(shard, this.#ledAt(shard.runtime), { topic, queue, offset });
+  }
+
+  async skip(group: GroupInfo, { confirmed, ...place }: SkipRequest): Promise<SkippedMessage> {
+    const shard = this.#shard(this.#options.routes.shardOf(place.topic, place.queue));
+    const skipped = await skipOne(shard, this.#ledAt(shard.runtime), group, place, confirmed);
+    const { topic, queue, offset } = place;
+    const about = { topic: topic.name, group: group.name, queue, offset, ...skipped };
+    if (confirmed && !skipped.finishedBefore) this.#options.logger.warn(about, "a message was skipped by an operator");
+    return skipped;
   }
 
   /** Everything that is due. @returns when the next thing is, by the monotonic clock */

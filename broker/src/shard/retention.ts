@@ -55,7 +55,7 @@ export class Retention {
         const keptMs = short.get(topic);
         if (keptMs === undefined || min >= next) return min;
         const since = clock.wallMs() - keptMs;
-        if ((await shard.reader.messages.storedAtMs(topic, queue, min)) >= since) return min;
+        if ((await shard.reader.messages.storedAtMs(topic, queue, min, next)) >= since) return min;
         return shard.reader.messages.firstStoredSince(topic, queue, min, next, since);
       });
     }

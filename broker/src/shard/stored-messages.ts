@@ -1,5 +1,5 @@
 import { assert } from "@saturnmq/kit";
-import type { LogStore, RecordPosition } from "@saturnmq/store";
+import { CorruptionError, type LogStore, type RecordPosition } from "@saturnmq/store";
 import { messageParts } from "../domain/record-codec.ts";
 
 /** A message read from the log. `message` is a copy. */
@@ -10,6 +10,9 @@ export type ReadMessage = {
   /** Empty when it has none. */
   readonly tag: string;
 };
+
+/** Damaged neighbours that are passed to find a time. */
+const damagedMax = 1_000;
 
 const utf8 = new TextDecoder();
 
@@ -34,9 +37,19 @@ export class StoredMessages {
     return record instanceof Promise ? record.then(readMessage) : readMessage(record);
   }
 
-  /** Store time of a message that is kept, milliseconds since the Unix epoch. */
-  async storedAtMs(topic: number, queue: number, offset: number): Promise<number> {
-    return (await this.one(topic, queue, offset)).storedAtMs;
+  /**
+   * Store time of a message that is kept, milliseconds since the Unix epoch; of the next one up to `next` that can be read, if it is damaged, and
+   * `Infinity` if there is none near.
+   */
+  async storedAtMs(topic: number, queue: number, offset: number, next: number): Promise<number> {
+    for (let at = offset; at < Math.min(next, offset + damagedMax); at += 1) {
+      try {
+        return (await this.one(topic, queue, at)).storedAtMs;
+      } catch (error) {
+        if (!(error instanceof CorruptionError)) throw error;
+      }
+    }
+    return Infinity;
   }
 
   /** A message that is kept. */
@@ -59,7 +72,7 @@ export class StoredMessages {
 
   /** First offset in [from, to) stored at or after a time, `to` if none. Store times never go back within a shard. */
   firstStoredSince(topic: number, queue: number, from: number, to: number, timeMs: number): Promise<number> {
-    return this.first(from, to, async (offset) => (await this.storedAtMs(topic, queue, offset)) >= timeMs);
+    return this.first(from, to, async (offset) => (await this.storedAtMs(topic, queue, offset, to)) >= timeMs);
   }
 }
 

@@ -9,6 +9,7 @@ import type {
   QueueStatus,
   ReceiveRequest,
   SendOutcome,
+  SkippedMessage,
   Subscriber,
 } from "../../messaging.ts";
 
@@ -114,6 +115,10 @@ export class FakeMessaging implements Messaging {
   }
 
   peek(): Promise<PeekedMessage> {
+    return Promise.reject(new SaturnError("OFFSET_NOT_FOUND", "nothing is kept here"));
+  }
+
+  skip(): Promise<SkippedMessage> {
     return Promise.reject(new SaturnError("OFFSET_NOT_FOUND", "nothing is kept here"));
   }
 

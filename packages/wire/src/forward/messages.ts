@@ -20,6 +20,7 @@ export type ForwardRequest = {
   readonly ready?: ForwardReady | undefined;
   readonly entries?: ForwardEntries | undefined;
   readonly subscribe?: ForwardSubscribe | undefined;
+  readonly skip?: ForwardSkip | undefined;
 };
 export const ForwardRequest: MessageCodec<ForwardRequest> = schema.of<ForwardRequest>("ForwardRequest");
 
@@ -36,6 +37,7 @@ export type ForwardReply = {
   readonly describeGroup?: ForwardGroupReply | undefined;
   readonly peek?: ForwardMessage | undefined;
   readonly entries?: ForwardEntriesReply | undefined;
+  readonly skip?: ForwardSkipped | undefined;
 };
 export const ForwardReply: MessageCodec<ForwardReply> = schema.of<ForwardReply>("ForwardReply");
 
@@ -231,6 +233,7 @@ export type ForwardProgress = {
   readonly parked: number;
   readonly oldestUnackedAtMs?: number | undefined;
   readonly startOffset?: number | undefined;
+  readonly expired: number;
 };
 export const ForwardProgress: MessageCodec<ForwardProgress> = schema.of<ForwardProgress>("ForwardProgress");
 
@@ -241,6 +244,24 @@ export type ForwardPeek = {
   readonly offset: number;
 };
 export const ForwardPeek: MessageCodec<ForwardPeek> = schema.of<ForwardPeek>("ForwardPeek");
+
+/** Finishes one message for a group without delivering it; only tells in what state it is, unless confirmed. */
+export type ForwardSkip = {
+  readonly topic: number;
+  readonly group: number;
+  readonly queue: number;
+  readonly offset: number;
+  readonly confirmed: boolean;
+};
+export const ForwardSkip: MessageCodec<ForwardSkip> = schema.of<ForwardSkip>("ForwardSkip");
+
+/** `saturnmq.v1.ForwardSkipped`. */
+export type ForwardSkipped = {
+  readonly finishedBefore: boolean;
+  /** Why it cannot be read; absent: it can. */
+  readonly damage?: string | undefined;
+};
+export const ForwardSkipped: MessageCodec<ForwardSkipped> = schema.of<ForwardSkipped>("ForwardSkipped");
 
 /** The sender leads shards in which something is ready for what the receiver waits for. */
 export type ForwardReady = {

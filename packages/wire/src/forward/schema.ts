@@ -17,6 +17,7 @@ export const forwardSchema: Schema = {
     [10, "ready", "ForwardReady", "oneof call"],
     [11, "entries", "ForwardEntries", "oneof call"],
     [12, "subscribe", "ForwardSubscribe", "oneof call"],
+    [13, "skip", "ForwardSkip", "oneof call"],
   ],
   ForwardReply: [
     [1, "refusal", "ForwardRefusal", "oneof outcome"],
@@ -29,6 +30,7 @@ export const forwardSchema: Schema = {
     [8, "describeGroup", "ForwardGroupReply", "oneof outcome"],
     [9, "peek", "ForwardMessage", "oneof outcome"],
     [10, "entries", "ForwardEntriesReply", "oneof outcome"],
+    [11, "skip", "ForwardSkipped", "oneof outcome"],
   ],
   ForwardRefusal: [
     [1, "code", "string"],
@@ -132,11 +134,23 @@ export const forwardSchema: Schema = {
     [7, "parked", "int64"],
     [8, "oldestUnackedAtMs", "int64", "optional"],
     [9, "startOffset", "int64", "optional"],
+    [10, "expired", "int64"],
   ],
   ForwardPeek: [
     [1, "topic", "int64"],
     [2, "queue", "int64"],
     [3, "offset", "int64"],
+  ],
+  ForwardSkip: [
+    [1, "topic", "int64"],
+    [2, "group", "int64"],
+    [3, "queue", "int64"],
+    [4, "offset", "int64"],
+    [5, "confirmed", "bool"],
+  ],
+  ForwardSkipped: [
+    [1, "finishedBefore", "bool"],
+    [2, "damage", "string", "optional"],
   ],
   ForwardReady: [[1, "waitingFor", "WaitingFor"]],
   ForwardEntries: [

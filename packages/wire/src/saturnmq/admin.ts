@@ -11,6 +11,7 @@ export type AdminMethods = {
   readonly DescribeGroup: { readonly request: Named; readonly reply: GroupDescription };
   readonly DeleteGroup: { readonly request: DeleteRequest; readonly reply: Empty };
   readonly PeekMessage: { readonly request: PeekRequest; readonly reply: PeekedMessageView };
+  readonly SkipMessage: { readonly request: SkipRequest; readonly reply: SkippedMessageView };
   readonly DescribeCluster: { readonly request: Empty; readonly reply: ClusterDescription };
   readonly ResetGroup: { readonly request: ResetGroupRequest; readonly reply: Group };
   readonly DrainBroker: { readonly request: BrokerRequest; readonly reply: Empty };
@@ -134,6 +135,16 @@ export type PeekedMessageView = {
   readonly type: TopicType;
   readonly bodyEncoding: string;
 };
+
+export type SkipRequest = {
+  readonly topic: string;
+  readonly group: string;
+  readonly queue: number;
+  readonly offset: number;
+  readonly confirmed: boolean;
+};
+
+export type SkippedMessageView = { readonly finishedBefore: boolean; readonly damage?: string };
 
 export type ClusterDescription = {
   readonly clusterId: string;
