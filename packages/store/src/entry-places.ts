@@ -9,6 +9,7 @@ export class EntryPlaces {
   #segments = new Uint32Array(64);
   #offsets = new Uint32Array(64);
   #lengths = new Uint32Array(64);
+  #terms = new Float64Array(64);
   /** Row of `first`. */
   #head = 0;
   #first = 1;
@@ -53,12 +54,19 @@ export class EntryPlaces {
     return this.#lengths[this.#row(index)] as number;
   }
 
-  push(segment: number, offset: number, length: number): void {
+  /** What the entry's head must say. */
+  term(index: number): number {
+    if (!this.#holds(index) && this.#older !== undefined) return this.#older.term(index);
+    return this.#terms[this.#row(index)] as number;
+  }
+
+  push(term: number, segment: number, offset: number, length: number): void {
     if (this.#head + this.#count === this.#segments.length) this.#makeRoom();
     const row = this.#head + this.#count;
     this.#segments[row] = segment;
     this.#offsets[row] = offset;
     this.#lengths[row] = length;
+    this.#terms[row] = term;
     this.#count += 1;
   }
 
@@ -107,6 +115,7 @@ export class EntryPlaces {
     older.#segments = this.#segments;
     older.#offsets = this.#offsets;
     older.#lengths = this.#lengths;
+    older.#terms = this.#terms;
     older.#head = this.#head;
     older.#first = this.#first;
     older.#count = count;
@@ -115,6 +124,7 @@ export class EntryPlaces {
     this.#segments = new Uint32Array(64);
     this.#offsets = new Uint32Array(64);
     this.#lengths = new Uint32Array(64);
+    this.#terms = new Float64Array(64);
   }
 
   /** Drops what the older windows hold above `keptTo`. */
@@ -139,14 +149,18 @@ export class EntryPlaces {
 
   #makeRoom(): void {
     const size = this.#head > this.#segments.length / 2 ? this.#segments.length : 2 * this.#segments.length;
+    const end = this.#head + this.#count;
     const moved = (rows: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> => {
       const target = new Uint32Array(size);
-      target.set(rows.subarray(this.#head, this.#head + this.#count));
+      target.set(rows.subarray(this.#head, end));
       return target;
     };
     this.#segments = moved(this.#segments);
     this.#offsets = moved(this.#offsets);
     this.#lengths = moved(this.#lengths);
+    const terms = new Float64Array(size);
+    terms.set(this.#terms.subarray(this.#head, end));
+    this.#terms = terms;
     this.#head = 0;
   }
 }

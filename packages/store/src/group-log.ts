@@ -88,7 +88,7 @@ export class GroupLog {
   /** Adds an entry; `segment` 0 while it is staged. */
   push(term: number, segment: number, offset: number, length: number): void {
     this.terms.push(term);
-    this.places.push(segment, offset, length);
+    this.places.push(term, segment, offset, length);
   }
 
   /** Discards entries from `index` on. */

@@ -14,7 +14,12 @@ import type { Segment } from "./segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import { type StateBlock, type Summary, stateHeadBytes } from "./summary.ts";
 
-type EntryPlace = { readonly segment: Segment; readonly offset: number; readonly length: number };
+type EntryPlace = {
+  readonly segment: Segment;
+  readonly offset: number;
+  readonly length: number;
+  readonly term: number;
+};
 
 /** Bytes read at once for entries that follow each other. */
 const windowBytes = 1024 * 1024;
@@ -132,7 +137,7 @@ export class LogReader {
       if (filled !== undefined) return filled;
       if (log.places.has(index)) {
         const segment = this.#context.segments.get(log.places.segment(index));
-        return segment && { segment, offset: log.places.offset(index), length: log.places.length(index) };
+        return segment && placeIn(segment, log, index);
       }
       return this.#sealedPlace(log, index);
     } catch (error) {
@@ -253,6 +258,10 @@ function visitBlock(
   return next;
 }
 
+function placeIn(segment: Segment, { places }: GroupLog, index: number): EntryPlace {
+  return { segment, offset: places.offset(index), length: places.length(index), term: places.term(index) };
+}
+
 /** Reads synchronously: this runs at start-up, when the entries are many, small and cached. @returns the index after the last visited */
 function replayFrames(
   log: GroupLog,
@@ -264,7 +273,7 @@ function replayFrames(
 ): number {
   let buffer = new Uint8Array(65_536);
   for (let index = from; index <= to; index += 1) {
-    const place = { segment, offset: log.places.offset(index), length: log.places.length(index) };
+    const place = placeIn(segment, log, index);
     const length = entryHeadBytes + place.length;
     if (length > buffer.length) buffer = new Uint8Array(2 * length);
     const count = file.readSync(buffer, 0, length, place.offset - entryHeadBytes);
@@ -280,9 +289,7 @@ function checkedEntry(log: GroupLog, place: EntryPlace, index: number, bytes: Ui
     throw new CorruptionError(path, place.offset + bytes.length - entryHeadBytes, "the entry is cut short");
   const view = viewOf(bytes);
   const head = readEntryHead(view, 0);
-  // Below the log start the terms are forgotten.
-  const term = log.terms.at(index) ?? head.term;
-  const same = isLogEntry(head.kind) && head.group === log.group && head.index === index && head.term === term;
+  const same = isLogEntry(head.kind) && head.group === log.group && head.index === index && head.term === place.term;
   if (!same || head.length !== place.length)
     throw new CorruptionError(
       path,

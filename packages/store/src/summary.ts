@@ -153,11 +153,14 @@ export class Summary {
   }
 
   /**
-   * Where an entry's payload lies in the segment; `undefined` if the summary does not hold it.
+   * Where an entry's payload lies in the segment, and its term; `undefined` if the summary does not hold it.
    *
    * @throws {CorruptionError} if its row does not match its check
    */
-  entryPlace(group: GroupId, index: number): { readonly offset: number; readonly length: number } | undefined {
+  entryPlace(
+    group: GroupId,
+    index: number,
+  ): { readonly offset: number; readonly length: number; readonly term: number } | undefined {
     const part = this.groups.get(group);
     if (part === undefined || index < part.firstIndex || index >= part.firstIndex + part.count) return undefined;
     const at = part.rowsAt + rowBytes * (index - part.firstIndex);
@@ -167,7 +170,8 @@ export class Summary {
     const check = rowCheck(row, 0, { group, stream: 0, partition: 0 }, index);
     if (count < rowBytes || view.getUint32(12, true) !== check)
       throw new CorruptionError(this.path, at, `the row of entry ${index} of group ${group} does not match its check`);
-    return { offset: view.getUint32(0, true), length: view.getUint32(4, true) };
+    const term = part.terms.findLast(({ first }) => first <= index)?.term ?? 0;
+    return { offset: view.getUint32(0, true), length: view.getUint32(4, true), term };
   }
 
   /** The entry that holds the byte at `offset` of the segment, if its rows are readable. */

@@ -20,6 +20,8 @@ export class Workload {
   readonly checkpoints = new Map<GroupId, number>();
   readonly #applied = new Map<GroupId, number>();
   #backfills = new Map<GroupId, Backfill>();
+  readonly #everWritten = new Map<string, Set<string>>();
+  readonly #everSent = new Map<GroupId, Set<string>>();
 
   /** @param members with changes of configuration, restarts of logs and filling in */
   constructor(seed: number, members = true) {
@@ -33,6 +35,39 @@ export class Workload {
     this.staged = model.copy();
     this.#backfills = new Map();
     for (const [id, { entries }] of model.groups) this.#applied.set(id, entries.length);
+  }
+
+  /** Gives each group its first configuration. */
+  async found(store: LogStore, configuration: Configuration): Promise<void> {
+    for (let id = 0; id <= groupCount; id += 1) {
+      const at = { index: 0, configuration };
+      this.staged.group(id).configurations.push(at);
+      store.saveConfiguration(id, at);
+    }
+    await this.#acknowledge(store);
+  }
+
+  /** Applies everything, fills in nothing more. */
+  async quiet(store: LogStore): Promise<void> {
+    for (const backfill of this.#backfills.values()) await backfill.finish();
+    this.#backfills = new Map();
+    // Behind what matters something is known to be durable.
+    for (let round = 0; round < 2; round += 1) {
+      store.saveHardState(groupCount, { term: round + 1, vote: 1 });
+      await store.commit();
+    }
+    for (const model of [this.acknowledged, this.staged])
+      Object.assign(model.group(groupCount), { hardTerm: 2, vote: 1 });
+  }
+
+  /** What entries of this index ever said, the overwritten ones included: term and message bodies as JSON. */
+  everWritten(id: GroupId, index: number): readonly string[] {
+    return [...(this.#everWritten.get(`${id}/${index}`) ?? [])];
+  }
+
+  /** Bodies of all messages that were ever part of an entry. */
+  everSent(id: GroupId): readonly string[] {
+    return [...(this.#everSent.get(id) ?? [])];
   }
 
   /** One random step. Rejects when the disk fails. */
@@ -117,7 +152,20 @@ export class Workload {
     const group = this.staged.group(id);
     group.entries.length = index - 1;
     group.entries.push(entry);
+    this.#note(id, index, entry);
     group.configurations = group.configurations.filter((at) => at.index < index);
+  }
+
+  #note(id: GroupId, index: number, { term, messages }: ModelEntry): void {
+    const bodies = messages.map(({ body }) => body);
+    const key = `${id}/${index}`;
+    this.#everWritten.set(
+      key,
+      (this.#everWritten.get(key) ?? new Set()).add(JSON.stringify({ term, written: bodies })),
+    );
+    const sent = this.#everSent.get(id) ?? new Set<string>();
+    for (const body of bodies) sent.add(body);
+    this.#everSent.set(id, sent);
   }
 
   #termOf(id: GroupId, newTerm: boolean): number {
@@ -201,7 +249,9 @@ export class Workload {
     group.entries.length = applied;
     while (group.entries.length < index) {
       const messages = this.#messages(group.entries.flatMap((entry) => entry.messages));
-      group.entries.push({ term, messages, configuration: undefined, held: "no" });
+      const entry = { term, messages, configuration: undefined, held: "no" } as const;
+      group.entries.push(entry);
+      this.#note(id, group.entries.length, entry);
     }
     group.first = index + 1;
   }
