@@ -99,6 +99,19 @@ export const brokerConfigSchema = z
     host: z.string().min(1).default("0.0.0.0").describe("Address that both ports listen on."),
     grpcPort: port.default(8_081).describe("Port for clients and tools: gRPC, with and without TLS. 0: any free one."),
     httpPort: port.default(9_090).describe("Port of /healthz, /readyz and /metrics. 0: any free one."),
+    nameServers: z
+      .array(z.string().regex(/^[^\s:]+:\d{1,5}$|^\[[^\s\]]+\]:\d{1,5}$/, "must be HOST:PORT"))
+      .default([])
+      .describe(
+        "Name servers of the cluster, HOST:PORT each, one at least that answers; in the environment as JSON. Empty: the one in this process.",
+      ),
+    peerPort: port.min(1).default(8_083).describe("Port for the other brokers of the cluster."),
+    advertisedHost: z
+      .string()
+      .default("")
+      .describe(
+        "Host name or address by which clients and other brokers reach this one. Empty: `host`, or this machine's name.",
+      ),
     zone: z.string().default("").describe("Failure zone that this broker is in."),
     shutdownMs: milliseconds
       .default(8 * secondMs)

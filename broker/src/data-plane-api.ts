@@ -4,6 +4,7 @@ import type { GroupInfo, MetadataService, TopicInfo } from "@saturnmq/wire";
 import type { Driver } from "raft-ts";
 import type { AskedEntries, Brokers, LogEntry } from "./cluster/ports.ts";
 import type { LedShards } from "./led-shards.ts";
+import type { Member } from "./membership.ts";
 import type { Messaging } from "./messaging.ts";
 
 /** What an operator may tune. Times in milliseconds, sizes in bytes. */
@@ -84,7 +85,7 @@ export type Forwarding = {
 };
 
 /** The data plane of one broker process. Disposing of it ends long polls empty, finishes sends, writes checkpoints and closes the driver. */
-export interface DataPlane extends Messaging, AsyncDisposable {
+export interface DataPlane extends Messaging, Member, AsyncDisposable {
   readonly forwarding: Forwarding;
   counters(): DataPlaneCounters;
 }

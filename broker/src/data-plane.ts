@@ -1,5 +1,5 @@
 import { type ErrorCode, SaturnError } from "@saturnmq/kit";
-import type { ClusterView, GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { BrokerReport, ClusterView, GroupInfo, HeartbeatReply, TopicInfo } from "@saturnmq/wire";
 import { ClusterMessaging } from "./cluster/cluster-messaging.ts";
 import { noBrokers } from "./cluster/ports.ts";
 import type {
@@ -201,6 +201,14 @@ class BrokerDataPlane implements DataPlane {
 
   leadersOf(topic: TopicInfo): readonly number[] {
     return this.#cluster.leadersOf(topic);
+  }
+
+  report(): BrokerReport {
+    return this.#shards.report();
+  }
+
+  wanted({ transfers }: HeartbeatReply): void {
+    for (const { shard, to } of transfers) this.#shards.handOver(shard, to);
   }
 
   counters(): DataPlaneCounters {

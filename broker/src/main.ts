@@ -1,23 +1,23 @@
 import { randomInt } from "node:crypto";
+import { hostname } from "node:os";
 import { join } from "node:path";
-import type { Clock, Disk, Logger, Random, Timers } from "@saturnmq/kit";
-import { nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
+import { type Clock, type Disk, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
+import { nodeDisk, nodeNet, systemClock, systemTimers } from "@saturnmq/kit/node";
+import { openRemoteMetadata, openViewCache } from "@saturnmq/metadata-client";
 import type { LogStore, LogStoreOptions } from "@saturnmq/store";
 import type { MetadataService } from "@saturnmq/wire";
-import { createDriver, immediateTurn } from "raft-ts";
+import { immediateTurn } from "raft-ts";
 import type { BrokerConfig } from "./config.ts";
-import { createDataPlane } from "./data-plane.ts";
 import type { DataPlane } from "./data-plane-api.ts";
 import { Sessions } from "./grpc/handlers/sessions.ts";
 import { type KeyPair, ownCertificate, readCertificate } from "./grpc/transport/certificate.ts";
-import { logBound } from "./log-bound.ts";
-import { keepMembership } from "./membership.ts";
-import { openLog } from "./open-log.ts";
+import { type BrokerWorld, openBroker } from "./open-broker.ts";
 import { Serving } from "./serving.ts";
 
 /** What a broker needs from outside. */
 export type BrokerDeps = {
-  readonly metadata: MetadataService;
+  /** The name server in this process. Absent: those of the configuration are asked. */
+  readonly metadata?: MetadataService;
   readonly logger: Logger;
   /** Called once with what broke (a failed write, a broken invariant, a refusal by the name server): the process must end. */
   readonly fatal: (error: unknown) => void;
@@ -51,30 +51,12 @@ const readyPollMs = 2;
 const aliveMs = 3_600_000;
 const tlsFolderName = "tls";
 
-/** What every part of the running broker is made with. */
-type World = {
-  readonly config: BrokerConfig;
-  readonly metadata: MetadataService;
-  readonly logger: Logger;
-  readonly fatal: (error: unknown) => void;
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly storeOptions: Partial<LogStoreOptions>;
-};
-
 /**
  * Opens the broker's log, registers it, and serves. Resolves when its ports are open and every shard that it leads is served.
  *
  * @throws {SaturnError | DiskError | CorruptionError} what stands in the way, and what to do about it; nothing is left open
  */
 export async function startBroker(config: BrokerConfig, deps: BrokerDeps): Promise<RunningBroker> {
-  const world: World = {
-    config,
-    ...{ disk: nodeDisk(), clock: systemClock(), timers: systemTimers(), random: cryptoRandom, storeOptions: {} },
-    ...deps,
-  };
   await using opened = new AsyncDisposableStack();
   // The broker's timers do not keep a process alive; until its ports are open nothing else would.
   const alive = setInterval(() => undefined, aliveMs);
@@ -85,13 +67,12 @@ export async function startBroker(config: BrokerConfig, deps: BrokerDeps): Promi
   opened.defer(() => {
     ending.abort();
   });
+  const world = await worldOf(config, deps, opened);
   const certificate = certificateOf(config);
   // Awaited later; should something else fail before, it must not count as unhandled.
   certificate.catch(() => undefined);
-  const store = opened.use(await openLog(config, world));
-  await keepMembership({ ...world, store, log: world.logger }, ending.signal);
   const sessions = new Sessions(world.clock);
-  const dataPlane = opened.use(await openDataPlane(world, store, sessions));
+  const { store, dataPlane } = await openBroker(world, (clientId) => sessions.isPresent(clientId), opened);
   const serving = new Serving({ ...world, sessions }, store, dataPlane, ending.signal);
   await serving.openGrpc(await certificate);
   opened.defer(() => serving.close(0));
@@ -104,7 +85,7 @@ export async function startBroker(config: BrokerConfig, deps: BrokerDeps): Promi
  * Waits until every shard of this broker is served; with voters elsewhere that may take longer than anybody should wait here, and `/readyz`
  * goes on telling.
  */
-async function untilReady(dataPlane: DataPlane, { clock, timers, logger }: World): Promise<void> {
+async function untilReady(dataPlane: DataPlane, { clock, timers, logger }: BrokerWorld): Promise<void> {
   const startedMs = clock.monoMs();
   while (!dataPlane.ready && clock.monoMs() - startedMs < readyWaitMs)
     await new Promise<void>((resolve) => timers.after(readyPollMs, resolve));
@@ -129,19 +110,43 @@ function running(
   };
 }
 
+/** The machine, and the name servers: the one in this process, or those that the configuration names. */
+async function worldOf(config: BrokerConfig, deps: BrokerDeps, opened: AsyncDisposableStack): Promise<BrokerWorld> {
+  const disk = deps.disk ?? nodeDisk();
+  const host = isWildcard(config.host) ? undefined : config.host;
+  const machine = { disk, clock: systemClock(), timers: systemTimers(), random: cryptoRandom, turn: immediateTurn };
+  const net = nodeNet(host === undefined ? {} : { localAddress: host });
+  const reached = config.advertisedHost === "" ? (host ?? hostname()) : config.advertisedHost;
+  const addresses = { client: addressOf(reached, config.grpcPort), peer: addressOf(reached, config.peerPort) };
+  const world = { config, net, storeOptions: {}, ...machine, ...deps };
+  if (deps.metadata !== undefined) {
+    if (config.nameServers.length > 0)
+      throw new SaturnError(
+        "BAD_REQUEST",
+        "nameServers: this process has a name server of its own, so it can be told of no others",
+      );
+    return { ...world, metadata: deps.metadata, knowsCluster: false, addresses: { ...addresses, peer: "" } };
+  }
+  if (config.nameServers.length === 0)
+    throw new SaturnError("BAD_REQUEST", "nameServers: name at least one name server of the cluster, HOST:PORT");
+  const { clock, timers, random, logger } = world;
+  await disk.makeFolder(config.dataDir);
+  const cache = await openViewCache(disk, config.dataDir, logger);
+  const metadata = openRemoteMetadata({ endpoints: config.nameServers, clock, timers, random, logger, cache });
+  opened.defer(() => metadata.close());
+  return { ...world, metadata, knowsCluster: cache.view !== undefined, addresses };
+}
+
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
+}
+
+function addressOf(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 const cryptoRandom: Random = { below: (bound) => randomInt(bound) };
 
 function certificateOf({ tls, dataDir }: BrokerConfig): Promise<KeyPair> {
   return tls.certificateFile === "" ? ownCertificate(join(dataDir, tlsFolderName)) : readCertificate(tls);
-}
-
-async function openDataPlane(world: World, store: LogStore, sessions: Sessions): Promise<DataPlane> {
-  const { metadata, clock, timers, random, logger, fatal, config } = world;
-  const driver = createDriver({ log: store, clock, timers, turn: immediateTurn, random, logger, fatal });
-  return createDataPlane({
-    ...{ store, driver, metadata, clock, timers, random, logger, fatal },
-    brokerId: store.identity.replicaId,
-    isPresent: (clientId) => sessions.isPresent(clientId),
-    settings: { retentionMs: config.store.retentionMs, retentionBytes: logBound(config, world.disk) },
-  });
 }

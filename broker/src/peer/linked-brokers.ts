@@ -44,6 +44,8 @@ export class LinkedBrokers implements Brokers {
   readonly #options: LinkedBrokersOptions;
   readonly #remote = new Map<number, RemoteShards>();
   #listener: BrokersListener | undefined;
+  /** What was told before anybody listened, by broker and key. */
+  readonly #untold = new Map<number, Map<string, Uint8Array>>();
   #armings = 0;
 
   constructor(options: LinkedBrokersOptions) {
@@ -95,10 +97,16 @@ export class LinkedBrokers implements Brokers {
 
   listen(listener: BrokersListener): void {
     this.#listener = listener;
+    for (const [from, entries] of this.#untold) for (const [key, value] of entries) this.peerState(from, key, value);
+    this.#untold.clear();
   }
 
   /** Soft state of another broker: `undefined` when it takes it back. */
   peerState(from: number, key: string, value: Uint8Array | undefined): void {
+    if (this.#listener === undefined) {
+      this.#keep(from, key, value);
+      return;
+    }
     try {
       if (key === ledKey) this.#listener?.led(from, value === undefined ? new Map() : ledOf(value));
       else if (key === fillingKey) this.#listener?.filling(from, value === undefined ? new Set() : fillingOf(value));
@@ -111,12 +119,21 @@ export class LinkedBrokers implements Brokers {
   }
 
   linkChanged(broker: number, up: boolean): void {
-    if (!up) this.#listener?.gone(broker);
+    if (up) return;
+    this.#untold.delete(broker);
+    this.#listener?.gone(broker);
   }
 
   /** Another broker says that something is ready for what receives here wait for. */
   ready(from: number, words: forward.WaitingFor): void {
     this.#listener?.ready(from, interestOf(words));
+  }
+
+  #keep(from: number, key: string, value: Uint8Array | undefined): void {
+    const entries = this.#untold.get(from) ?? new Map<string, Uint8Array>();
+    this.#untold.set(from, entries);
+    if (value === undefined) entries.delete(key);
+    else entries.set(key, value);
   }
 
   /** An interest is spent only by being heard. With the link it would be gone, and the waiting broker asks anew when that is back. */

@@ -1,7 +1,7 @@
 import { type Clock, defined, type Logger, type Timers } from "@saturnmq/kit";
 import { checkpointSnapshots, type LogStore } from "@saturnmq/store";
-import type { ClusterView, ShardInfo } from "@saturnmq/wire";
-import type { Driver, Group, SnapshotSink, SnapshotSource } from "raft-ts";
+import type { ClusterView, ReplicaReport, ShardInfo } from "@saturnmq/wire";
+import { type Driver, type Group, RaftError, type SnapshotSink, type SnapshotSource } from "raft-ts";
 import type { Brokers } from "../cluster/ports.ts";
 import { decodeCheckpoint } from "../domain/checkpoint.ts";
 import { decideHosting } from "../domain/hosting.ts";
@@ -67,6 +67,46 @@ export class HostedShards {
       this.#walks.wake();
     });
     return this.#following;
+  }
+
+  /** True when the cluster's shards are placed and all replicas here have a leader that serves, as far as known. */
+  get settled(): boolean {
+    if (this.#view === undefined || this.#view.shards.length === 0) return false;
+    return [...this.#groups.values()].every((group) => (group.role === "leader" ? group.serving : group.leader !== 0));
+  }
+
+  reports(): readonly ReplicaReport[] {
+    const { store } = this.#options;
+    return Array.from(this.#groups, ([shard, group]) => {
+      const { lastIndex, lastTerm } = store.view(shard);
+      const { incoming, outgoing, learners, revision } = group.configuration.configuration;
+      const progress = group.followers.map(({ replica, matchIndex }) => ({ broker: replica, match: matchIndex }));
+      const place = { term: group.term, leads: group.serving, lastIndex, lastTerm, commitIndex: group.commitIndex };
+      return { shard, ...place, voters: incoming, outgoing, learners, revision, progress };
+    });
+  }
+
+  /** Hands the lead of a shard over, if it is led here: the name server asks again while it is not done. */
+  handOver(shard: number, to: number): void {
+    const group = this.#groups.get(shard);
+    if (group?.serving !== true || to === this.#options.self) return;
+    group.transfer(to).catch((err: unknown) => {
+      if (err instanceof RaftError) this.#options.logger.info({ shard, to, err }, "a shard was not handed over");
+      else this.#options.fatal(err);
+    });
+  }
+
+  /** Hands over all that is led here, to whoever is furthest: a broker that stops should not leave its shards without a leader. */
+  async leaveLead(): Promise<void> {
+    const led = [...this.#groups.values()].filter(({ serving }) => serving);
+    await Promise.allSettled(
+      led.map(async (group) => {
+        const [next] = group.followers
+          .filter(({ voter, healing, mode }) => voter && !healing && mode === "replicate")
+          .sort((a, b) => b.matchIndex - a.matchIndex);
+        if (next !== undefined) await group.transfer(next.replica);
+      }),
+    );
   }
 
   /** Another broker still lacks entries of these shards. */

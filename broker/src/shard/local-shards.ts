@@ -1,5 +1,5 @@
 import { SaturnError } from "@saturnmq/kit";
-import type { ClusterView, GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { BrokerReport, ClusterView, GroupInfo, TopicInfo } from "@saturnmq/wire";
 import type { AskedEntries, Brokers, LogEntry } from "../cluster/ports.ts";
 import type { DataPlaneOptions } from "../data-plane-api.ts";
 import type { Directory } from "../directory.ts";
@@ -128,11 +128,9 @@ export class LocalShards implements LedShards, AsyncDisposable {
     return this.#totals;
   }
 
-  /** True when this process has shards and each has a leader that serves: this one, or as far as known another. */
+  /** True when the cluster's shards are placed, and each that has a replica here is led: here, or as far as known elsewhere. */
   get ready(): boolean {
-    return (
-      this.#closing === undefined && this.#runtimes.length > 0 && this.#runtimes.every(({ led }) => led !== undefined)
-    );
+    return this.#closing === undefined && this.#hosted.settled;
   }
 
   turnOf(topic: TopicInfo): number | undefined {
@@ -288,6 +286,17 @@ export class LocalShards implements LedShards, AsyncDisposable {
     this.#hosted.follow(view).catch(this.#options.fatal);
   }
 
+  /** How the replicas of this process are, for the name server. */
+  report(): BrokerReport {
+    const { freeBytes, totalBytes } = this.#options.store.usage();
+    return { freeBytes, totalBytes, replicas: this.#hosted.reports() };
+  }
+
+  /** Hands the lead of a shard over to another broker, if it is led here. */
+  handOver(shard: number, to: number): void {
+    this.#hosted.handOver(shard, to);
+  }
+
   /** Another broker lacks entries of these shards. */
   filling(broker: number, shards: ReadonlySet<number>): void {
     this.#hosted.filling(broker, shards);
@@ -326,6 +335,7 @@ export class LocalShards implements LedShards, AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#sends.close();
+    await this.#hosted.leaveLead();
     await this.#hosted.close();
     await this.#housekeeping.stop();
     // A shard that lost its lead has told those who wait.

@@ -27,12 +27,18 @@ const codes: ReadonlyMap<string, NetErrorCode> = new Map([
   ["EADDRNOTAVAIL", "address"],
 ]);
 
+export type NodeNetOptions = {
+  /** Address to dial from; default: whichever the system takes. */
+  readonly localAddress?: string;
+};
+
 /** TCP of this machine: no delay for small writes, keep-alive, one system call a `write`. */
-export function nodeNet(): Net {
+export function nodeNet(options: NodeNetOptions = {}): Net {
+  const way = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, ...options };
   return {
-    listen: (options) => listen(options),
+    listen: (where) => listen(where),
     connect: ({ host, port }, handler) => {
-      const socket = connectSocket({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs });
+      const socket = connectSocket({ host, port, ...way });
       socket.once("connect", () => handler.opened?.());
       return new NodeConnection(socket, `${host}:${String(port)}`, handler);
     },
