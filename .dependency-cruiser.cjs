@@ -51,6 +51,13 @@ module.exports = {
       to: { path: packageSource, pathNot: "^packages/(wire|kit)/" },
     },
     {
+      name: "metadata-client-knows-wire-and-kit",
+      comment: "Brokers and tools reach name servers through it. It has a transport, which wire must not have, and no part of a server.",
+      severity: "error",
+      from: { path: "^packages/metadata-client/", pathNot: forTests },
+      to: { path: packageSource, pathNot: "^packages/(metadata-client|wire|kit)/" },
+    },
+    {
       name: "raft-knows-kit-only",
       comment: "raft-ts is published by itself: log, transport and clock come in through its ports.",
       severity: "error",

@@ -110,13 +110,13 @@ const forgotten = { removed: true, alive: false, draining: false, leadersAway: f
 type Registered = Extract<MetadataRecord, { kind: "brokerRegistered" }>;
 
 function registerBroker(state: MetadataState, record: Registered): void {
-  const { id, incarnation, zone, address, peerAddress, featureLevel, confirmed } = record;
+  const { id, incarnation, process, zone, address, peerAddress, featureLevel, confirmed } = record;
   const known = state.brokers.get(id);
   assert(known !== undefined || id === state.nextBrokerId, "broker ids are given in order");
   assert(known?.removed !== true, "a removed broker never comes back");
   state.nextBrokerId = Math.max(state.nextBrokerId, id + 1);
   const draining = known?.draining ?? false;
-  const about = { id, incarnation, zone, address, peerAddress, featureLevel, confirmed };
+  const about = { id, incarnation, process, zone, address, peerAddress, featureLevel, confirmed };
   state.brokers.set(id, { ...about, draining, alive: true, leadersAway: false, removed: false });
 }
 

@@ -31,16 +31,27 @@ describe("registering a broker", () => {
   test("a later one moves no shard", () => {
     const state = newCluster();
     join(state);
-    const reply = commit(state, decideRegister(state, { ...newcomer, address: "127.0.0.1:9999" }));
+    const reply = commit(state, decideRegister(state, { ...newcomer, process: "p2", address: "127.0.0.1:9999" }));
     expect(reply.brokerId).toBe(1 + 1);
     expect(state.shards.map(({ voters }) => voters)).toEqual([[1], [1], [1]]);
   });
 
   test("one that ended before it kept its id gets it again", () => {
     const state = clusterWithBroker();
-    expect(commit(state, decideRegister(state, newcomer)).brokerId).toBe(1);
+    expect(commit(state, decideRegister(state, { ...newcomer, process: "p2" })).brokerId).toBe(1);
     commit(state, decideHeartbeat(state, 1, 1, emptyReport));
-    expect(commit(state, decideRegister(state, newcomer)).brokerId).toBe(2);
+    expect(commit(state, decideRegister(state, { ...newcomer, process: "p3" })).brokerId).toBe(2);
+  });
+
+  test("a call that is repeated because its answer was lost is answered again, and changes nothing", () => {
+    const state = newCluster();
+    const first = commit(state, decideRegister(state, newcomer));
+    expect(decideRegister(state, newcomer)).toEqual({ records: [], reply: first });
+    const again = { ...newcomer, brokerId: 1, incarnation: 2, clusterId: "cluster-a", process: "p2" };
+    commit(state, decideRegister(state, again));
+    expect(decideRegister(state, again)).toEqual({ records: [], reply: first });
+    // Two processes on copies of one disk come to the same incarnation; what they drew tells them apart.
+    expect(() => decideRegister(state, { ...again, process: "p3" })).toThrow("another process runs on it");
   });
 
   test("a restart is known by its id and raises the incarnation", () => {
@@ -57,7 +68,7 @@ describe("registering a broker", () => {
     { who: "that is too old for the cluster", fields: { featureLevel: 0 }, says: "newer version" },
   ])("one $who is refused", ({ fields, says }) => {
     const state = clusterWithBroker();
-    const refused = () => decideRegister(state, { ...newcomer, ...fields });
+    const refused = () => decideRegister(state, { ...newcomer, process: "p9", ...fields });
     expect(refused).toThrow(expect.objectContaining({ code: "FORBIDDEN", message: expect.stringContaining(says) }));
   });
 

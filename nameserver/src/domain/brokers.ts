@@ -5,6 +5,9 @@ import type { Decision, MetadataRecord } from "./records.ts";
 import { reportedChanges } from "./reports.ts";
 import type { Broker, ClusterFacts, MetadataState } from "./state.ts";
 
+/** Characters of what a process draws at its start. */
+const processMax = 64;
+
 /** What a cluster is made of. */
 export type NewCluster = {
   readonly facts: ClusterFacts;
@@ -37,7 +40,7 @@ export function decideRegister(
   registration: BrokerRegistration,
 ): Decision<{ readonly brokerId: number; readonly clusterId: string }> {
   const cluster = clusterOf(state);
-  const { clusterId, incarnation, zone, address, peerAddress, featureLevel } = registration;
+  const { clusterId, incarnation, process, zone, address, peerAddress, featureLevel } = registration;
   if (clusterId !== undefined && clusterId !== cluster.clusterId) {
     throw new SaturnError(
       "FORBIDDEN",
@@ -50,14 +53,30 @@ export function decideRegister(
       `this broker's program knows feature level ${featureLevel}, the cluster is at ${state.featureLevel}: start a newer version`,
     );
   }
+  checkProcess(registration.process);
+  const repeated = repeatedBy(state, registration);
+  if (repeated !== undefined) return { records: [], reply: { brokerId: repeated.id, clusterId: cluster.clusterId } };
   const known = registration.brokerId === 0 ? abandoned(state, address) : admitted(state, registration);
   const id = known?.id ?? state.nextBrokerId;
   const confirmed = registration.brokerId !== 0;
-  const about = { incarnation, zone, address, peerAddress, featureLevel, confirmed };
+  const about = { incarnation, process, zone, address, peerAddress, featureLevel, confirmed };
   return {
     records: [{ kind: "brokerRegistered", id, ...about }],
     reply: { brokerId: id, clusterId: cluster.clusterId },
   };
+}
+
+function checkProcess(process: string): void {
+  if (process.length >= 1 && process.length <= processMax) return;
+  throw new SaturnError("BAD_REQUEST", `process must have 1 to ${processMax} characters, not ${process.length}`);
+}
+
+/** The broker that this very call, whose answer was lost, has registered. */
+function repeatedBy(state: MetadataState, { brokerId, incarnation, process }: BrokerRegistration): Broker | undefined {
+  return [...state.brokers.values()].find((broker) => {
+    const same = broker.process === process && broker.incarnation === incarnation;
+    return same && !broker.removed && (brokerId === 0 || brokerId === broker.id);
+  });
 }
 
 /** A broker that was given its id but ended before it could keep it: the same one comes again without. It holds nothing yet. */

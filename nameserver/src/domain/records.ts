@@ -31,6 +31,7 @@ export type MetadataRecord =
       readonly kind: "brokerRegistered";
       readonly id: number;
       readonly incarnation: number;
+      readonly process: string;
       readonly zone: string;
       readonly address: string;
       readonly peerAddress: string;

@@ -22,6 +22,8 @@ export type ClusterFacts = {
 export type Broker = {
   readonly id: number;
   readonly incarnation: number;
+  /** What the process drew at its start. */
+  readonly process: string;
   readonly zone: string;
   readonly address: string;
   readonly peerAddress: string;

@@ -19,7 +19,7 @@ const firstLevel = 1;
 export function upgradedRecord(kind: string, version: number, fields: object): object {
   if (version !== 1) return fields;
   if (kind === "clusterCreated") return { settings: defaultSettings, featureLevel: firstLevel, ...fields };
-  if (kind === "brokerRegistered") return { peerAddress: "", featureLevel: firstLevel, ...fields };
+  if (kind === "brokerRegistered") return { peerAddress: "", process: "", featureLevel: firstLevel, ...fields };
   // Configurations of that time bear no revision.
   if (kind === "shardsPlaced") return { revision: 0, ...fields };
   return fields;
@@ -41,6 +41,6 @@ export function upgradedCheckpoint(version: number, fields: object): object {
 }
 
 const sinceFirst = {
-  ...{ peerAddress: "", featureLevel: firstLevel },
+  ...{ peerAddress: "", process: "", featureLevel: firstLevel },
   ...{ alive: true, draining: false, leadersAway: false, removed: false },
 };

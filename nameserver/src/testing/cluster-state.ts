@@ -31,6 +31,7 @@ export const newcomer: BrokerRegistration = {
   brokerId: 0,
   incarnation: 1,
   clusterId: undefined,
+  process: "p1",
   zone: "z1",
   address: "127.0.0.1:8081",
   peerAddress: "127.0.0.1:8083",
@@ -40,7 +41,8 @@ export const newcomer: BrokerRegistration = {
 /** Registers a broker at an address of its own and has it heard once; answers its id. */
 export function join(state: MetadataState, zone = "z1"): number {
   const address = `b${state.nextBrokerId}:8081`;
-  const { brokerId } = commit(state, decideRegister(state, { ...newcomer, zone, address }));
+  const process = `p${state.nextBrokerId}`;
+  const { brokerId } = commit(state, decideRegister(state, { ...newcomer, zone, address, process }));
   commit(state, decideHeartbeat(state, brokerId, 1, emptyReport));
   return brokerId;
 }

@@ -10,7 +10,7 @@ import { type Member, takesLeaders, takesReplicas, type World } from "./world.ts
 const zoneNames = ["a", "b", "c", "d"];
 
 function brokers(zones: readonly string[]): readonly Broker[] {
-  const about = { incarnation: 1, address: "", peerAddress: "", featureLevel: 1, confirmed: true };
+  const about = { incarnation: 1, process: "p", address: "", peerAddress: "", featureLevel: 1, confirmed: true };
   return zones.map((zone, at) => {
     return { id: at + 1, zone, ...about, alive: true, draining: false, leadersAway: false, removed: false };
   });

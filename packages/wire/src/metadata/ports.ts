@@ -182,6 +182,8 @@ export type BrokerRegistration = {
   readonly brokerId: number;
   readonly incarnation: number;
   readonly clusterId: string | undefined;
+  /** Drawn at random by the process at its start, 1 to 64 characters: by it a call that is repeated because its answer was lost is known. */
+  readonly process: string;
   readonly zone: string;
   /** Host and port for clients. */
   readonly address: string;

@@ -118,7 +118,7 @@ const values: { [Call in MetadataCall]: { [Side in "request" | "reply"]: fc.Arbi
   Register: {
     request: fc.record({
       ...{ brokerId: whole, incarnation: large, clusterId: maybe(name), zone: name, address: name, peerAddress: name },
-      featureLevel: whole,
+      ...{ featureLevel: whole, process: name },
     }),
     reply: fc.record({ brokerId: whole, clusterId: name }),
   },

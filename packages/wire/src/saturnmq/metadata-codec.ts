@@ -120,6 +120,7 @@ const registration: Form<BrokerRegistration> = {
     brokerId: whole(at, "brokerId"),
     incarnation: whole(at, "incarnation"),
     clusterId: optionalText(at, "clusterId"),
+    process: text(at, "process"),
     zone: text(at, "zone"),
     address: text(at, "address"),
     peerAddress: text(at, "peerAddress"),

@@ -1,0 +1,2 @@
+export { openRemoteMetadata, type RemoteMetadata, type RemoteMetadataOptions } from "./remote-metadata.ts";
+export { openViewCache, type ViewCache } from "./view-cache.ts";
