@@ -57,7 +57,8 @@ export async function openLog(config: BrokerConfig, addresses: BrokerAddresses, 
   const open = (clusterId: string | undefined, replicaId: number | undefined): Promise<LogStore> =>
     openLogStore({ ...world, disk, folder, clusterId, replicaId, ...sizes, ...storeOptions });
   const { client: address, peer: peerAddress } = addresses;
-  const about = { zone: config.zone, address, peerAddress, featureLevel: featureLevelKnown };
+  const process = Array.from({ length: 4 }, () => world.random.below(2 ** 32).toString(16)).join("-");
+  const about = { zone: config.zone, process, address, peerAddress, featureLevel: featureLevelKnown };
   await claimFolderRole(disk, folder, "broker");
   if (await isNew(disk, folder)) {
     const given = await metadata.register({ brokerId: 0, incarnation: 1, clusterId: undefined, ...about });

@@ -44,3 +44,10 @@ export function parseEndpoint(text: string): string {
   }
   return `${host}:${port}`;
 }
+
+/** Names separated by commas, each once. */
+export function parseNames(text: string): readonly string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.every((name) => /^[\w.-]+$/.test(name)) && new Set(names).size === names.length) return names;
+  throw new InvalidArgumentError("Give different names of letters, digits, '-', '_' and '.', separated by commas.");
+}

@@ -6,10 +6,13 @@ import type { GroupCreateOptions } from "./commands/group.ts";
 import type { InspectOptions } from "./commands/log.ts";
 import type { PeekOptions, SkipOptions } from "./commands/message.ts";
 import type { ProduceCommandOptions } from "./commands/produce.ts";
+import type { ServerOptions } from "./commands/server.ts";
 import type { TopicCreateOptions } from "./commands/topic.ts";
+import type { DevClusterOptions } from "./dev-cluster/dev-cluster.ts";
+import { CliError, exitCodes } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { type GlobalOptions, outputs } from "./output.ts";
-import { collect, parseDuration, parseEndpoint, parseProperty, parseWhole } from "./parse.ts";
+import { collect, parseDuration, parseEndpoint, parseNames, parseProperty, parseWhole } from "./parse.ts";
 
 const logLevels = ["debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
 const attemptsMax = 1_000;
@@ -44,6 +47,7 @@ export function buildProgram(io: Io, version: string): Command {
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .exitOverride();
   addDev(program, io);
+  addServers(program, io);
   addTopic(program, io);
   addGroup(program, io);
   addProduce(program, io);
@@ -67,7 +71,7 @@ function add(parent: Command, nameAndArguments: string, description: string): Co
 }
 
 function addDev(program: Command, io: Io): void {
-  add(program, "dev", "run a name server and a broker in this process, until Ctrl-C")
+  add(program, "dev", "run a name server and a broker in this process, or a cluster of processes, until Ctrl-C")
     .addOption(
       new Option("--data <folder>", "where everything is kept").env("SATURNMQ_DATA_DIR").default("./saturnmq-data"),
     )
@@ -76,20 +80,78 @@ function addDev(program: Command, io: Io): void {
       portOption("--http-port <port>", "port of health and metrics; 0: any free one", "SATURNMQ_HTTP_PORT", 9_090),
     )
     .addOption(new Option("--host <address>", "address to listen on").env("SATURNMQ_HOST").default("127.0.0.1"))
-    .addOption(
-      new Option("--log-level <level>", "log lines to keep")
-        .env("SATURNMQ_LOG_LEVEL")
-        .choices(logLevels)
-        .default("info"),
+    .addOption(logLevelOption())
+    .option("--brokers <n>", "run a cluster of so many brokers, each a process of its own", parseWhole(1, 100))
+    .option("--nameservers <n>", "of a cluster: 1, 3 or 5", parseWhole(1, 5))
+    .option("--zones <names>", "of a cluster: failure zones its members are spread over, like a,b,c", parseNames)
+    .option(
+      "--network <n>",
+      "of a cluster: its members have the addresses 127.0.<n>.y (default: a free one)",
+      parseWhole(1, 254),
     )
+    .option(
+      "--restart-after <span>",
+      "of a cluster: when a member that ended is started again, like 5s",
+      parseDuration,
+      5_000,
+    )
+    .option("--no-restart", "of a cluster: leave a member that ended as it is")
     .addHelpText(
       "after",
-      "\nEvery other setting of the broker is an environment variable, SATURNMQ_...: see docs/configuration.md.",
+      "\nEvery other setting of the broker is an environment variable, SATURNMQ_...: see docs/configuration.md." +
+        "\nWith --brokers, --grpc-port is a port of its own that spreads connections over the brokers that serve, as a Service does in Kubernetes;" +
+        "\neach broker's own address, which is printed, works too.",
     )
-    .action(async (options: DevOptions) => {
+    .action(async (options: DevCommandOptions) => {
+      if (options.brokers !== undefined) return devAsCluster(io, { ...options, brokers: options.brokers });
+      if (options.nameservers !== undefined || options.zones !== undefined)
+        throw new CliError(exitCodes.usage, "--nameservers and --zones are about a cluster: give --brokers too");
       const { dev } = await import("./commands/dev.ts");
       await dev(io, options);
     });
+}
+
+type DevCommandOptions = DevOptions & {
+  readonly brokers?: number;
+  readonly nameservers?: number;
+  readonly zones?: readonly string[];
+  readonly network?: number;
+  readonly restartAfter: number;
+  readonly restart: boolean;
+};
+
+async function devAsCluster(io: Io, options: DevCommandOptions & { readonly brokers: number }): Promise<void> {
+  const { devCluster } = await import("./dev-cluster/dev-cluster.ts");
+  const { data, host, grpcPort, logLevel, brokers, nameservers = 1, zones = [], network } = options;
+  const restartAfterMs = options.restart ? options.restartAfter : undefined;
+  const cluster: DevClusterOptions = { data, host, grpcPort, logLevel, brokers, nameservers, zones, restartAfterMs };
+  await devCluster(io, network === undefined ? cluster : { ...cluster, network });
+}
+
+function addServers(program: Command, io: Io): void {
+  const server = (name: string, description: string): Command =>
+    add(program, name, description)
+      .option(
+        "--config <file>",
+        "JSON file of settings; each is also an environment variable, SATURNMQ_..., which wins",
+      )
+      .addOption(logLevelOption())
+      .addHelpText("after", "\nAll settings: docs/configuration.md.");
+  server("broker", "run a broker of a cluster, until Ctrl-C").action(async (options: ServerOptions) => {
+    const { runBroker } = await import("./commands/server.ts");
+    await runBroker(io, options);
+  });
+  server("nameserver", "run a name server of a cluster, until Ctrl-C").action(async (options: ServerOptions) => {
+    const { runNameServer } = await import("./commands/server.ts");
+    await runNameServer(io, options);
+  });
+}
+
+function logLevelOption(): Option {
+  return new Option("--log-level <level>", "log lines to keep")
+    .env("SATURNMQ_LOG_LEVEL")
+    .choices(logLevels)
+    .default("info");
 }
 
 function portOption(flags: string, description: string, variable: string, value: number): Option {

@@ -1,14 +1,12 @@
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { type BrokerConfig, parseBrokerConfig, type RunningBroker, startBroker } from "@saturnmq/broker";
-import type { Disk, Logger, Random } from "@saturnmq/kit";
+import type { Disk, Random } from "@saturnmq/kit";
 import { createLogger, type LogLevel, nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
 import { openNameServer, parseNameServerConfig } from "@saturnmq/nameserver";
 import { CliError, exitCodes } from "../exit-codes.ts";
 import { type Io, print } from "../io.ts";
-
-/** Room between the end of the calls' time to finish and the end of the process, milliseconds. */
-const closeSlackMs = 1_500;
+import { die, interruption, stopInTime } from "../server-process.ts";
 
 /** One broker needs no more to keep a disk busy, and each costs it memory. */
 const devShards = 3;
@@ -66,7 +64,7 @@ export async function dev(io: Io, options: DevOptions): Promise<void> {
   opened.defer(() => nameServer.close());
   const { metadata } = nameServer;
   const broker = await startBroker(brokerConfig, { metadata, logger, fatal: (error) => die(logger, error) });
-  opened.defer(() => stop(broker, brokerConfig, logger));
+  opened.defer(() => stopInTime(() => broker.close(), brokerConfig.shutdownMs, logger));
   io.interrupted.removeEventListener("abort", endNow);
   await print(io.stdout, `${readyLine(brokerConfig, broker)}\n`);
   await interruption(io.interrupted);
@@ -92,25 +90,4 @@ async function checkFolders(disk: Disk, dataDir: string): Promise<void> {
 function readyLine({ host, dataDir }: BrokerConfig, { grpcPort, httpPort }: RunningBroker): string {
   const shown = host.includes(":") ? `[${host}]` : host;
   return `SaturnMQ is ready: clients at ${shown}:${grpcPort}, health and metrics at http://${shown}:${httpPort}, data in ${dataDir}`;
-}
-
-function interruption(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  // Servers keep the process alive, but nothing of this promise would without them.
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
-
-async function stop(broker: RunningBroker, { shutdownMs }: BrokerConfig, logger: Logger): Promise<void> {
-  const late = setTimeout(() => die(logger, new Error("the broker did not stop in time")), shutdownMs + closeSlackMs);
-  late.unref();
-  await broker.close();
-  clearTimeout(late);
-}
-
-/** What broke leaves nothing that could be relied on: the process ends here, and recovery at the next start sorts out the rest. */
-function die(logger: Logger, error: unknown): never {
-  logger.fatal({ err: error }, "the process must end");
-  process.exit(exitCodes.failure);
 }

@@ -22,7 +22,7 @@ export function createLogger({ level, pretty, write = writeToStderr }: LoggerOpt
     formatters: { level: (label: string) => ({ level: label }) },
     messageKey: "message",
   };
-  return pino(options, { write: pretty ? (line) => write(`${readable(line)}\n`) : write });
+  return pino(options, { write: pretty ? (line) => write(`${readableLine(line)}\n`) : write });
 }
 
 function writeToStderr(line: string): void {
@@ -33,8 +33,8 @@ type Line = { readonly level: string; readonly time: string; readonly message: s
   Record<string, unknown>
 >;
 
-/** `12:34:56.789 warn  message  key=value …`, then an error's stack on lines of its own. */
-function readable(json: string): string {
+/** A line of the log as people read it: `12:34:56.789 warn  message  key=value …`, then an error's stack on lines of its own. */
+export function readableLine(json: string): string {
   const { level, time, message, err, ...fields } = JSON.parse(json) as Line;
   const values = Object.entries(fields).map(([name, value]) => ` ${name}=${shown(value)}`);
   return `${time.slice(11, 23)} ${level.padEnd(5)} ${message}${values.length > 0 ? " " : ""}${values.join("")}${stackOf(err)}`;
