@@ -29,6 +29,11 @@ export function processIo(): Io {
       interruption.abort();
     });
   }
+  // Whoever started this process as its member is gone.
+  process.once("disconnect", () => {
+    interruption.abort();
+  });
+  process.channel?.unref();
   // The failed write is told to whoever wrote (`print`); without a listener it would end the process with a stack.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   return {

@@ -37,6 +37,8 @@ export class HostedShards {
   readonly #groups = new Map<number, Group>();
   readonly #fillings = new Map<number, Filling>();
   readonly #walks: ShardWalks;
+  /** Shards whose lead is being handed over. */
+  readonly #leaving = new Set<number>();
   #view: ClusterView | undefined;
   #following: Promise<void> = Promise.resolve();
   #closed = false;
@@ -46,6 +48,7 @@ export class HostedShards {
     this.#options = options;
     this.#snapshots = checkpointSnapshots(store);
     this.#walks = new ShardWalks({
+      transfer: (shard, to) => this.#transfer(shard, to),
       ...{ self, timers, logger, fatal },
       groups: this.#groups,
       infoOf: (shard) => this.#view?.shards[shard],
@@ -88,9 +91,8 @@ export class HostedShards {
 
   /** Hands the lead of a shard over, if it is led here: the name server asks again while it is not done. */
   handOver(shard: number, to: number): void {
-    const group = this.#groups.get(shard);
-    if (group?.serving !== true || to === this.#options.self) return;
-    group.transfer(to).catch((err: unknown) => {
+    if (this.#groups.get(shard)?.serving !== true || to === this.#options.self || this.#leaving.has(shard)) return;
+    this.#transfer(shard, to).catch((err: unknown) => {
       if (err instanceof RaftError) this.#options.logger.info({ shard, to, err }, "a shard was not handed over");
       else this.#options.fatal(err);
     });
@@ -98,15 +100,29 @@ export class HostedShards {
 
   /** Hands over all that is led here, to whoever is furthest: a broker that stops should not leave its shards without a leader. */
   async leaveLead(): Promise<void> {
-    const led = [...this.#groups.values()].filter(({ serving }) => serving);
+    const led = [...this.#groups].filter(([, { serving }]) => serving);
     await Promise.allSettled(
-      led.map(async (group) => {
-        const [next] = group.followers
+      led.map(async ([shard, { followers }]) => {
+        const [next] = followers
           .filter(({ voter, healing, mode }) => voter && !healing && mode === "replicate")
           .sort((a, b) => b.matchIndex - a.matchIndex);
-        if (next !== undefined) await group.transfer(next.replica);
+        if (next !== undefined) await this.#transfer(shard, next.replica);
       }),
     );
+  }
+
+  /** What is on its way is finished first, so that no caller is left with an unknown outcome. @throws {RaftError} */
+  async #transfer(shard: number, to: number): Promise<void> {
+    const group = defined(this.#groups.get(shard), "an open group");
+    const runtime = this.#options.shards.get(shard)?.runtime;
+    this.#leaving.add(shard);
+    try {
+      await runtime?.retire();
+      await group.transfer(to);
+    } finally {
+      this.#leaving.delete(shard);
+      runtime?.resume();
+    }
   }
 
   /** Another broker still lacks entries of these shards. */

@@ -54,8 +54,12 @@ export class Sends {
     const { shards, routes } = this.#options;
     const queues = routes.queuesOf(topic);
     for (let at = 0; at < shards.length; at += 1) {
-      const shard = shards[(this.#current + at) % shards.length];
-      if (shard?.led !== undefined && queues.has(shard.shard)) return shard.shard;
+      const place = (this.#current + at) % shards.length;
+      const shard = shards[place];
+      if (shard?.led === undefined || !queues.has(shard.shard)) continue;
+      // Shards that cannot take this topic's sends must not stand in the way of those that can.
+      this.#current = place;
+      return shard.shard;
     }
     return undefined;
   }

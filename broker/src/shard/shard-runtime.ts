@@ -38,6 +38,8 @@ export class ShardRuntime implements GroupMachine {
   readonly #touched = new Set<number>();
   #group: Group | undefined;
   #led: Led | undefined;
+  /** The lead is about to be handed over: nothing new is decided. */
+  #retired = false;
   #applied: LogPoint;
 
   /** @param state the state at `applied`: a checkpoint's, or an empty one */
@@ -63,7 +65,7 @@ export class ShardRuntime implements GroupMachine {
 
   /** Set while this replica leads and serves. */
   get led(): Led | undefined {
-    return this.#led;
+    return this.#retired ? undefined : this.#led;
   }
 
   get appliedTo(): LogPoint {
@@ -163,7 +165,7 @@ export class ShardRuntime implements GroupMachine {
 
   /** Ends leases whose time has come. @returns the monotonic time at which it should be called again, `Infinity` for none */
   expire(): number {
-    const led = this.#led;
+    const { led } = this;
     if (led === undefined) return Infinity;
     const { state, overlay } = led;
     const { parked, ready } = decideExpiry(state, overlay, this.now(), (group) => this.#host.maxAttemptsOf(group));
@@ -206,7 +208,7 @@ export class ShardRuntime implements GroupMachine {
 
   applied(): void {
     this.#staging.answer();
-    const led = this.#led;
+    const { led } = this;
     if (led === undefined) {
       this.#touched.clear();
       return;
@@ -219,6 +221,7 @@ export class ShardRuntime implements GroupMachine {
   leading(term: number): void {
     const overlay = new Overlay(this.state, term, this.now());
     this.#led = { state: this.state, overlay };
+    this.#retired = false;
     this.#host.logger.info({ shard: this.shard, term, index: this.#applied.index }, "shard is served here");
     this.#host.alarmAt(this.expire());
     this.#host.leading(this.shard, term);
@@ -228,8 +231,26 @@ export class ShardRuntime implements GroupMachine {
     if (this.#led !== undefined)
       this.#host.logger.info({ shard: this.shard, leader }, "shard is not served here any more");
     this.#led = undefined;
+    this.#retired = false;
     this.#host.following(this.shard);
     this.#staging.fail(new SaturnError("HA_NOT_AVAILABLE", unknownOutcome));
+  }
+
+  /**
+   * Decides nothing new, and resolves when all that was decided is settled: so the lead can be handed over without leaving anybody's outcome unknown.
+   * Resolves at once while this replica does not lead.
+   */
+  async retire(): Promise<void> {
+    if (this.led === undefined) return;
+    this.#retired = true;
+    this.#host.following(this.shard);
+    // A lead that is lost meanwhile has told those who wait.
+    await this.settled()?.catch(() => undefined);
+  }
+
+  /** The hand-over did not begin: serves as before. */
+  resume(): void {
+    if (this.#retired && this.#led !== undefined) this.leading(this.#led.overlay.term);
   }
 
   /** Goes on from the checkpoint that a leader sent: what this replica held is outdated. */

@@ -10,6 +10,8 @@ const lagMax = 256;
 export type ShardWalksOptions = {
   readonly self: number;
   readonly groups: ReadonlyMap<number, Group>;
+  /** Hands the lead of a shard over. @throws {RaftError} */
+  readonly transfer: (shard: number, to: number) => Promise<void>;
   readonly infoOf: (shard: number) => ShardInfo | undefined;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -71,7 +73,7 @@ export class ShardWalks {
     if (step.kind !== "change") return;
     const successor = this.#successor(group, step.change, target.voters);
     if (successor === undefined) this.#run(shard, "change", group.changeConfiguration(step.change));
-    else this.#run(shard, "transfer", group.transfer(successor));
+    else this.#run(shard, "transfer", this.#options.transfer(shard, successor));
   }
 
   /** Whom to hand over to before a change that drops this replica: a voter that stays. */

@@ -43,9 +43,12 @@ export class MemberProcess {
   start(): void {
     const { command, env, line } = this.#options;
     const [program, ...args] = command;
-    const child = spawn(program, args, { env: { ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    // The channel is for its end: however this process goes, its members hear of it and stop.
+    const child = spawn(program, args, { env: { ...env }, stdio: ["ignore", "pipe", "pipe", "ipc"] });
     this.#child = child;
-    for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", line);
+    child.channel?.unref();
+    for (const stream of [child.stdout, child.stderr])
+      if (stream !== null) createInterface({ input: stream }).on("line", line);
     this.#exited = new Promise((resolve) => {
       const ended = (how: string): void => {
         if (this.#child === child) this.#ended(how);
