@@ -115,7 +115,7 @@ export interface PeerLinks extends Transport<PeerMessage>, AsyncDisposable {
    */
   send(to: ReplicaId, message: PeerMessage): void;
   /**
-   * Asks a peer's `handle`. The request belongs to the link until the call is over.
+   * Asks a peer's `handle`. The request is copied before this returns, the answer belongs to the caller.
    *
    * Rejects with `PeerCallError`, or with the `SaturnError` that the handler threw.
    */

@@ -35,7 +35,7 @@ export class PublishedState {
       );
     table.bytes = bytes;
     if (value === undefined) table.entries.delete(key);
-    else table.entries.set(key, value.slice());
+    else table.entries.set(key, new Uint8Array(value));
     if (to !== "all" && table.entries.size === 0) this.#own.delete(to);
   }
 

@@ -59,7 +59,7 @@ export function decodeState(payload: Uint8Array): IncomingState {
 function* readEntries(from: ByteReader, count: number): Iterable<StateEntry> {
   for (let left = count; left > 0; left -= 1) {
     const key = from.text();
-    yield [key, from.bool() ? from.bytes(from.u32()).slice() : undefined];
+    yield [key, from.bool() ? new Uint8Array(from.bytes(from.u32())) : undefined];
   }
   from.end();
 }

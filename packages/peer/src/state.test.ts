@@ -137,6 +137,14 @@ describe("Soft state", () => {
     expect(pair.seen.get("k0")).toBe("changed meanwhile");
   });
 
+  test("a value that was read keeps nothing of its frame", () => {
+    const frame = Buffer.from(encodeState({ first: true, last: true, version: 0, entries: [["k", bytes("abc")]] }));
+    const entries = [...decodeState(frame).entries];
+    frame.fill(0);
+    expect(entries).toEqual([["k", bytes("abc")]]);
+    expect(entries[0]![1]!.buffer.byteLength).toBe(3);
+  });
+
   test("is forgotten with the link", () => {
     const pair = play([{ kind: "set", to: "all", name: "a", value: "1" }]);
     pair.receiver.clear();
