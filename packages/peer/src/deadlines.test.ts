@@ -12,7 +12,7 @@ describe("Deadlines", () => {
     time.advance(7.3);
     for (const delayMs of [40, 1, 100, 15, 16, 17, 0, 99.5]) {
       const due = time.monoMs() + delayMs;
-      deadlines.after(delayMs, () => seen.push({ due, at: time.monoMs() }));
+      deadlines.set(delayMs, { expired: () => seen.push({ due, at: time.monoMs() }) });
     }
     for (let step = 0; step < 200; step += 1) time.advance(1);
     expect(seen.length).toBe(8);
@@ -38,13 +38,14 @@ describe("Deadlines", () => {
     };
     const deadlines = new Deadlines(time, counting);
     const called: number[] = [];
-    const cancels = Array.from({ length: 1_000 }, (_, at) => deadlines.after(100, () => called.push(at)));
+    const items = Array.from({ length: 1_000 }, (_, at) => ({ expired: () => called.push(at) }));
+    const keys = items.map((item) => deadlines.set(100, item));
     expect(timers).toBe(1);
-    for (const cancel of cancels) cancel();
+    for (const [at, item] of items.entries()) deadlines.callOff(keys[at]!, item);
     expect(cancelled).toBe(1);
-    cancels[0]!();
-    deadlines.after(100, () => called.push(-1));
-    cancels[1]!();
+    deadlines.callOff(keys[0]!, items[0]!);
+    deadlines.set(100, { expired: () => called.push(-1) });
+    deadlines.callOff(keys[1]!, items[1]!);
     time.advance(200);
     expect([called, timers]).toEqual([[-1], 2]);
   });

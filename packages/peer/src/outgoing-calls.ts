@@ -1,7 +1,7 @@
 import type { SaturnError } from "@saturnmq/kit";
 import { decodeFailure } from "./call-frames.ts";
 import type { Channel } from "./channel.ts";
-import type { Deadlines } from "./deadlines.ts";
+import type { Deadlines, Expiring } from "./deadlines.ts";
 import type { QueuedFrame } from "./outbox.ts";
 import { type CallOptions, PeerCallError } from "./ports.ts";
 
@@ -16,46 +16,65 @@ export type OutgoingCallsOptions = {
   readonly queuedBytesMax: number;
 };
 
-type Open = {
+/** One call: an object, and no closure, timer or listener more than the caller asks for. */
+class OpenCall implements Expiring {
+  readonly id: number;
   readonly frame: QueuedFrame;
   readonly resolve: (answer: Uint8Array) => void;
   readonly reject: (error: PeerCallError | SaturnError) => void;
+  readonly #calls: OutgoingCalls;
+  readonly #options: CallOptions;
+  readonly #deadline: number;
+
+  constructor(
+    calls: OutgoingCalls,
+    { id, frame, resolve, reject }: Pick<OpenCall, "id" | "frame" | "resolve" | "reject">,
+    { deadlines, options }: { readonly deadlines: Deadlines; readonly options: CallOptions },
+  ) {
+    this.id = id;
+    this.frame = frame;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.#calls = calls;
+    this.#options = options;
+    this.#deadline = deadlines.set(options.timeoutMs, this);
+    options.signal?.addEventListener("abort", this, { once: true });
+  }
+
+  expired(): void {
+    this.#calls.giveUp(this.id, `no answer within ${this.#options.timeoutMs} ms`);
+  }
+
+  /** The signal's listener. */
+  handleEvent(): void {
+    this.#calls.giveUp(this.id, "the caller gave up");
+  }
+
   /** Ends the watch over deadline and signal. */
-  readonly release: () => void;
-};
+  release(deadlines: Deadlines): void {
+    deadlines.callOff(this.#deadline, this);
+    this.#options.signal?.removeEventListener("abort", this);
+  }
+}
 
 /** Calls to one peer over one link. */
 export class OutgoingCalls {
   readonly #options: OutgoingCallsOptions;
-  readonly #open = new Map<number, Open>();
+  readonly #open = new Map<number, OpenCall>();
   #lastId = 0;
 
   constructor(options: OutgoingCallsOptions) {
     this.#options = options;
   }
 
-  call(request: Uint8Array, { timeoutMs, signal }: CallOptions): Promise<Uint8Array> {
-    const problem = this.#problem(request, signal);
+  call(request: Uint8Array, options: CallOptions): Promise<Uint8Array> {
+    const problem = this.#problem(request, options.signal);
     if (problem !== undefined) return Promise.reject(new PeerCallError("notSent", problem));
     const id = this.#nextId();
     const { channel, deadlines } = this.#options;
     return new Promise((resolve, reject) => {
       const frame = channel.send({ kind: "call", call: id, body: request });
-      const giveUp = (why: string): void => {
-        this.#giveUp(id, why);
-      };
-      const cancelDeadline = deadlines.after(timeoutMs, () => {
-        giveUp(`no answer within ${timeoutMs} ms`);
-      });
-      const onAbort = (): void => {
-        giveUp("the caller gave up");
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-      const release = (): void => {
-        cancelDeadline();
-        signal?.removeEventListener("abort", onAbort);
-      };
-      this.#open.set(id, { frame, resolve, reject, release });
+      this.#open.set(id, new OpenCall(this, { id, frame, resolve, reject }, { deadlines, options }));
     });
   }
 
@@ -67,6 +86,11 @@ export class OutgoingCalls {
   failed(id: number, payload: Uint8Array): void {
     const error = decodeFailure(payload);
     this.#close(id)?.reject(error);
+  }
+
+  /** The caller waits no longer. */
+  giveUp(id: number, why: string): void {
+    if (this.#rejectBySent(id, why)) this.#options.channel.send({ kind: "cancel", call: id, body: noBytes });
   }
 
   /** The link is down. */
@@ -83,10 +107,6 @@ export class OutgoingCalls {
     return undefined;
   }
 
-  #giveUp(id: number, why: string): void {
-    if (this.#rejectBySent(id, why)) this.#options.channel.send({ kind: "cancel", call: id, body: noBytes });
-  }
-
   /** Rejects by whether the request can have left. True if so. */
   #rejectBySent(id: number, why: string): boolean {
     const open = this.#close(id);
@@ -96,10 +116,10 @@ export class OutgoingCalls {
     return sent;
   }
 
-  #close(id: number): Open | undefined {
+  #close(id: number): OpenCall | undefined {
     const open = this.#open.get(id);
     this.#open.delete(id);
-    open?.release();
+    open?.release(this.#options.deadlines);
     return open;
   }
 
