@@ -149,7 +149,7 @@ export type PeerLinksOptions = {
   readonly peerState: (from: ReplicaId, key: string, value: Uint8Array | undefined) => void;
   /** A link came up, before anything is received by it; or it is down and nothing more will be. */
   readonly linkChanged: (peer: ReplicaId, change: LinkChange) => void;
-  /** A peer refused this process for good. When it says `twin`, `oldIncarnation` or `forgotten`, this process has to stop. */
+  /** A peer refused this process for good; told at each attempt. When it says `twin`, `oldIncarnation` or `forgotten`, this process has to stop. */
   readonly refusedBy?: (peer: ReplicaId, reason: RefusalReason) => void;
   readonly net: Net;
   readonly clock: Clock;
