@@ -102,7 +102,8 @@ describe.each<{ readonly name: string; readonly makeWorld: () => World }>([
     await leader.node.links[Symbol.asyncDispose]();
     const rest = processes.filter((process) => process !== leader);
     await world.until(() => rest.some(({ group }) => group.serving));
-    expect(world.clock.monoMs() - killedMs).toBeLessThan(2_000);
+    // On real time the machine may be busy with something else.
+    if ("net" in world) expect(world.clock.monoMs() - killedMs).toBeLessThan(2_000);
     const next = rest.find(({ group }) => group.serving)!;
     next.machine.staged.push({ value: 1_000, bytes: 10 });
     next.group.wake();

@@ -229,7 +229,7 @@ describe("Strangers on the port", () => {
   });
 
   test("silence is ended after the time for a handshake, and strangers are bounded in number", async () => {
-    const node = await new TestNode(1).start(tcpWorld(), { handshakeMs: 100, strangersMax: 3 });
+    const node = await new TestNode(1).start(tcpWorld(), { handshakeMs: 500, strangersMax: 3 });
     nodes.push(node);
     const closed = await Promise.all(Array.from({ length: 6 }, () => knock(node.links.port, new Uint8Array(0))));
     expect(closed.every((answer) => answer.length === 0)).toBe(true);
