@@ -46,7 +46,7 @@ type Place = { readonly path: string; readonly from: number; readonly to: number
 async function makeSample(): Promise<Sample> {
   const disk = new MemoryDisk();
   const time = new ManualTime();
-  const work = new Workload(4);
+  const work = new Workload(4, false);
   const store = await open(disk);
   while (store.segments().length < 4) await work.step(store, time);
   for (let step = 0; step < 20; step += 1) await work.step(store, time);

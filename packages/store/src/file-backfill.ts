@@ -2,7 +2,7 @@ import { assert, type Clock, type Disk, DiskError } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
 import { decodeConfiguration, type GroupId } from "raft-ts";
 import type { BulkFile, BulkSegments } from "./bulk-segments.ts";
-import { alignUp, viewOf } from "./bytes.ts";
+import { alignUp, blockBytes, viewOf } from "./bytes.ts";
 import { type EntryRange, without } from "./entry-ranges.ts";
 import {
   entryHeadBytes,
@@ -34,8 +34,8 @@ export type BackfillContext = {
   readonly reserveBytes: number;
   /** What the store lacks now of the range. */
   readonly missing: () => readonly EntryRange[];
-  /** Resolves when no commit is under way, or the one there was has ended. */
-  readonly quiet: () => Promise<void>;
+  /** Resolves when no commit is under way, or enough of them have been let pass. */
+  readonly yieldToCommits: () => Promise<void>;
   /** Called with an error after which the store must not go on. */
   readonly failed: (error: unknown) => void;
   readonly closed: (backfill: FileBackfill) => void;
@@ -86,7 +86,7 @@ export class FileBackfill implements Backfill {
       throw new RangeError(`a payload of ${payload.length} bytes exceeds the room of ${this.roomBytes}: flush first`);
     checkPayload(entry);
     this.#wanted = without(this.#wanted, index, index);
-    this.#append(this.#frameFor(index), entry);
+    this.#append(this.#frameFor(index, entryHeadBytes + payload.length), entry);
   }
 
   async flush(): Promise<void> {
@@ -129,9 +129,11 @@ export class FileBackfill implements Backfill {
     assert(!this.#busy, "a back-fill is flushed before more is added");
   }
 
-  #frameFor(index: number): Frame {
+  /** The frame that goes on with the entry of so many bytes, if it then fits a segment; or a new one. */
+  #frameFor(index: number, bytes: number): Frame {
     const last = this.#frames.at(-1);
-    if (last !== undefined && last.last + 1 === index) return last;
+    const most = this.#context.segmentBytes - blockBytes;
+    if (last !== undefined && last.last + 1 === index && alignUp(last.length + bytes) <= most) return last;
     const start = last === undefined ? 0 : alignUp(last.start + last.length);
     const frame = { start, length: entriesStart, first: index, last: index - 1, writtenMs: 0 };
     this.#frames.push(frame);
@@ -190,11 +192,12 @@ export class FileBackfill implements Backfill {
     if (present?.nextIndex === first && present.offset + alignUp(length) <= segmentBytes) return present;
     this.#end();
     this.#writing = await bulk.begin(this.group, clock.wallMs());
+    assert(this.#writing.offset + alignUp(length) <= segmentBytes, "a frame fits a segment");
     return this.#writing;
   }
 
   async #writeFrame(target: BulkFile, frame: Frame): Promise<void> {
-    const { epoch, quiet } = this.#context;
+    const { epoch, yieldToCommits } = this.#context;
     const { start, length } = frame;
     const padded = alignUp(length);
     const view = viewOf(this.#buffer);
@@ -216,7 +219,7 @@ export class FileBackfill implements Backfill {
       entryCount: frame.last - frame.first + 1,
     });
     for (let done = 0; done < padded; done += writtenBytes) {
-      await quiet();
+      await yieldToCommits();
       await target.file.write(this.#buffer, start + done, Math.min(writtenBytes, padded - done), target.offset + done);
     }
     target.offset += padded;

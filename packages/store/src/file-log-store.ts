@@ -67,6 +67,9 @@ export type StoreParts = {
   readonly lock: AsyncDisposable;
 };
 
+/** Commits that a back-fill lets pass before each piece of its own: a fifth of the writes is its guaranteed share. */
+const backfillPatience = 4;
+
 /** The log at the moment of a group's last checkpoint. */
 type CheckpointMark = { readonly bytes: number; readonly records: number };
 
@@ -314,7 +317,7 @@ export class FileLogStore implements LogStore {
       bulk,
       epoch: identity.incarnation,
       missing: () => this.missing(group, Math.max(from, log.floor), to),
-      quiet: () => writer.quiet(),
+      yieldToCommits: () => writer.yieldToCommits(backfillPatience),
       failed: (error: unknown) => {
         writer.fail(error);
       },

@@ -17,7 +17,7 @@ export class FrameReader {
   #from = 0;
   #count = 0;
 
-  /** @param size bytes of the file to look at */
+  /** @param size bytes to look at; behind the end of the file there are zeros */
   constructor(file: DiskFile, segment: number, salt: number, size: number) {
     this.#file = file;
     this.#segment = segment;
@@ -51,7 +51,8 @@ export class FrameReader {
   peekHead(offset: number): FrameHead | undefined {
     if (offset + frameHeadBytes > this.#size) return undefined;
     if (this.#holds(offset, frameHeadBytes)) return this.#loadedHead(offset);
-    if (this.#file.readSync(this.#small, 0, frameHeadBytes, offset) < frameHeadBytes) return undefined;
+    const count = this.#file.readSync(this.#small, 0, frameHeadBytes, offset);
+    this.#small.fill(0, count);
     return readFrameHead(this.#small, viewOf(this.#small), 0, this.#segment, this.#salt);
   }
 
@@ -90,6 +91,7 @@ export class FrameReader {
     }
     const wanted = Math.min(this.#bytes.length, this.#size - offset);
     this.#from = offset;
-    this.#count = await this.#file.read(this.#bytes, 0, wanted, offset);
+    this.#count = wanted;
+    this.#bytes.fill(0, await this.#file.read(this.#bytes, 0, wanted, offset), wanted);
   }
 }

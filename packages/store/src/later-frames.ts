@@ -45,8 +45,7 @@ export class LaterFrames {
     const heads: Head[] = [];
     for (const [nth, segment] of this.#segments.slice(row).entries()) {
       await segment.reading(async (file) => {
-        const size = Math.min(await file.size(), segment.size);
-        const reader = new FrameReader(file, segment.sequence, segment.salt, size);
+        const reader = new FrameReader(file, segment.sequence, segment.salt, segment.size);
         await reader.scanHeads(nth === 0 ? at : blockBytes, (offset, head) => {
           const { sequence, epoch, durable } = head;
           const list = readGroupList(reader.bytes, reader.view, reader.at(offset), segment.salt, head) ?? [];

@@ -103,9 +103,13 @@ export class LogWriter {
     this.#context.failed(error);
   }
 
-  /** Resolves when no commit is under way, or the one that was has ended, however it did. */
-  async quiet(): Promise<void> {
-    if (this.#committing) await this.#inFlight?.catch(() => undefined);
+  /** Lets commits go first: waits while one is under way, for at most `patience` of them if they follow each other without a pause. */
+  async yieldToCommits(patience: number): Promise<void> {
+    for (let waited = 0; waited < patience && this.#committing; waited += 1) {
+      await this.#inFlight?.catch(() => undefined);
+      // Whoever waited for that commit begins the next one first.
+      for (let turn = 0; turn < 4; turn += 1) await Promise.resolve();
+    }
   }
 
   commit(): Promise<void> {

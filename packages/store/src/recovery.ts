@@ -225,7 +225,7 @@ class Recovery {
   /** Reads one segment's frames into the table. @returns whether the log goes on in the next, ends in it, or cannot be read from it on */
   async #scan(row: number, file: DiskFile): Promise<"goes on" | "ends" | "unknown"> {
     const segment = this.#segmentAt(row);
-    const reader = new FrameReader(file, segment.sequence, segment.salt, Math.min(await file.size(), segment.size));
+    const reader = new FrameReader(file, segment.sequence, segment.salt, segment.size);
     this.#table.beginSegment(segment);
     const begun = await this.#scanStateFrame(row, reader);
     if (typeof begun !== "number") return begun;
@@ -288,7 +288,7 @@ class Recovery {
     const segment = this.#segments[row];
     if (segment === undefined) return false;
     return segment.reading(async (file) => {
-      const reader = new FrameReader(file, segment.sequence, segment.salt, Math.min(await file.size(), segment.size));
+      const reader = new FrameReader(file, segment.sequence, segment.salt, segment.size);
       const first = await reader.head(blockBytes);
       if (first !== undefined) return first.kind === frameKind.state && first.sequence === sequence;
       let follows = false;
