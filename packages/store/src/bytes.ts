@@ -1,6 +1,9 @@
 /** Everything on disk starts at a multiple of this many bytes. */
 export const blockBytes = 4096;
 
+/** Bytes [from, to) of a file. */
+export type ByteRange = { readonly from: number; readonly to: number };
+
 const high = 4_294_967_296;
 
 /** Rounds up to whole blocks. */

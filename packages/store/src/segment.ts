@@ -1,14 +1,12 @@
 import { assert, type Disk, type DiskFile } from "@saturnmq/kit";
 import type { GroupId } from "raft-ts";
+import type { ByteRange } from "./bytes.ts";
 import type { SegmentPaths } from "./paths.ts";
 import type { QueueRows } from "./queue-rows.ts";
 import type { Summary } from "./summary.ts";
 
 /** First and last index of a group's valid entries in a segment: not overwritten later. */
 export type IndexRange = { first: number; last: number };
-
-/** Bytes [from, to) of a file. */
-export type ByteRange = { readonly from: number; readonly to: number };
 
 /** Added to a bulk segment's sequence number where numbers of log segments stand too: below them all. */
 const bulkBase = -(2 ** 30);

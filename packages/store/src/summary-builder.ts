@@ -1,7 +1,7 @@
 import type { Disk, DiskFile } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
 import type { GroupId } from "raft-ts";
-import { alignUp, blockBytes, getU64, setU64, viewOf } from "./bytes.ts";
+import { alignUp, type ByteRange, blockBytes, getU64, setU64, viewOf } from "./bytes.ts";
 import type { KnownConfiguration } from "./configurations.ts";
 import {
   type EntryHead,
@@ -16,7 +16,7 @@ import {
 import { FrameReader } from "./frame-reader.ts";
 import { CorruptionError, type QueueKey } from "./ports.ts";
 import { recordAt, recordFlags } from "./record.ts";
-import type { ByteRange, Segment } from "./segment.ts";
+import type { Segment } from "./segment.ts";
 import {
   blockRowBytes,
   configurationRowBytes,

@@ -1,10 +1,9 @@
 import { type Disk, DiskError, type DiskFile } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
 import type { GroupId } from "raft-ts";
-import { blockBytes, getU64, viewOf } from "./bytes.ts";
+import { type ByteRange, blockBytes, getU64, viewOf } from "./bytes.ts";
 import { type KnownConfiguration, readConfiguration } from "./configurations.ts";
 import { CorruptionError, type QueueKey } from "./ports.ts";
-import type { ByteRange } from "./segment.ts";
 
 /**
  * The summary of a sealed segment: its Raft index, its queue index, and its state records without bodies. Rebuildable from the segment.
