@@ -28,6 +28,12 @@ export type TransferTo = { readonly kind: "transfer"; readonly nowMs: number; re
 /** The leader's process has ended, or begun anew: it is not followed any more. The wait for another goes on from when it was last heard. */
 export type ForgetLeader = { readonly kind: "forgetLeader"; readonly nowMs: number };
 
+/** What was under way to a follower may be lost: its connection broke. Sooner than to wait for an answer, begin anew from what it has answered. */
+export type Unreachable = { readonly kind: "unreachable"; readonly nowMs: number; readonly peer: ReplicaId };
+
+/** The machine has applied entries up to `index`. Needed only of a leader, once the newest configuration is among them. */
+export type Applied = { readonly kind: "applied"; readonly nowMs: number; readonly index: number };
+
 /** A leader's newest snapshot, for a follower that `sendSnapshot` named; `undefined` when there is none, or it could not be sent. */
 export type SnapshotReady = {
   readonly kind: "snapshotReady";
@@ -68,5 +74,7 @@ export type Input =
   | Persisted
   | Received
   | ForgetLeader
+  | Unreachable
+  | Applied
   | SnapshotReady
   | Restored;

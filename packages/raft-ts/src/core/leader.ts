@@ -1,6 +1,6 @@
 import { assert } from "@saturnmq/kit";
 import type { Configuration, ReplicaId } from "../ports.ts";
-import { configure, trackMembers } from "./configure.ts";
+import { configure, dropLeavers, trackMembers } from "./configure.ts";
 import { continueHandOver, giveUpHandOver } from "./hand-over.ts";
 import type { ConfigurationChange } from "./membership.ts";
 import type { AppendAccepted, AppendRejected, Entry, HeartbeatReply } from "./messages.ts";
@@ -64,6 +64,8 @@ export function takeAccepted(draft: Draft, from: ReplicaId, reply: AppendAccepte
   advanceCommit(draft);
   if (state.role.kind !== "leader") return;
   replicate(draft, from, progress);
+  tellCommit(draft, from, progress);
+  dropLeavers(draft, state.role);
   continueHandOver(draft, from);
 }
 
@@ -74,9 +76,14 @@ export function takeRejected(draft: Draft, from: ReplicaId, reply: AppendRejecte
   progress.heardMs = draft.state.nowMs;
   const tookBack = noteLoss(progress, reply.lost);
   if (!tookBack && !isExpected(progress, reply)) return;
-  // What can be common lies before our log's start: it is the snapshot that both have in common.
-  if (reply.hintIndex < draft.log.firstIndex - 1) return askForSnapshot(draft, from, progress);
-  becomeProbe(progress, lastIndexOfTerm(draft, reply.hintIndex, reply.hintTerm) + 1);
+  const { hintIndex, hintTerm } = reply;
+  const common = lastIndexOfTerm(draft, hintIndex, hintTerm);
+  // Whatever may be common lies before our log's start.
+  if (common > hintIndex || (termAt(draft, common) ?? 0) > hintTerm) {
+    askForSnapshot(draft, from, progress);
+    return;
+  }
+  becomeProbe(progress, common + 1);
   replicate(draft, from, progress);
 }
 
@@ -101,6 +108,12 @@ export function takeHeartbeatReply(draft: Draft, from: ReplicaId, reply: Heartbe
 function sendAgain(draft: Draft, follower: ReplicaId, progress: Progress): void {
   if (progress.mode === "snapshot") askForSnapshot(draft, follower, progress);
   else if (progress.probing || progress.inflight.length > 0) becomeProbe(progress, progress.match + 1);
+}
+
+/** The connection to a follower broke. It is probed again when it answers a heartbeat. */
+export function noteUnreachable(draft: Draft, follower: ReplicaId): void {
+  const progress = progressOf(draft, follower);
+  if (progress !== undefined && progress.mode !== "snapshot") becomeProbe(progress, progress.match + 1);
 }
 
 /** Takes the follower for what it says it is. True: all that was believed of it before is void. */
@@ -128,9 +141,23 @@ export function advanceCommit(draft: Draft): void {
   if (reached <= state.commit || termAt(draft, reached) !== state.hardState.term) return;
   state.commit = reached;
   effects.push({ kind: "commit", index: reached });
-  for (const [follower, progress] of role.progress) if (isIdle(draft, progress)) sendAppend(draft, follower, progress);
+  for (const [follower, progress] of role.progress) tellCommit(draft, follower, progress);
+  dropLeavers(draft, role);
+}
+
+/**
+ * The newest configuration is applied: a joint one is left if it is to be, and a leader that it drops steps down. Not as soon as it is committed, so that
+ * what was proposed right after it is committed by the same leader.
+ */
+export function noteApplied(draft: Draft, index: number): void {
+  if (index < draft.state.configurationIndex) return;
   stepDownIfRemoved(draft);
   leaveIfDue(draft);
+}
+
+/** Who waits for no answer and gets no entry now would learn of a commit only by the next heartbeat. */
+function tellCommit(draft: Draft, follower: ReplicaId, progress: Progress): void {
+  if (progress.toldCommit < draft.state.commit && isIdle(draft, progress)) sendAppend(draft, follower, progress);
 }
 
 /** A joint configuration that is committed and is to be left by itself is left. */

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Configuration } from "../ports.ts";
 import { type Command, caseFiles, casesAbsent, parseCases } from "../testing/cases/datadriven.ts";
 import { configurationProblem } from "./configuration-codec.ts";
-import { trackMembers } from "./configure.ts";
+import { dropLeavers, trackMembers } from "./configure.ts";
 import {
   type Changed,
   type ConfigurationChange,
@@ -60,6 +60,10 @@ class Walker {
     const { configuration } = this;
     const state = { self: 0, configuration, lastIndex: this.#commands - 1, nowMs: 0 } as Draft["state"];
     trackMembers({ state } as Draft, { progress: this.#progress } as Leader);
+    dropLeavers(
+      { state: { ...state, configurationIndex: 0, commit: 0 } } as Draft,
+      { progress: this.#progress } as Leader,
+    );
     const rows = [...this.#progress].sort(([a], [b]) => a - b);
     return rows.map(([id, { mode, match, next }]) => {
       const learner = configuration.learners.includes(id) ? " learner" : "";

@@ -23,6 +23,8 @@ export type Progress = {
   snapshotIndex: number;
   /** It lost entries: until it says that it has healed it counts for no commit. */
   uncounted: boolean;
+  /** The commit index that the newest append told it. */
+  toldCommit: number;
   /** When the oldest unanswered append was sent, an answer last moved `match`, or a snapshot was asked for. */
   movedMs: number;
   /** When anything of this term was last received from it. */
@@ -42,6 +44,7 @@ export function newProgress(next: number, nowMs: number): Progress {
     probing: false,
     snapshotIndex: 0,
     uncounted: false,
+    toldCommit: 0,
     movedMs: nowMs,
     heardMs: nowMs,
     contactMs: -Infinity,

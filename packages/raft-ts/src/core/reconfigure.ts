@@ -2,15 +2,21 @@ import { assert } from "@saturnmq/kit";
 import type { Configuration } from "../ports.ts";
 import { type Changed, type ConfigurationChange, changed, isJoint, isVoter, leaveJoint } from "./membership.ts";
 import type { Draft, Leader } from "./state.ts";
-import { sendNow, stepDown } from "./transitions.ts";
+import { stepDown } from "./transitions.ts";
 
 /** Why a leader must not change the configuration now; `undefined` if it may. */
 function obstacle(draft: Draft, role: Leader): string | undefined {
   const { state } = draft;
   if (role.handOver !== undefined) return "leadership is being handed over";
-  // Before that, a change that an earlier leader could not finish may still come to be committed beside this one (Ongaro, raft-dev, 2015-07-10).
-  if (state.commit < role.firstIndex) return "the leader has not committed an entry of its term yet";
+  // Before that, a change that an earlier leader could not finish may still come to be committed beside this one (Ongaro, raft-dev, 2015-07-10); but not
+  // without the only voter.
+  if (state.commit < role.firstIndex && !isAlone(state)) return "the leader has not committed an entry of its term yet";
   return state.configurationIndex > state.commit ? "the change before is not committed yet" : undefined;
+}
+
+function isAlone({ configuration, self }: Draft["state"]): boolean {
+  const { incoming, outgoing } = configuration;
+  return outgoing.length === 0 && incoming.length === 1 && incoming[0] === self;
 }
 
 /** What a change leads to, if this replica may propose it now. */
@@ -30,18 +36,8 @@ export function configurationToLeaveTo(draft: Draft): Configuration | undefined 
   return next.configuration;
 }
 
-/**
- * The configuration that drops this leader is committed: it leads no more (Raft thesis §4.2.2). Whoever is up to date may take over at once, since
- * stepping down ends the lease.
- */
+/** The configuration that drops this leader is committed: it leads no more (Raft thesis §4.2.2). */
 export function stepDownIfRemoved(draft: Draft): void {
-  const { state } = draft;
-  const { role, configuration, self } = state;
-  if (role.kind !== "leader" || state.configurationIndex > state.commit || isVoter(configuration, self)) return;
-  const heir = configuration.incoming.find((voter) => {
-    const progress = role.progress.get(voter);
-    return progress?.match === state.lastIndex && !progress.uncounted;
-  });
-  stepDown(draft);
-  if (heir !== undefined) sendNow(draft, heir, { kind: "timeoutNow", term: state.hardState.term });
+  const { role, configuration, configurationIndex, commit, self } = draft.state;
+  if (role.kind === "leader" && configurationIndex <= commit && !isVoter(configuration, self)) stepDown(draft);
 }

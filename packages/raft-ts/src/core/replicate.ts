@@ -35,6 +35,7 @@ export function sendAppend(
 ): void {
   const { hardState, commit, role } = draft.state;
   const prevIndex = progress.next - 1;
+  progress.toldCommit = commit;
   // Its own write may still be under way: it counts itself only later, and its term was durable before it could be elected.
   sendNow(draft, follower, {
     kind: "appendRequest",

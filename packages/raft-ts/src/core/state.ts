@@ -17,7 +17,7 @@ export type Leader = {
   readonly kind: "leader";
   /** The first entry of its term. */
   readonly firstIndex: number;
-  /** Every member but itself. */
+  /** Every member but itself, and for a while those that the newest configuration drops. */
   readonly progress: Map<ReplicaId, Progress>;
   handOver: HandOver | undefined;
 };

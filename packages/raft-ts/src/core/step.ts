@@ -9,6 +9,8 @@ import type { Input, Persisted, SnapshotReady, Tick } from "./input.ts";
 import { noteRestored, takeSnapshotOffer } from "./install.ts";
 import {
   advanceCommit,
+  noteApplied,
+  noteUnreachable,
   propose,
   reconfigure,
   takeAccepted,
@@ -57,6 +59,12 @@ export function step(state: RaftState, input: Input, log: LogView): readonly Eff
       break;
     case "forgetLeader":
       if (state.role.kind === "follower") setRole(draft, { kind: "follower", leader: 0 });
+      break;
+    case "unreachable":
+      noteUnreachable(draft, input.peer);
+      break;
+    case "applied":
+      noteApplied(draft, input.index);
       break;
     case "snapshotReady":
       noteSnapshotReady(draft, input);

@@ -46,7 +46,7 @@ function walk(from: Configuration, target: ConfigurationTarget): readonly Config
     const at = way.at(-1) ?? from;
     const next = nextChange(at, target, (id) => (ready.has(id) ? "ready" : "behind"));
     if (next.kind === "done") return way;
-    if (next.kind === "outdated") throw new Error("a walk to a newer target is outdated");
+    if (next.kind === "outdated" || next.kind === "handOver") throw new Error(`a walk says ${next.kind}`);
     if (next.kind === "wait") {
       // Whoever is waited for is a learner; nobody is, while the leader leaves the joint configuration.
       expect(next.for.length > 0).toBe(!isJoint(at));
@@ -98,6 +98,14 @@ describe("A walk to a target", () => {
       () => "behind",
     );
     expect(step).toEqual({ kind: "wait", for: [4] });
+  });
+
+  test("has a leader that is to be dropped hand over to one who stays and is ready", () => {
+    const target = { voters: [2, 3], revision: 1 };
+    const readiness = (ready: number) => (id: number) => (id === ready ? "ready" : "behind");
+    expect(nextChange(simple([1, 2, 3]), target, readiness(3), 1)).toEqual({ kind: "handOver", to: 3 });
+    expect(nextChange(simple([1, 2, 3]), target, readiness(1), 1)).toMatchObject({ kind: "change" });
+    expect(nextChange(simple([1, 2, 3]), target, readiness(3), 2)).toMatchObject({ kind: "change" });
   });
 
   test("goes on from anywhere towards a target that changed meanwhile", () => {

@@ -16,6 +16,8 @@ export type Readiness = "ready" | "behind";
 export type WalkStep =
   /** Propose this; ask again when it is committed. */
   | { readonly kind: "change"; readonly change: ConfigurationChange }
+  /** The leader is about to be dropped: hand over to this voter first, so that nobody has to wait for an election. */
+  | { readonly kind: "handOver"; readonly to: ReplicaId }
   /** Nothing to propose yet: these learners must become ready, or (nobody named) the leader leaves the joint configuration by itself. */
   | { readonly kind: "wait"; readonly for: readonly ReplicaId[] }
   | { readonly kind: "done" }
@@ -26,12 +28,15 @@ export type WalkStep =
  * The one next step from `current` to `target`: newcomers join as learners, get ready, become voters in one change that drops who leaves, and learners
  * that nobody wants go last. One voter is changed simply, more by way of a joint configuration that leaves itself.
  *
+ * `leader`, if given, hands over before it is dropped, as long as one who stays can take over; else it steps down when that is committed.
+ *
  * Pure and without memory: whoever leads may take over at any step, and a new target is walked to from wherever the old walk had come.
  */
 export function nextChange(
   current: Configuration,
   target: ConfigurationTarget,
   readinessOf: (replica: ReplicaId) => Readiness,
+  leader?: ReplicaId,
 ): WalkStep {
   const { revision } = target;
   if (revision < current.revision) return { kind: "outdated" };
@@ -43,8 +48,18 @@ export function nextChange(
   const behind = joining.filter((id) => readinessOf(id) === "behind");
   if (behind.length > 0) return { kind: "wait", for: behind };
   const leaving = current.incoming.filter((id) => !target.voters.includes(id));
+  const heir = leader !== undefined && leaving.includes(leader) ? heirIn(current, target, readinessOf) : undefined;
+  if (heir !== undefined) return { kind: "handOver", to: heir };
   if (joining.length + leaving.length > 0) return exchangeVoters(joining, leaving, target);
   return settleLearners(current, target);
+}
+
+function heirIn(
+  current: Configuration,
+  { voters }: ConfigurationTarget,
+  readinessOf: (replica: ReplicaId) => Readiness,
+): ReplicaId | undefined {
+  return current.incoming.find((id) => voters.includes(id) && readinessOf(id) === "ready");
 }
 
 function exchangeVoters(

@@ -84,6 +84,8 @@ export interface Driver extends AsyncDisposable {
   receive(from: ReplicaId, message: PeerMessage): void;
   /** The process of `peer` ended or began anew: whatever it led it leads no more. Nobody campaigns any sooner for that. */
   peerRestarted(peer: ReplicaId): void;
+  /** The connection to `peer` broke: what was under way may be lost, and is sent again as soon as it answers, not only after a wait. */
+  peerUnreachable(peer: ReplicaId): void;
   /** Closes every group and waits for the write in flight. The log stays open. */
   close(): Promise<void>;
 }

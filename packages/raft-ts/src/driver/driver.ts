@@ -120,6 +120,13 @@ class RaftDriver implements Driver {
     });
   }
 
+  peerUnreachable(peer: ReplicaId): void {
+    this.#guard(() => {
+      const nowMs = this.#options.clock.monoMs();
+      for (const group of this.#groups.values()) group.unreachable(peer, nowMs);
+    });
+  }
+
   async close(): Promise<void> {
     await Promise.all(Array.from(this.#groups.values(), (group) => group.close()));
     this.#heartbeats.stop();

@@ -1,7 +1,7 @@
 import { assert, type Logger } from "@saturnmq/kit";
 import type { Effect, RareEffect, RoleChanged, Send } from "../core/effect.ts";
 import type { Input } from "../core/input.ts";
-import { type ConfigurationChange, isVoter } from "../core/membership.ts";
+import { type ConfigurationChange, isJoint, isVoter } from "../core/membership.ts";
 import type { Entry, Message } from "../core/messages.ts";
 import { simple } from "../core/quorum.ts";
 import { follows, initialState, leaderOf, leaseUntilMs, nextTickMs, type RaftState } from "../core/state.ts";
@@ -248,6 +248,11 @@ export class LocalGroup implements Group, LoopMember {
     this.#step({ kind: "received", nowMs, from, message }, payloads);
   }
 
+  /** The connection to `peer` broke. */
+  unreachable(peer: ReplicaId, nowMs: number): void {
+    if (this.role === "leader") this.#step({ kind: "unreachable", nowMs, peer });
+  }
+
   pullSnapshot(from: ReplicaId, pull: SnapshotPull): void {
     this.#sender.pull(from, pull);
   }
@@ -291,8 +296,18 @@ export class LocalGroup implements Group, LoopMember {
 
   apply(): void {
     if (this.#closed || !this.#applier.run(Math.min(this.#state.commit, this.#state.durableIndex))) return;
+    this.#tellConfigured();
     this.#startServing();
     if (this.#full) this.wake();
+  }
+
+  /** What is still to be done about a configuration that is applied only a leader knows. */
+  #tellConfigured(): void {
+    const { role, configuration, configurationIndex } = this.#state;
+    const index = this.#applier.applied;
+    if (role.kind !== "leader" || index < configurationIndex) return;
+    if (isJoint(configuration) || !isVoter(configuration, this.self))
+      this.#step({ kind: "applied", nowMs: this.#host.monoMs(), index });
   }
 
   #startServing(): void {

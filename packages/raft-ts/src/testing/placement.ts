@@ -66,7 +66,11 @@ export class Placement {
     const ready = new Set(
       group.followers.filter(({ matchIndex }) => matchIndex >= group.commitIndex).map(({ replica }) => replica),
     );
-    const step = nextChange(from, target, (replica) => (ready.has(replica) ? "ready" : "behind"));
+    const readinessOf = (replica: ReplicaId) => (ready.has(replica) ? "ready" : "behind");
+    // Now and then a leader is dropped without having handed over: that must do as well.
+    const leader = this.#options.random.below(2) === 0 ? group.leader : undefined;
+    const step = nextChange(from, target, readinessOf, leader);
+    if (step.kind === "handOver") group.transfer(step.to).catch(() => undefined);
     if (step.kind !== "change") return;
     const revision = walksBack ? Math.max(configuration.revision, step.change.revision) : step.change.revision;
     // Refused, or of unknown outcome: the next round sees what has become of it.
