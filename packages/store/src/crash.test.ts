@@ -95,6 +95,7 @@ describe("power cuts", () => {
     async (seed) => {
       expect(await live(seed, false)).toBeUndefined();
     },
+    60_000,
   );
 
   test("the same checker reports loss on a disk that lies about sync", async () => {
