@@ -189,3 +189,20 @@ describe("Heartbeats", () => {
     expect(core.state.commit).toBe(0);
   });
 });
+
+test("A write's end says nothing of an entry that replaced another, nor of one that came back in its place", () => {
+  const core = new LoneCore({ term: 1, log: [1] });
+  const at = (term: number, entryTerm: number): void => {
+    core.receive(2, { ...append(1, 1, [entryTerm]), term });
+  };
+  at(1, 1);
+  const firstWrite = core.persisted();
+  at(2, 2);
+  const secondWrite = core.persisted();
+  at(3, 1); // The entry of the first write again, by a leader that has it.
+  core.run(firstWrite);
+  core.run(secondWrite);
+  expect(core.state.durableIndex).toBe(1);
+  core.persist();
+  expect(core.state.durableIndex).toBe(2);
+});

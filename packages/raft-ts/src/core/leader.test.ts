@@ -118,6 +118,40 @@ describe("Replication (Raft paper §5.3; thesis §10.2.1, pipelining)", () => {
     expect(more.flatMap(({ entries }) => entries).at(-1)?.index).toBe(101);
   });
 
+  test("unanswered appends are bounded by bytes too, and one large entry goes by itself", () => {
+    const core = replicating({ entryBytes: 3 * 1024 * 1024 });
+    let sent = 0;
+    for (let count = 0; count < 10; count += 1) sent += appendsTo(2, core.propose()).length;
+    expect(sent).toBe(6);
+    const more = appendsTo(2, core.receive(2, accept(3)));
+    expect(more.map(({ entries }) => entries.map(({ index }) => index))).toEqual([[8], [9]]);
+  });
+
+  test("entries that wait go together up to a bound of bytes", () => {
+    const core = leader({ entryBytes: 300 * 1024 });
+    for (let count = 0; count < 5; count += 1) core.propose();
+    const [first] = appendsTo(2, core.receive(2, accept(1)));
+    expect(first?.entries.map(({ index }) => index)).toEqual([2, 3, 4]);
+  });
+
+  test("a follower that answered while others committed is told of that at once", () => {
+    const core = replicating();
+    core.propose();
+    core.persist();
+    core.receive(2, accept(2));
+    expect(appendsTo(3, core.receive(3, accept(2)))).toEqual([expect.objectContaining({ entries: [], commit: 2 })]);
+    expect(core.receive(3, accept(2))).toEqual([]);
+  });
+
+  test("a broken connection is made up for at the next answer to a heartbeat, not after a wait", () => {
+    const core = replicating();
+    core.propose();
+    expect(core.run({ kind: "unreachable", nowMs: core.nowMs, peer: 2 })).toEqual([]);
+    const [again] = appendsTo(2, core.receive(2, answer(core.nowMs)));
+    expect(again).toMatchObject({ prevIndex: 1, entries: [{ index: 2 }] });
+    expect(core.run({ kind: "unreachable", nowMs: core.nowMs, peer: 9 })).toEqual([]);
+  });
+
   test("a rejection skips a whole term of differing entries at once", () => {
     const core = new LoneCore({ term: 4, log: [1, 1, 1, 4, 4, 4] });
     core.elect();

@@ -34,6 +34,15 @@ const joints: readonly Configuration[] = subsets
       .flatMap((outgoing) => [true, false].map((autoLeave) => ({ ...simple(incoming), outgoing, autoLeave }))),
   );
 
+function isAt(end: Configuration | undefined, { voters, learners = [], revision }: ConfigurationTarget): boolean {
+  if (end === undefined || isJoint(end) || end.learnersNext.length > 0 || end.autoLeave) return false;
+  return same(end.incoming, voters) && same(end.learners, learners) && end.revision === revision;
+}
+
+function same(a: readonly number[], b: readonly number[]): boolean {
+  return sorted(a).join() === sorted(b).join();
+}
+
 function sorted(list: readonly number[]): readonly number[] {
   return [...list].sort((a, b) => a - b);
 }
@@ -49,11 +58,10 @@ function walk(from: Configuration, target: ConfigurationTarget): readonly Config
     if (next.kind === "outdated" || next.kind === "handOver") throw new Error(`a walk says ${next.kind}`);
     if (next.kind === "wait") {
       // Whoever is waited for is a learner; nobody is, while the leader leaves the joint configuration.
-      expect(next.for.length > 0).toBe(!isJoint(at));
-      for (const id of next.for) {
-        expect(at.learners).toContain(id);
-        ready.add(id);
-      }
+      const sound =
+        next.for.length > 0 ? !isJoint(at) && next.for.every((id) => at.learners.includes(id)) : isJoint(at);
+      if (!sound) throw new Error(`a walk waits in vain at ${JSON.stringify(at)}`);
+      for (const id of next.for) ready.add(id);
       if (next.for.length > 0) continue;
     }
     const result = next.kind === "wait" ? leaveJoint(at, at.revision) : changed(at, next.change);
@@ -68,10 +76,8 @@ describe("A walk to a target", () => {
     let walks = 0;
     for (const from of [...settled, ...joints]) {
       for (const target of targets) {
-        const end = walk(from, target).at(-1);
-        expect(sorted(end?.incoming ?? [])).toEqual(target.voters);
-        expect(sorted(end?.learners ?? [])).toEqual(target.learners);
-        expect(end).toMatchObject({ outgoing: [], learnersNext: [], autoLeave: false, revision: 1 });
+        if (!isAt(walk(from, target).at(-1), target))
+          throw new Error(`a walk ends elsewhere: ${JSON.stringify([from, target])}`);
         walks += 1;
       }
     }
@@ -85,7 +91,8 @@ describe("A walk to a target", () => {
         const way = walk(from, target);
         way.slice(1).forEach((now, at) => {
           const before = way[at] ?? from;
-          for (const id of now.incoming) expect([...before.incoming, ...before.learners]).toContain(id);
+          const sudden = now.incoming.filter((id) => !before.incoming.includes(id) && !before.learners.includes(id));
+          if (sudden.length > 0) throw new Error(`${sudden.join()} votes at once in ${JSON.stringify(now)}`);
         });
       }
     }

@@ -46,11 +46,11 @@ type Staged = { readonly group: GroupId; readonly change: Change };
 /** What ends writes and reads: at once, or when a simulated disk says so. */
 export type Latency = (what: "write" | "read", done: () => void) => void;
 
-const stageBytes = 64 * 1024;
+const defaultEntryBytes = 64 * 1024;
 
 /** Test double of the shared log that knows what a power cut would leave: nothing staged, and of a write under way all or nothing. */
 export class MemoryLog implements RaftLog {
-  readonly maxEntryBytes = stageBytes;
+  readonly maxEntryBytes: number;
   /** Set to make the next commits reject. */
   writeError: Error | undefined;
   commits = 0;
@@ -68,8 +68,10 @@ export class MemoryLog implements RaftLog {
   constructor(
     latency: Latency = (_what, done) => void Promise.resolve().then(done),
     images: ReadonlyMap<GroupId, Image> = new Map(),
+    maxEntryBytes = defaultEntryBytes,
   ) {
     this.#latency = latency;
+    this.maxEntryBytes = maxEntryBytes;
     for (const [group, image] of images) {
       this.#live.set(group, copyOf(image));
       this.#durable.set(group, copyOf(image));
@@ -193,7 +195,7 @@ export class MemoryLog implements RaftLog {
   }
 
   get roomBytes(): number {
-    return stageBytes - this.#stagedBytes;
+    return this.maxEntryBytes - this.#stagedBytes;
   }
 
   get committing(): boolean {
