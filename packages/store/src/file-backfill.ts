@@ -57,7 +57,7 @@ export class FileBackfill implements Backfill {
   #writing: BulkFile | undefined;
   /** Files that are full, or that a fault ended, and wait to be sealed. */
   #ended: BulkFile[] = [];
-  #busy = false;
+  #flushing: Promise<void> | undefined;
   #finished = false;
 
   constructor(context: BackfillContext, group: GroupId, from: number, to: number) {
@@ -92,19 +92,8 @@ export class FileBackfill implements Backfill {
   async flush(): Promise<void> {
     this.#assertOpen();
     if (this.#frames.length === 0) return;
-    this.#busy = true;
-    try {
-      await this.#write();
-    } catch (error) {
-      await this.#give(error);
-      throw error;
-    } finally {
-      this.#busy = false;
-      this.#frames = [];
-      this.#payloadBytes = 0;
-      if (this.#buffer.length > 2 * gatheredBytes) this.#buffer = new Uint8Array(0);
-      this.#wanted = this.#context.missing();
-    }
+    this.#flushing = this.#flush();
+    await this.#flushing;
   }
 
   async finish(): Promise<void> {
@@ -114,6 +103,13 @@ export class FileBackfill implements Backfill {
     await this.#seal();
     this.#finished = true;
     this.#context.closed(this);
+  }
+
+  /** The store is being closed: waits for the flush under way. The next opening ends what is not ended. */
+  async stop(): Promise<void> {
+    this.#finished = true;
+    // Its caller hears of a failure.
+    await this.#flushing?.catch(() => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -126,7 +122,22 @@ export class FileBackfill implements Backfill {
 
   #assertOpen(): void {
     if (this.#finished) throw new Error("the back-fill has ended");
-    assert(!this.#busy, "a back-fill is flushed before more is added");
+    assert(this.#flushing === undefined, "a back-fill is flushed before more is added");
+  }
+
+  async #flush(): Promise<void> {
+    try {
+      await this.#write();
+    } catch (error) {
+      this.#give(error);
+      throw error;
+    } finally {
+      this.#flushing = undefined;
+      this.#frames = [];
+      this.#payloadBytes = 0;
+      if (this.#buffer.length > 2 * gatheredBytes) this.#buffer = new Uint8Array(0);
+      this.#wanted = this.#context.missing();
+    }
   }
 
   /** The frame that goes on with the entry of so many bytes, if it then fits a segment; or a new one. */
@@ -228,7 +239,7 @@ export class FileBackfill implements Backfill {
   }
 
   /** After a fault the file ends where it is known to be whole. A full disk can be waited for, anything else ends the store. */
-  async #give(error: unknown): Promise<void> {
+  #give(error: unknown): void {
     this.#end();
     if (!(error instanceof DiskError) || error.code !== "full") this.#context.failed(error);
   }

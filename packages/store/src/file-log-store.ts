@@ -360,6 +360,7 @@ export class FileLogStore implements LogStore {
     const { writer, janitor, pool, segments, bulk, lock } = this.#parts;
     // A commit that waits for room on a full disk would wait for ever.
     if (pool.full) await pool.close();
+    for (const backfill of this.#backfills.values()) await backfill.stop();
     await writer.close();
     await janitor.close();
     await pool.close();

@@ -12,8 +12,8 @@ export class FrameReader {
   readonly #salt: number;
   readonly #size: number;
   readonly #small = new Uint8Array(frameHeadBytes);
-  #bytes = new Uint8Array(windowBytes);
-  #view = viewOf(this.#bytes);
+  #bytes: Uint8Array;
+  #view: DataView;
   #from = 0;
   #count = 0;
 
@@ -23,6 +23,8 @@ export class FrameReader {
     this.#segment = segment;
     this.#salt = salt;
     this.#size = size;
+    this.#bytes = new Uint8Array(Math.min(windowBytes, size));
+    this.#view = viewOf(this.#bytes);
   }
 
   /** The window. */
