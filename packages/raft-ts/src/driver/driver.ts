@@ -151,8 +151,8 @@ class RaftDriver implements Driver {
     if (this.#groups.size > 0 && self !== this.#self) refuse(`this driver's replica is ${this.#self}, not ${self}`);
     if (snapshots !== undefined && machine.restore === undefined) refuse("its machine cannot restore snapshots");
     const view = this.#options.log.view(group);
-    const known = view.configurationAt()?.configuration ?? (voters && simple(voters));
-    if (this.#options.transport === undefined && !isAlone(self, known))
+    const known = view.configurationAt()?.configuration ?? checkpoint?.configuration.configuration;
+    if (this.#options.transport === undefined && !isAlone(self, known ?? (voters && simple(voters))))
       refuse("it has other members and there is no transport");
     const { firstIndex, lastIndex } = view;
     // With its checkpoint at hand a log that ends before it can begin after it.
