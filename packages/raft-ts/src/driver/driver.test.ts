@@ -6,6 +6,7 @@ import { realClock, realTimers } from "../testing/real-time.ts";
 import { payloadOf, RecordingMachine } from "../testing/recording-machine.ts";
 import type { Driver, DriverOptions, GroupOptions } from "./api.ts";
 import { createDriver } from "./driver.ts";
+import { HeardGroups, hashOf } from "./led-groups.ts";
 import type { PeerMessage } from "./messages.ts";
 import { immediateTurn } from "./turn.ts";
 
@@ -362,9 +363,20 @@ describe("Three processes", () => {
     // A process that leads several groups does not send one heartbeat for each.
     for (const from of leaders) {
       const led = groups.filter((group) => group.role === "leader" && group.leader === from).map(({ id }) => id);
-      const last = beats.findLast((beat) => beat.from === from)?.message;
-      expect(last?.kind === "pairHeartbeat" && last.led.map(({ group }) => group)).toEqual(led);
+      for (const to of [1, 2, 3]) {
+        if (to === from) continue;
+        const heard = new HeardGroups();
+        for (const beat of beats)
+          if (beat.from === from && beat.to === to && beat.message.kind === "pairHeartbeat") heard.take(beat.message);
+        expect([...heard.groups].map(({ group }) => group).sort()).toEqual(led);
+      }
     }
+    // Nothing happens: a heartbeat says so in no more than its head.
+    const quiet = (): boolean => {
+      const last = sent.findLast(({ message }) => message.kind === "pairHeartbeat")?.message;
+      return last?.kind === "pairHeartbeat" && last.base > 0 && last.led.length + last.ended.length === 0;
+    };
+    await until(quiet);
     await close();
   }, 15_000);
 
@@ -373,13 +385,25 @@ describe("Three processes", () => {
     const logger: Logger = { ...silentLogger, warn: (_fields, message) => lines.push(message) };
     const { sent, processes, close } = cluster([4], logger);
     const { driver } = processes.get(1)!;
-    driver.receive(3, { kind: "pairHeartbeat", sequence: 9, led: [{ group: 77, term: 3, commit: 0 }] });
+    const led = [{ group: 77, term: 3, commit: 0 }];
+    const beat = {
+      kind: "pairHeartbeat",
+      sequence: 9,
+      base: 0,
+      version: 5,
+      hash: hashOf(led),
+      led,
+      ended: [],
+    } as const;
+    driver.receive(3, beat);
     expect(sent.at(-1)).toEqual({
       from: 1,
       to: 3,
-      message: { kind: "pairHeartbeatReply", sequence: 9, refused: [{ group: 77, term: 0 }] },
+      message: { kind: "pairHeartbeatReply", sequence: 9, lost: false, refused: [{ group: 77, term: 0 }] },
     });
-    driver.receive(3, { kind: "pairHeartbeatReply", sequence: 12_345, refused: [] });
+    driver.receive(3, { ...beat, sequence: 10, base: 4 });
+    expect(sent.at(-1)?.message).toEqual({ kind: "pairHeartbeatReply", sequence: 10, lost: true, refused: [] });
+    driver.receive(3, { kind: "pairHeartbeatReply", sequence: 12_345, lost: false, refused: [] });
     for (let time = 0; time < 3; time += 1) {
       const message = {
         kind: "appendRequest",

@@ -116,6 +116,7 @@ class RaftDriver implements Driver {
   peerRestarted(peer: ReplicaId): void {
     this.#guard(() => {
       const nowMs = this.#options.clock.monoMs();
+      this.#heartbeats.reconnected(peer);
       for (const group of this.#groups.values()) group.forget(peer, nowMs);
     });
   }
@@ -123,6 +124,7 @@ class RaftDriver implements Driver {
   peerUnreachable(peer: ReplicaId): void {
     this.#guard(() => {
       const nowMs = this.#options.clock.monoMs();
+      this.#heartbeats.reconnected(peer);
       for (const group of this.#groups.values()) group.unreachable(peer, nowMs);
     });
   }

@@ -1,6 +1,7 @@
 import type { Cancel, Timers } from "@saturnmq/kit";
 import { raftTimes } from "../core/times.ts";
 import type { GroupId, ReplicaId } from "../ports.ts";
+import { HeardGroups, ToldGroups } from "./led-groups.ts";
 import type { LocalGroup } from "./local-group.ts";
 import type { LedGroup, PairHeartbeat, PairHeartbeatReply, PeerMessage } from "./messages.ts";
 
@@ -18,9 +19,17 @@ export type HeartbeatsOptions = {
 };
 
 type Sent = { readonly sentMs: number; readonly led: readonly LedGroup[] };
-type Peer = { sequence: number; readonly sent: Map<number, Sent> };
+type Peer = {
+  sequence: number;
+  readonly sent: Map<number, Sent>;
+  readonly told: ToldGroups;
+  readonly heard: HeardGroups;
+};
 
-/** One heartbeat for all groups of a pair of processes (design: heartbeats per pair). Silent while nothing is led for anybody. */
+/**
+ * One heartbeat for all groups of a pair of processes (design: heartbeats per pair). Silent while nothing is led for anybody. A group in which nothing
+ * happens costs no byte: only what changed is said.
+ */
 export class Heartbeats {
   readonly #options: HeartbeatsOptions;
   readonly #peers = new Map<ReplicaId, Peer>();
@@ -50,23 +59,39 @@ export class Heartbeats {
     this.#soon = false;
   }
 
+  /** The connection to a peer is a new one: it is told everything again. */
+  reconnected(peer: ReplicaId): void {
+    this.#peers.get(peer)?.told.forget();
+  }
+
   /** Passes a peer's heartbeat on to the groups it names; answers which of them do not follow the peer. */
   receive(from: ReplicaId, heartbeat: PairHeartbeat, nowMs: number): void {
+    const { heard } = this.#peerOf(from);
     const refused: { group: GroupId; term: number }[] = [];
-    for (const { group: id, term, commit } of heartbeat.led) {
+    const { sequence } = heartbeat;
+    if (!heard.take(heartbeat)) {
+      this.#options.send(from, { kind: "pairHeartbeatReply", sequence, lost: true, refused });
+      return;
+    }
+    for (const { group: id, term, commit } of heard.groups) {
       const group = this.#options.groups.get(id);
       group?.receive(from, { kind: "heartbeat", term, commit }, [], nowMs);
       if (group?.follows(from, term) !== true) refused.push({ group: id, term: group?.durableTerm ?? 0 });
     }
-    this.#options.send(from, { kind: "pairHeartbeatReply", sequence: heartbeat.sequence, refused });
+    this.#options.send(from, { kind: "pairHeartbeatReply", sequence, lost: false, refused });
   }
 
   /** Passes an answer on to the groups that its heartbeat named. An answer to nothing is dropped: it may only be late. */
   receiveReply(from: ReplicaId, reply: PairHeartbeatReply, nowMs: number): void {
-    const sent = this.#peers.get(from)?.sent;
-    const heartbeat = sent?.get(reply.sequence);
-    if (sent === undefined || heartbeat === undefined) return;
-    sent.delete(reply.sequence);
+    const peer = this.#peers.get(from);
+    const heartbeat = peer?.sent.get(reply.sequence);
+    if (peer === undefined || heartbeat === undefined) return;
+    peer.sent.delete(reply.sequence);
+    if (reply.lost) {
+      peer.told.forget();
+      this.#beatTo(from, nowMs);
+      return;
+    }
     const refused = new Map(reply.refused.map(({ group, term }) => [group, term]));
     for (const { group: id, term } of heartbeat.led) {
       const theirs = refused.get(id);
@@ -101,13 +126,19 @@ export class Heartbeats {
     peer.sequence += 1;
     peer.sent.set(peer.sequence, { sentMs, led });
     peer.sent.delete(peer.sequence - outstandingMax);
-    this.#options.send(to, { kind: "pairHeartbeat", sequence: peer.sequence, led });
+    this.#options.send(to, { kind: "pairHeartbeat", sequence: peer.sequence, ...peer.told.tell(led) });
   }
 
   #peerOf(id: ReplicaId): Peer {
     const known = this.#peers.get(id);
     if (known !== undefined) return known;
-    const peer: Peer = { sequence: this.#options.firstSequence, sent: new Map() };
+    const { firstSequence } = this.#options;
+    const peer: Peer = {
+      sequence: firstSequence,
+      sent: new Map(),
+      told: new ToldGroups(firstSequence),
+      heard: new HeardGroups(),
+    };
     this.#peers.set(id, peer);
     return peer;
   }

@@ -12,18 +12,32 @@ export type GroupMessage = {
 /** A group that the sender of a heartbeat leads. */
 export type LedGroup = { readonly group: GroupId; readonly term: number; readonly commit: number };
 
-/** One for all groups of a pair of processes, every 100 ms while the sender leads any that the receiver votes in. */
+/**
+ * One for all groups of a pair of processes, every 100 ms while the sender leads any that the receiver is a member of.
+ *
+ * It names every group that the sender leads: in full when `base` is 0, else as what changed since the heartbeat with `version` equal to `base`. `hash`
+ * is that of all rows, those that did not change included: a receiver whose own differ asks for all of them.
+ */
 export type PairHeartbeat = {
   readonly kind: "pairHeartbeat";
   /** Counts this sender's heartbeats to this receiver; the answer repeats it. */
   readonly sequence: number;
+  readonly base: number;
+  readonly version: number;
+  readonly hash: number;
   readonly led: readonly LedGroup[];
+  /** Groups that are not led any more. */
+  readonly ended: readonly GroupId[];
 };
 
-/** `refused` names every group of the heartbeat in which the responder does not follow its sender in exactly the named term, with its own term. */
+/**
+ * `lost`: the responder cannot tell which groups the heartbeat names, and has followed none of them by it. Otherwise `refused` names every group of the
+ * heartbeat in which it does not follow the sender in exactly the named term, with its own term.
+ */
 export type PairHeartbeatReply = {
   readonly kind: "pairHeartbeatReply";
   readonly sequence: number;
+  readonly lost: boolean;
   readonly refused: readonly { readonly group: GroupId; readonly term: number }[];
 };
 

@@ -4,6 +4,7 @@ import { isVoter } from "../core/membership.ts";
 import { quorumValue, votersOf } from "../core/quorum.ts";
 import type { HandOver, RaftState } from "../core/state.ts";
 import { step } from "../core/step.ts";
+import { hashOf } from "../driver/led-groups.ts";
 import type { LedGroup, PeerMessage } from "../driver/messages.ts";
 import type { Configuration, LogView, ReplicaId } from "../ports.ts";
 
@@ -252,9 +253,10 @@ function repeatLed(): (from: ReplicaId, to: ReplicaId, message: PeerMessage) => 
   return (from, to, message) => {
     if (message.kind !== "pairHeartbeat") return message;
     const link = `${from}>${to}`;
-    const led = known.get(link) ?? new Map<number, LedGroup>();
-    known.set(link, led);
-    for (const one of message.led) led.set(one.group, one);
-    return { ...message, led: [...led.values()] };
+    const rows = known.get(link) ?? new Map<number, LedGroup>();
+    known.set(link, rows);
+    for (const row of message.led) rows.set(row.group, row);
+    const led = [...rows.values()];
+    return { ...message, base: 0, led, ended: [], hash: hashOf(led) };
   };
 }
