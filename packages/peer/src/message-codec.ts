@@ -137,10 +137,15 @@ const groupRows: { readonly [Kind in Inner["kind"]]: Row<InnerOf<Kind>> } = {
 const pairRows: { readonly [Kind in Pair["kind"]]: Row<PairOf<Kind>> } = {
   pairHeartbeat: plain("pairHeartbeat", 128, {
     sequence: u53,
+    base: u53,
+    version: u53,
+    hash: u53,
     led: list(record({ group: u16, term: u53, commit: u53 })),
+    ended: list(u16),
   }),
   pairHeartbeatReply: plain("pairHeartbeatReply", 129, {
     sequence: u53,
+    lost: bool,
     refused: list(record({ group: u16, term: u53 })),
   }),
   snapshotPull: plain("snapshotPull", 130, { group: u16, id: text, offset: u53 }),

@@ -172,7 +172,7 @@ export function allLinked(nodes: readonly TestNode[]): boolean {
 
 /** A message that bears a number. */
 export function numbered(sequence: number): PeerMessage {
-  return { kind: "pairHeartbeatReply", sequence, refused: [] };
+  return { kind: "pairHeartbeatReply", sequence, lost: false, refused: [] };
 }
 
 /** The numbers of the messages that came from a peer. */
