@@ -1,55 +1,16 @@
 import { describe, expect, test } from "@jest/globals";
 import { SaturnError } from "@saturnmq/kit";
-import { emptyReport } from "@saturnmq/wire";
 import fc from "fast-check";
-import { groupRequest, newClusterFacts, newcomer, testNowMs, topicRequest } from "../testing/cluster-state.ts";
+import { anyCommand, type Command } from "../testing/any-command.ts";
+import { newClusterFacts } from "../testing/cluster-state.ts";
 import { apply } from "./apply.ts";
-import { decideCreateCluster, decideHeartbeat, decideRegister } from "./brokers.ts";
+import { decideCreateCluster } from "./brokers.ts";
 import { decodeCheckpoint, decodeRecord, encodeCheckpoint, encodeRecord, UnknownFormatError } from "./codec.ts";
-import { decideCreateGroup, decideDeleteGroup } from "./groups.ts";
-import type { Decision, MetadataRecord } from "./records.ts";
+import type { MetadataRecord } from "./records.ts";
 import { initialState, type MetadataState } from "./state.ts";
-import { decideCreateTopic, decideDeleteTopic } from "./topics.ts";
 
 /** A life of a cluster: any commands in any order, some of them refused. */
-type Command = (state: MetadataState, requestId: string) => Decision<unknown>;
-
-const name = fc.constantFrom("a", "b", "c");
-const command: fc.Arbitrary<Command> = fc.oneof(
-  name.map(
-    (topic): Command =>
-      (state, requestId) => {
-        return decideCreateTopic(state, topicRequest({ requestId, name: topic }), testNowMs);
-      },
-  ),
-  name.map(
-    (topic): Command =>
-      (state, requestId) =>
-        decideDeleteTopic(state, { requestId, name: topic }),
-  ),
-  fc.tuple(name, fc.constantFrom("default", "earliest", "latest"), fc.boolean()).map(([group, from, implicit]) => {
-    return (state: MetadataState, requestId: string) =>
-      decideCreateGroup(state, groupRequest({ requestId, name: group, from, implicit }), testNowMs);
-  }),
-  name.map(
-    (group): Command =>
-      (state, requestId) =>
-        decideDeleteGroup(state, { requestId, name: group }),
-  ),
-  fc.nat(2).map(
-    (brokerId): Command =>
-      (state) => {
-        const incarnation = (state.brokers.get(brokerId)?.incarnation ?? 0) + 1;
-        return decideRegister(state, { ...newcomer, brokerId, incarnation });
-      },
-  ),
-  fc.nat(2).map(
-    (brokerId): Command =>
-      (state) =>
-        decideHeartbeat(state, brokerId, 1, emptyReport),
-  ),
-);
-const life = fc.array(fc.tuple(command, fc.nat(20)), { maxLength: 40 });
+const life = fc.array(fc.tuple(anyCommand, fc.nat(20)), { maxLength: 40 });
 
 function live(commands: readonly (readonly [Command, number])[]): { state: MetadataState; records: MetadataRecord[] } {
   const state = initialState();
@@ -109,6 +70,45 @@ describe("a cluster's life", () => {
     );
   });
 });
+
+/** Commands that bear a request id, and what they record. */
+const answeredOnce: ReadonlySet<string> = new Set([
+  ...["topicCreated", "topicDeleted", "groupCreated", "groupDeleted", "groupReset", "settingsChanged"],
+  ...["brokerDraining", "brokerLeadersAway", "brokerForgotten", "featureLevelRaised"],
+]);
+
+test("a call that is repeated, at once or after others, answers the same and changes nothing", () => {
+  const kinds = new Set<string>();
+  fc.assert(
+    fc.property(fc.array(anyCommand, { maxLength: 30 }), (commands) => {
+      const { state } = live([]);
+      const done: { decide: Command; requestId: string; reply: unknown }[] = [];
+      for (const [nth, decide] of commands.entries()) {
+        const requestId = `r${nth}`;
+        const decision = attempt(() => decide(state, requestId));
+        if (decision === undefined) continue;
+        for (const record of decision.records) apply(state, record);
+        const recorded = decision.records.find(({ kind }) => answeredOnce.has(kind));
+        if (recorded === undefined) continue;
+        kinds.add(recorded.kind);
+        done.push({ decide, requestId, reply: decision.reply });
+        for (const earlier of done)
+          expect(earlier.decide(state, earlier.requestId)).toEqual({ records: [], reply: earlier.reply });
+      }
+    }),
+    { numRuns: 300, seed: 11 },
+  );
+  expect(kinds.size).toBeGreaterThanOrEqual(8);
+});
+
+function attempt<T>(decide: () => T): T | undefined {
+  try {
+    return decide();
+  } catch (error) {
+    expect(error).toBeInstanceOf(SaturnError);
+    return undefined;
+  }
+}
 
 describe("data of a newer version", () => {
   test.each([

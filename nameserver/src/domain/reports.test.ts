@@ -76,8 +76,9 @@ describe("what a leader tells", () => {
 
 test("whom a target drops is no founder any more, also when it comes back", () => {
   const state = cluster();
-  const set = (voters: readonly number[]): void =>
-    void commit(state, { records: [{ kind: "targetsSet", targets: [{ shard: 0, voters }] }], reply: undefined });
+  const set = (voters: readonly number[]): void => {
+    commit(state, { records: [{ kind: "targetsSet", targets: [{ shard: 0, voters }] }], reply: undefined });
+  };
   set([1, 2, 4]);
   expect(state.shards[0]).toMatchObject({ founders: expect.not.arrayContaining([3]), target: { voters: [1, 2, 4] } });
   set([1, 2, 3]);

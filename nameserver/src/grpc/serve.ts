@@ -1,10 +1,12 @@
 import {
   type handleUnaryCall,
+  logVerbosity,
   Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
   type ServerWritableStream,
+  setLogVerbosity,
   status,
 } from "@grpc/grpc-js";
 import { errorTable, type Logger, SaturnError } from "@saturnmq/kit";
@@ -44,6 +46,8 @@ const streamsMax = 8_192;
 
 /** Serves on one port, plaintext, by grpc-js. @throws {SaturnError} when the port cannot be opened */
 export async function serveGrpc(services: readonly Service[], options: GrpcOptions): Promise<RunningGrpc> {
+  // What it would print comes as an error as well, and is told in our own words.
+  setLogVerbosity(logVerbosity.NONE);
   const server = new Server(limits);
   const room: Room = { ...options, streams: new Set() };
   for (const { name, methods } of services)

@@ -6,8 +6,10 @@ export const messageShape = { longs: Number, enums: String, defaults: true, arra
 
 /** A message's plain object of `bytes`. @throws {SaturnError} `BAD_REQUEST` for bytes that are no such message */
 export function decodeMessage(type: protobuf.Type, bytes: Uint8Array): Record<string, unknown> {
+  // protobufjs reads a `Buffer` by a faster way, which takes a text that is cut off for a whole one.
+  const strictly = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
   try {
-    return type.toObject(type.decode(bytes), messageShape);
+    return type.toObject(type.decode(strictly), messageShape);
   } catch (error) {
     throw new SaturnError("BAD_REQUEST", `the bytes are no ${type.name}`, { cause: error });
   }

@@ -196,6 +196,12 @@ describe("saturnmq.v1.Metadata", () => {
     );
   });
 
+  test("a text that is cut off is refused, in a buffer too", () => {
+    const whole = Buffer.from(codecs.DeleteTopic.encodeRequest({ requestId: "r", name: "orders" }));
+    expect(codecs.DeleteTopic.decodeRequest(whole)).toEqual({ requestId: "r", name: "orders" });
+    expect(() => codecs.DeleteTopic.decodeRequest(whole.subarray(0, -1))).toThrow("the bytes are no Deletion");
+  });
+
   test("a word that is not known is refused, and a number that cannot be", () => {
     const { CreateTopic, Heartbeat } = codecs;
     const request = { requestId: "r", name: "n", type: "ODD" as "FIFO", queues: 1, retentionMs: undefined };
