@@ -1,9 +1,9 @@
-import { readFile } from "node:fs/promises";
-import { type BrokerConfigInput, parseBrokerConfig, startBroker } from "@saturnmq/broker";
+import { type BrokerConfig, parseBrokerConfig, startBroker } from "@saturnmq/broker";
 import type { Logger } from "@saturnmq/kit";
 import { createLogger, type LogLevel } from "@saturnmq/kit/node";
-import { type NameServerConfigInput, parseNameServerConfig, startNameServer } from "@saturnmq/nameserver";
-import { CliError, exitCodes } from "../exit-codes.ts";
+import { type NameServerConfig, parseNameServerConfig, startNameServer } from "@saturnmq/nameserver";
+import { readConfigFile } from "../config-file.ts";
+import { exitCodes } from "../exit-codes.ts";
 import { type Io, print } from "../io.ts";
 import { die, interruption, stopInTime } from "../server-process.ts";
 
@@ -15,24 +15,20 @@ export type ServerOptions = {
 
 /** Runs a broker of a cluster in this process until it is told to stop. */
 export async function runBroker(io: Io, options: ServerOptions): Promise<void> {
-  const config = parseBrokerConfig((await fileAt(options.config)) as BrokerConfigInput, io.env);
-  await serve(io, options, config.shutdownMs, async (logger) => {
+  const config = parseBrokerConfig(await readConfigFile(options.config), io.env);
+  await serve(io, options, config, async (logger) => {
     const broker = await startBroker(config, { logger, fatal: (error) => die(logger, error) });
-    const ports = `clients on port ${broker.grpcPort}, health and metrics on port ${broker.httpPort}`;
-    return { ...broker, ready: `SaturnMQ broker ${broker.brokerId} of cluster ${broker.clusterId} is ready: ${ports}` };
+    const name = `broker ${broker.brokerId}`;
+    return { ...broker, ready: readyLine(name, "clients", config, broker), close: () => broker.close() };
   });
 }
 
 /** Runs a name server in this process until it is told to stop. */
 export async function runNameServer(io: Io, options: ServerOptions): Promise<void> {
-  const config = parseNameServerConfig((await fileAt(options.config)) as NameServerConfigInput, io.env);
-  await serve(io, options, config.shutdownMs, async (logger) => {
+  const config = parseNameServerConfig(await readConfigFile(options.config), io.env);
+  await serve(io, options, config, async (logger) => {
     const server = await startNameServer(config, { logger, fatal: (error) => die(logger, error) });
-    const ports = `brokers and tools on port ${server.grpcPort}, health and metrics on port ${server.httpPort}`;
-    return {
-      ...server,
-      ready: `SaturnMQ name server ${config.self} of cluster ${server.clusterId} is ready: ${ports}`,
-    };
+    return { ready: readyLine("name server", "brokers and tools", config, server), close: () => server.close() };
   });
 }
 
@@ -41,11 +37,11 @@ type Running = { readonly ready: string; close(): Promise<void> };
 async function serve(
   io: Io,
   { logLevel }: ServerOptions,
-  shutdownMs: number,
+  { shutdownMs }: { readonly shutdownMs: number },
   start: (logger: Logger) => Promise<Running>,
 ): Promise<void> {
   const logger = createLogger({ level: logLevel, pretty: io.stderr.isTTY === true });
-  // Nothing is in flight before the first call is served: a start that is told to stop ends where it is.
+  // Nothing is in flight before the first call is served: a start that is told to stop, or hangs on a disk, ends where it is.
   const endNow = (): never => process.exit(exitCodes.ok);
   io.interrupted.addEventListener("abort", endNow);
   const running = await start(logger);
@@ -56,19 +52,15 @@ async function serve(
   await stopInTime(() => running.close(), shutdownMs, logger);
 }
 
-/** @throws {CliError} `usage` when the file cannot be read or is not a JSON object */
-async function fileAt(path: string | undefined): Promise<unknown> {
-  if (path === undefined) return {};
-  const wrong = (what: string, cause?: unknown): CliError =>
-    new CliError(exitCodes.usage, `--config ${path}: ${what}`, { cause });
-  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
-    throw wrong(error.code === "ENOENT" ? "there is no such file" : error.message, error);
-  });
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  } catch (error) {
-    throw wrong(`is not JSON: ${String((error as Error).message)}`, error);
-  }
-  throw wrong("holds no JSON object of settings");
+type Ports = { readonly grpcPort: number; readonly httpPort: number; readonly clusterId: string };
+
+function readyLine(
+  name: string,
+  whom: string,
+  { host, dataDir }: BrokerConfig | NameServerConfig,
+  { grpcPort, httpPort, clusterId }: Ports,
+): string {
+  const shown = host.includes(":") ? `[${host}]` : host;
+  const places = `${whom} at ${shown}:${grpcPort}, health and metrics at http://${shown}:${httpPort}`;
+  return `SaturnMQ ${name} is ready: ${places}, cluster ${clusterId}, data in ${dataDir}`;
 }
