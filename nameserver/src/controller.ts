@@ -9,6 +9,8 @@ import type { MetadataState } from "./domain/state.ts";
 import type { Decide, ReplicatedMetadata } from "./replicated-metadata.ts";
 
 const roundEveryMs = 250;
+/** So long between two looks at the clock, and it was held up here: a stopped process, a machine that slept, a disk that hangs. */
+const stillMs = 1_000;
 
 export type ControllerOptions = {
   readonly metadata: ReplicatedMetadata;
@@ -27,41 +29,53 @@ export type ControllerOptions = {
  * @param signal ends it
  */
 export function runController(options: ControllerOptions, signal: AbortSignal): void {
-  const { metadata, presence, clock, timers, fatal } = options;
+  const { metadata, presence, timers, fatal } = options;
+  const now = wakefulClock(options);
   let cancel: Cancel | undefined;
   const again = (): void => {
     if (!signal.aborted) cancel = timers.after(roundEveryMs, () => void round().then(again, fatal));
   };
   const round = async (): Promise<void> => {
-    if (metadata.serving) await controlRound(options);
+    now();
+    if (metadata.serving) await controlRound(options, now);
   };
   metadata.watchRole((leads) => {
-    if (leads) presence.begin(metadata.state, clock.monoMs());
+    if (leads) presence.begin(metadata.state, now());
   }, signal);
-  if (metadata.serving) presence.begin(metadata.state, clock.monoMs());
+  if (metadata.serving) presence.begin(metadata.state, now());
   signal.addEventListener("abort", () => cancel?.(), { once: true });
   again();
 }
 
-/** One round; a leadership that ends in its middle ends it quietly. */
-async function controlRound({ metadata, presence, clock, logger }: ControllerOptions): Promise<void> {
-  const nowMs = clock.monoMs();
-  const decide = async (due: boolean, decision: Decide<undefined>): Promise<void> => {
+/** The time; whoever reads it after a long while has stood still, or waited for the disk, and so have the heartbeats of everyone. */
+function wakefulClock({ metadata, presence, clock }: ControllerOptions): () => number {
+  let lastMs = clock.monoMs();
+  return () => {
+    const nowMs = clock.monoMs();
+    if (nowMs - lastMs > stillMs) presence.stoodStill(metadata.state, nowMs);
+    lastMs = nowMs;
+    return nowMs;
+  };
+}
+
+/** One round; a leadership that ends in its middle ends it quietly. What is due is looked at anew where it is decided: time has passed. */
+async function controlRound({ metadata, presence, logger }: ControllerOptions, now: () => number): Promise<void> {
+  const decideIf = async (due: boolean, decision: Decide<undefined>): Promise<void> => {
     if (due) await metadata.propose(decision);
   };
   try {
-    presence.follow(metadata.state, nowMs);
-    const expired = presence.expired(metadata.state, nowMs);
+    presence.follow(metadata.state, now());
+    const expired = presence.expired(metadata.state, now());
     for (const [broker, incarnation] of expired) logger.warn({ broker, incarnation }, "a broker's lease ended");
-    await decide(expired.size > 0, (state) => decideDown(state, expired));
-    const overdue = presence.overdueAway(nowMs);
-    await decide(overdue.length > 0, (state) => decideWelcome(state, overdue));
-    presence.follow(metadata.state, nowMs);
-    const wanted = planTargets(presence.world(metadata.state, nowMs)).length > 0;
-    // Planned anew where it is decided: the state may have moved on in between.
-    await decide(wanted, (state) => decideTargets(state, presence, nowMs));
-    const transfers = planTransfers(presence.world(metadata.state, nowMs));
-    presence.ask(transfers, nowMs);
+    await decideIf(expired.size > 0, (state) => decideDown(state, presence.expired(state, now())));
+    await decideIf(presence.overdueAway(now()).length > 0, (state) =>
+      decideWelcome(state, presence.overdueAway(now())),
+    );
+    presence.follow(metadata.state, now());
+    const wanted = planTargets(presence.world(metadata.state, now()));
+    await decideIf(wanted.length > 0, (state) => decideTargets(state, presence, now()));
+    const transfers = planTransfers(presence.world(metadata.state, now()));
+    presence.ask(transfers, now());
     for (const { shard, from, to } of transfers) logger.info({ shard, from, to }, "a leader is asked to hand over");
   } catch (error) {
     if (!(error instanceof SaturnError) || error.code !== "HA_NOT_AVAILABLE") throw error;

@@ -37,6 +37,12 @@ export class Presence {
     this.follow(state, nowMs);
   }
 
+  /** This process stood still, and heard nobody meanwhile: that says nothing about brokers, so everyone gets a full lease. */
+  stoodStill({ settings }: MetadataState, nowMs: number): void {
+    for (const heard of this.#heard.values())
+      heard.leaseUntilMs = Math.max(heard.leaseUntilMs, nowMs + settings.brokerLeaseMs);
+  }
+
   /** Takes up what was decided since: brokers that came, went, or are another incarnation now. */
   follow(state: MetadataState, nowMs: number): void {
     for (const id of this.#heard.keys()) if (state.brokers.get(id)?.removed !== false) this.#heard.delete(id);
