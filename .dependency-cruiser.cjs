@@ -52,7 +52,8 @@ module.exports = {
     },
     {
       name: "metadata-client-knows-wire-and-kit",
-      comment: "Brokers and tools reach name servers through it. It has a transport, which wire must not have, and no part of a server.",
+      comment:
+        "Brokers and tools reach name servers through it. It has a transport, which wire must not have, and no part of a server.",
       severity: "error",
       from: { path: "^packages/metadata-client/", pathNot: forTests },
       to: { path: packageSource, pathNot: "^packages/(metadata-client|wire|kit)/" },

@@ -95,8 +95,8 @@ class Group {
   }
 }
 
-function connect(endpoints: readonly string[]): RemoteMetadata {
-  const remote = openRemoteMetadata({ endpoints, ...world, random: new SeededRandom(9), callMs: 8_000 });
+function connect(endpoints: readonly string[], callMs = 8_000): RemoteMetadata {
+  const remote = openRemoteMetadata({ endpoints, ...world, random: new SeededRandom(9), callMs });
   closing.push(() => remote.close());
   return remote;
 }
@@ -156,7 +156,7 @@ describe("a group of three name servers", () => {
 
   test("without a majority refuses changes, and shows what was watched", async () => {
     const group = await Group.start();
-    const remote = connect(group.addresses);
+    const remote = connect(group.addresses, 3_000);
     const { until } = watched(remote);
     await remote.createTopic(topicRequest());
     await until("orders");

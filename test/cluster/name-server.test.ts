@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
-import { systemClock, systemTimers } from "@saturnmq/kit/node";
-import { openRemoteMetadata, type RemoteMetadata } from "@saturnmq/metadata-client";
+import { nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
+import { openRemoteMetadata, openViewCache, type RemoteMetadata, type ViewCache } from "@saturnmq/metadata-client";
 import {
   type NameServerConfigInput,
   parseNameServerConfig,
@@ -43,9 +43,10 @@ async function start(fields: NameServerConfigInput = {}): Promise<RunningNameSer
   return server;
 }
 
-function connect(...ports: readonly number[]): RemoteMetadata {
+function connect(port: number, cache?: ViewCache): RemoteMetadata {
   const world = { clock: systemClock(), timers: systemTimers(), random: new SeededRandom(2), logger: silentLogger };
-  const remote = openRemoteMetadata({ endpoints: ports.map((port) => `127.0.0.1:${port}`), callMs: 1_500, ...world });
+  const kept = cache === undefined ? {} : { cache };
+  const remote = openRemoteMetadata({ endpoints: [`127.0.0.1:${port}`], callMs: 1_500, ...world, ...kept });
   closing.push(remote);
   return remote;
 }
@@ -98,6 +99,22 @@ describe("a name server's process", () => {
     const view = await viewWhere(remote, ({ topics }) => topics.has("later"));
     expect([...view.topics.values()]).toMatchObject([{ id: 2, name: "later" }]);
     expect(view.shardCount).toBe(6);
+  });
+
+  test("is not needed by who has kept its view on disk, and goes on from there when it is back", async () => {
+    const keep = (): Promise<ViewCache> => openViewCache(nodeDisk(), folder, silentLogger);
+    const first = await start({ replicationFactor: 1 });
+    const before = connect(first.grpcPort, await keep());
+    await before.register(newcomer);
+    await before.createTopic(orders);
+    const seen = await viewWhere(before, ({ topics }) => topics.has("orders"));
+    await before.close();
+    await first.close();
+    const after = connect(first.grpcPort, await keep());
+    expect(await viewWhere(after, () => true)).toEqual(seen);
+    await start({ grpcPort: first.grpcPort });
+    await after.deleteTopic({ requestId: "r9", name: "orders" });
+    await viewWhere(after, ({ topics }) => !topics.has("orders"));
   });
 
   test("takes a broker down that is silent, and up again when it is heard", async () => {

@@ -18,7 +18,7 @@ export function world(fields: Partial<World> & Pick<World, "members" | "shards">
 }
 
 /** The world after brokers did what they were told, and shards whose leader is gone elected another. */
-export function followed(before: World, { targets, transfers }: Plan): World {
+function followed(before: World, { targets, transfers }: Plan): World {
   const wanted = new Map(targets.map(({ shard, voters }) => [shard, voters]));
   const leaders = new Map(transfers.map(({ shard, to }) => [shard, to]));
   const isUp = (id: number): boolean => before.members.some((member) => member.id === id && member.condition === "up");

@@ -19,7 +19,6 @@ export {
   type GroupInfo,
   type HeartbeatReply,
   type MessageType,
-  type MetadataService,
   type ReplicaReport,
   type ShardInfo,
   type ShardTarget,
@@ -28,6 +27,7 @@ export {
   type TopicInfo,
   type ViewDelta,
 } from "./metadata/ports.ts";
+export type { MetadataService } from "./metadata/service.ts";
 export { type Init, type MessageCodec } from "./protobuf/message-codec.ts";
 export * as v2 from "./rocketmq/messages.ts";
 export { messagingService } from "./rocketmq/service.ts";
