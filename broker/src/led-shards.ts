@@ -17,7 +17,8 @@ import type {
 /** What a leader of shards does for whoever asks: for its own clients, and for other brokers on behalf of theirs. */
 export interface ShardCalls {
   /**
-   * Stores messages in one queue of the topic that lives in `shard`, all or none.
+   * Stores messages in queues of the topic that live in `shard`, all or none: each in that of its group, those without one in the next. Groups
+   * whose queue is in another shard are none of its business.
    *
    * @throws {NotLedError} if the shard is not led there
    * @throws {SaturnError} `TOO_MANY_REQUESTS` if nothing was stored, `HA_NOT_AVAILABLE` if the outcome is unknown
@@ -65,6 +66,10 @@ export interface LedShards extends ShardCalls {
    * @throws {SaturnError} `ILLEGAL_FILTER_EXPRESSION` when the group has too many on the topic
    */
   hasReady(topic: TopicInfo, group: GroupInfo, filter: Filter): boolean;
+  /** Whether this very attempt of an ordered group's client holds messages here: its answer was lost. */
+  holds(request: Pop): boolean;
+  /** Gives the messages that this attempt holds again, under new handles. */
+  again(request: Pop, alive: () => boolean): Promise<Popped>;
   /** Whether the group is about to begin on a queue of the topic: until then "nothing ready" may be wrong. */
   isStarting(topic: TopicInfo, group: GroupInfo): boolean;
 }

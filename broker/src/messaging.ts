@@ -70,6 +70,8 @@ export type OutgoingMessage = {
   /** `undefined`: no tag. */
   readonly tag: string | undefined;
   readonly messageId: string;
+  /** `undefined`: it is in none. */
+  readonly messageGroup: string | undefined;
 };
 
 export type SendOutcome = { readonly queue: number; readonly offset: number; readonly storedAtMs: number };
@@ -86,6 +88,8 @@ export type ReceiveRequest = Subscriber & {
   readonly batchSize: number;
   readonly invisibleMs: number;
   readonly waitMs: number;
+  /** What the client calls this receive and its repetitions; empty: nothing. */
+  readonly attemptId?: string;
 };
 
 /** A leased message. `message` is its stored protobuf `Message` (SystemProperties last), checked against its CRC; a view or a copy, not to be changed. */

@@ -1,6 +1,7 @@
 import { type Clock, errorTable, type Logger, SaturnError, type Timers } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import type { Directory } from "../directory.ts";
+import { queueOfGroup } from "../domain/order.ts";
 import { decodeReceiptHandle, refusedHandle } from "../domain/receipt-handle.ts";
 import {
   type AckOutcome,
@@ -129,6 +130,17 @@ export class ClusterMessaging implements Omit<Messaging, "ready">, LedShardsEven
     const refusal = this.#options.shards.refusalOf(messages.length, bytes);
     if (refusal !== undefined) throw refusal;
     const untilMs = this.#calls.patience(deadlineMs);
+    return messages.some(({ messageGroup }) => messageGroup !== undefined)
+      ? this.#sendInOrder(topic, messages, untilMs)
+      : this.#sendAnywhere(topic, messages, bytes, untilMs);
+  }
+
+  async #sendAnywhere(
+    topic: TopicInfo,
+    messages: readonly OutgoingMessage[],
+    bytes: number,
+    untilMs: number,
+  ): Promise<readonly SendOutcome[]> {
     for (;;) {
       const shard = this.#shardFor(topic);
       if (shard !== undefined) {
@@ -141,6 +153,28 @@ export class ClusterMessaging implements Omit<Messaging, "ready">, LedShardsEven
         );
       }
     }
+  }
+
+  /** Each message to the queue of its group; the shards of a call each store theirs all or none. */
+  async #sendInOrder(
+    topic: TopicInfo,
+    messages: readonly OutgoingMessage[],
+    untilMs: number,
+  ): Promise<readonly SendOutcome[]> {
+    const { routes } = this.#options;
+    const shardOf = (at: number): number =>
+      routes.shardOf(topic, queueOfGroup(messages[at]?.messageGroup ?? "", topic.queues));
+    const outcomes: SendOutcome[] = [];
+    await Promise.all(
+      Array.from(Map.groupBy(messages.keys(), shardOf), async ([shard, places]) => {
+        const own = places.map((at) => messages[at]).filter((message) => message !== undefined);
+        const stored = await this.#calls.at(shard, (leader) => leader.send(topic, shard, own), untilMs);
+        stored.forEach((outcome, nth) => {
+          outcomes[places[nth] ?? 0] = outcome;
+        });
+      }),
+    );
+    return outcomes;
   }
 
   /** What a leader does not hear of now, because there is none or its answer is lost, it hears with the first receive. */

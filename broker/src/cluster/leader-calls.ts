@@ -61,8 +61,7 @@ export class LeaderCalls {
   }
 
   /** Runs a call at a shard's leader, waiting for one as long as nothing came of the call. */
-  async at<T>(shard: number, call: (leader: ShardCalls) => Promise<T>): Promise<T> {
-    const untilMs = this.patience(Infinity);
+  async at<T>(shard: number, call: (leader: ShardCalls) => Promise<T>, untilMs = this.patience(Infinity)): Promise<T> {
     for (;;) {
       const outcome = await this.once(shard, async (leader) => ({ value: await call(leader) }));
       if (outcome !== undefined) return outcome.value;

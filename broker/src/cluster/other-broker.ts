@@ -66,6 +66,15 @@ export class OtherBroker implements ReadySource {
     return false;
   }
 
+  /** A repeated attempt is found out by that broker when it is asked. */
+  holds(): boolean {
+    return false;
+  }
+
+  again(request: Pop, alive: () => boolean): Promise<Popped> {
+    return this.pop(request, alive);
+  }
+
   async pop(request: Pop, alive: () => boolean): Promise<Popped> {
     const interest = { topic: request.topic.id, group: request.group.id, filter: request.filter };
     const known = this.#knowledge(interest);

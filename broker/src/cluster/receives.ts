@@ -19,6 +19,10 @@ export interface ReadySource {
    * @throws {SaturnError} when the filter is one too many
    */
   hasReady(topic: TopicInfo, group: GroupInfo, filter: Filter): boolean;
+  /** Whether this very attempt of an ordered group's client holds messages there: its answer was lost. */
+  holds(request: Pop): boolean;
+  /** Gives the messages that this attempt holds again. */
+  again(request: Pop, alive: () => boolean): Promise<Popped>;
   /** Whether the group is about to begin there. */
   isStarting(topic: TopicInfo, group: GroupInfo): boolean;
   /** Leases what is ready, without waiting. Rejects with a `SaturnError` only for what lies with the request; a source without answer has nothing. */
@@ -90,6 +94,12 @@ export class Receives {
       this.#waiting += 1;
       queue.waiters.add(waiter);
       signal.addEventListener("abort", gone, { once: true });
+      const holder = this.#holderOf(waiter);
+      if (holder !== undefined) {
+        waiter.serving = true;
+        this.#run(subscription, waiter, this.#serveAgain(subscription, waiter, holder));
+        return;
+      }
       this.#serveQueue(subscription, queue);
       if (!waiter.serving) this.#park(subscription, waiter);
     });
@@ -176,41 +186,59 @@ export class Receives {
       }
       waiter.serving = true;
       // The messages are taken within this call; reading them may end later.
-      this.#serveOne(subscription, waiter).catch((error: unknown) => {
-        if (error instanceof SaturnError) {
-          this.#end(subscription, waiter, error);
-          return;
-        }
-        if (error instanceof InvariantError) this.#options.fatal(error);
-        this.#options.logger.error(
-          { topic: subscription.topic.name, group: subscription.group.name, err: error },
-          "a receive failed",
-        );
-        this.#end(
-          subscription,
-          waiter,
-          new SaturnError("INTERNAL_ERROR", "stored messages could not be read", { cause: error }),
-        );
-      });
+      this.#run(subscription, waiter, this.#serveOne(subscription, waiter));
     }
   }
 
+  #run(subscription: Subscription, waiter: Waiter, serving: Promise<void>): void {
+    serving.catch((error: unknown) => {
+      if (error instanceof SaturnError) {
+        this.#end(subscription, waiter, error);
+        return;
+      }
+      if (error instanceof InvariantError) this.#options.fatal(error);
+      this.#options.logger.error(
+        { topic: subscription.topic.name, group: subscription.group.name, err: error },
+        "a receive failed",
+      );
+      this.#end(
+        subscription,
+        waiter,
+        new SaturnError("INTERNAL_ERROR", "stored messages could not be read", { cause: error }),
+      );
+    });
+  }
+
+  /** Who holds messages for this very attempt. */
+  #holderOf({ request }: Waiter): ReadySource | undefined {
+    if (!request.group.order || (request.attemptId ?? "") === "") return undefined;
+    return this.#options.sourcesOf(request.topic).find((source) => source.holds(request));
+  }
+
+  /** Hands the same messages to the attempt that holds them; when none is left, it waits like any other. */
+  async #serveAgain(subscription: Subscription, waiter: Waiter, holder: ReadySource): Promise<void> {
+    const popped = await holder.again(waiter.request, () => !waiter.ended);
+    this.#answer(subscription, waiter, this.#held(popped));
+    if (!waiter.ended) this.#serveQueue(subscription, waiter.queue);
+  }
+
   async #serveOne(subscription: Subscription, waiter: Waiter): Promise<void> {
-    const deliveries = await this.#collect(subscription, waiter);
-    waiter.serving = false;
-    if (deliveries.length > 0) {
-      if (waiter.ended) this.#options.giveBack(deliveries);
-      else this.#end(subscription, waiter, deliveries);
-      return;
-    }
+    this.#answer(subscription, waiter, await this.#collect(subscription, waiter));
     if (waiter.ended) return;
-    this.#park(subscription, waiter);
     // What was looked at was not wanted; there may be more, but others run first.
     if (this.#readiness(subscription, waiter.queue.filter) === true) {
       this.#options.timers.after(0, () => {
         this.#serveQueue(subscription, waiter.queue);
       });
     }
+  }
+
+  /** Ends a receive with what was found for it, or lets it wait. */
+  #answer(subscription: Subscription, waiter: Waiter, deliveries: readonly Delivery[]): void {
+    waiter.serving = false;
+    if (waiter.ended) this.#options.giveBack(deliveries);
+    else if (deliveries.length > 0) this.#end(subscription, waiter, deliveries);
+    else this.#park(subscription, waiter);
   }
 
   /** Asks source after source, another one first each time, until one has something: what is at hand does not wait for what is elsewhere. */
@@ -222,12 +250,16 @@ export class Receives {
     for (let at = 0; at < sources.length && alive(); at += 1) {
       const source = sources[(from + at) % sources.length];
       if (source?.hasReady(topic, subscription.group, filter) !== true) continue;
-      const { deliveries, leaseUntilMonoMs } = await source.pop(waiter.request, alive);
-      if (deliveries.length === 0) continue;
-      // Read only now: what nobody may hand out any more must not reach a client.
-      if (this.#options.clock.monoMs() < leaseUntilMonoMs) return deliveries;
-      this.#options.giveBack(deliveries);
+      const deliveries = this.#held(await source.pop(waiter.request, alive));
+      if (deliveries.length > 0) return deliveries;
     }
+    return [];
+  }
+
+  /** What was leased while the leader's lease still holds: what nobody may hand out any more must not reach a client. */
+  #held({ deliveries, leaseUntilMonoMs }: Popped): readonly Delivery[] {
+    if (this.#options.clock.monoMs() < leaseUntilMonoMs) return deliveries;
+    this.#options.giveBack(deliveries);
     return [];
   }
 

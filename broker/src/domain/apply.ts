@@ -108,6 +108,10 @@ function applyLeased(state: ShardState, record: Leased, watcher: StateWatcher | 
     slots.deadline[slot] = record.deadlineMs;
     slots.term[slot] = record.term;
     slots.counter[slot] = record.counter + at;
+    if (record.kind === "leased") {
+      slots.lock[slot] = record.lock;
+      slots.holder[slot] = record.holder;
+    }
     watcher?.slotChanged(slot);
   }
 }

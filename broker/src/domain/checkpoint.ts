@@ -8,13 +8,14 @@ import { slotKind } from "./slot-table.ts";
 /*
  * A shard's state without message bodies. Little-endian, the sender's word order; the store adds length and check.
  *
- *   f64 × 8   version (2), timeMs, lastStoredAtMs, logStart, queues Q, cursors C, slots S, parked P
+ *   f64 × 8   version (3), timeMs, lastStoredAtMs, logStart, queues Q, cursors C, slots S, parked P
  *   f64 × 2   deleted topics T, deleted groups G
  *   f64 × 1   filters F                                      (from version 2 on)
  *   f64 × Q   topic | queue | min | next                     (columns, one after the other)
  *   f64 × C   group | queue's place in the columns above | epoch | start | floor | expired | finished runs above the floor
  *   f64 × 2 × all finished runs: first offset, count
  *   f64 × S   cursor's place | offset | attempt | deadline | term | counter | shadow | kind
+ *   f64 × S   lock | holder                                  (from version 3 on)
  *   f64 × P   cursor's place | offset
  *   f64 × T   ids, f64 × G ids
  *   f64 × F   group | topic | number | language | characters  (from version 2 on)
@@ -22,9 +23,9 @@ import { slotKind } from "./slot-table.ts";
  *
  * Everything is an integer below 2^53, so one column type serves all.
  */
-const version = 2;
+const version = 3;
 /** Fields before the columns, by version. */
-const headFields: Readonly<Record<number, number>> = { 1: 10, 2: 11 };
+const headFields: Readonly<Record<number, number>> = { 1: 10, 2: 11, 3: 11 };
 
 /** A copy of the state, to be written while the state goes on changing. */
 export function encodeCheckpoint(state: ShardState): Uint8Array[] {
@@ -52,6 +53,7 @@ export function encodeCheckpoint(state: ShardState): Uint8Array[] {
     ...[slots.offset, slots.attempt, slots.deadline, slots.term, slots.counter, slots.shadow, slots.kind].map(
       (column) => picked(column, slotRows),
     ),
+    ...[slots.lock, slots.holder].map((column) => picked(column, slotRows)),
     Float64Array.from({ length: parked.count }, (_, at) => cursorPlace[parked.cursor[at] ?? 0] ?? 0),
     parked.offset.slice(0, parked.count),
     Float64Array.from(state.deletedTopics),
@@ -83,16 +85,10 @@ export function decodeCheckpoint(bytes: Uint8Array): ShardState {
   const cursorColumns = [column(c), column(c), column(c), column(c), column(c), column(c), column(c)] as const;
   const runCount = cursorColumns[6].reduce((sum, count) => sum + count, 0);
   const cursorRows = decodeCursors(state, queueRows, cursorColumns, column(2 * runCount));
-  decodeSlots(state, cursorRows, [
-    column(s),
-    column(s),
-    column(s),
-    column(s),
-    column(s),
-    column(s),
-    column(s),
-    column(s),
-  ]);
+  const slotColumns = Array.from({ length: 8 }, () => column(s)) as unknown as Columns<8>;
+  const none = new Float64Array(s);
+  const [locks, holders] = (found ?? 0) < 3 ? [none, none] : [column(s), column(s)];
+  decodeSlots(state, cursorRows, slotColumns, locks, holders);
   const [parkedCursors, parkedOffsets] = [column(p), column(p)];
   for (let row = 0; row < p; row += 1) {
     const cursor = cursorRows[parkedCursors[row] ?? 0] ?? 0;
@@ -191,6 +187,8 @@ function decodeSlots(
   state: ShardState,
   cursorRows: readonly number[],
   [places, offsets, attempts, deadlines, terms, counters, shadows, kinds]: Columns<8>,
+  locks: Float64Array,
+  holders: Float64Array,
 ): void {
   const { slots, cursors } = state;
   for (let at = 0; at < places.length; at += 1) {
@@ -202,6 +200,8 @@ function decodeSlots(
     slots.counter[slot] = counters[at] ?? 0;
     slots.shadow[slot] = shadows[at] ?? 0;
     slots.kind[slot] = kinds[at] ?? 0;
+    slots.lock[slot] = locks[at] ?? 0;
+    slots.holder[slot] = holders[at] ?? 0;
     if (kinds[at] === slotKind.live) cursors.slots[cursor] = (cursors.slots[cursor] ?? 0) + 1;
     else state.finishedSlots.push(slot);
   }

@@ -11,6 +11,11 @@ export type Reader = {
   readonly queue: number;
 };
 
+/** The order that leased messages are in (`lockOf`), and who asked for them (`holderOf`). */
+export type Order = { readonly lock: number; readonly holder: number };
+
+const noOrder: Order = { lock: 0, holder: 0 };
+
 /**
  * Leases taken messages. One record a run of neighbours with the same attempt; those that were finished or changed meanwhile are left
  * out.
@@ -21,6 +26,7 @@ export function decideLease(
   runs: readonly Run[],
   nowMs: number,
   invisibleMs: number,
+  { lock, holder }: Order = noOrder,
 ): Leased[] {
   const records: Leased[] = [];
   const { term } = overlay;
@@ -29,7 +35,8 @@ export function decideLease(
     const deadlineMs = nowMs + invisibleMs;
     const counter = overlay.nextCounter(count);
     const place = { group, topic, queue, offset, count };
-    records.push({ kind: "leased", timeMs: nowMs, ...place, deadlineMs, term, counter, attempt, replacedMs: 0 });
+    const sequence = { deadlineMs, term, counter, attempt, replacedMs: 0 };
+    records.push({ kind: "leased", timeMs: nowMs, ...place, ...sequence, lock, holder });
   };
   for (const run of runs) {
     let from = run.offset;
@@ -87,6 +94,26 @@ export function decideGiveBack(state: ShardState, overlay: Overlay, handle: Rece
   return change(state, overlay, handle, nowMs, { deadlineMs: nowMs, attempt: handle.attempt - 1 });
 }
 
+/**
+ * Leases a message anew to the one who holds it and asks by the same attempt: its answer was lost. The attempt does not count; the old handle
+ * is dead. `undefined` when the message is not leased any more.
+ */
+export function decideAgain(
+  overlay: Overlay,
+  { cursor, group, topic, queue }: Reader,
+  offset: number,
+  nowMs: number,
+  invisibleMs: number,
+): Leased | undefined {
+  const { decided, term } = overlay;
+  const slot = decided.liveSlot(cursor, offset);
+  const replacedMs = decided.slots.deadline[slot] ?? 0;
+  if (slot < 0 || replacedMs <= nowMs) return undefined;
+  const lease = { deadlineMs: nowMs + invisibleMs, term, counter: overlay.nextCounter(), replacedMs };
+  const place = { timeMs: nowMs, group, topic, queue, offset, count: 1 };
+  return { kind: "visibilityChanged", ...place, ...lease, attempt: decided.slots.attempt[slot] ?? 1, ...noOrder };
+}
+
 function change(
   state: ShardState,
   overlay: Overlay,
@@ -99,7 +126,18 @@ function change(
   }
   const { group, topic, queue, offset } = handle;
   const sequence = { term: overlay.term, counter: overlay.nextCounter(), replacedMs: handle.deadlineMs };
-  return { kind: "visibilityChanged", timeMs: nowMs, group, topic, queue, offset, count: 1, ...to, ...sequence };
+  return {
+    kind: "visibilityChanged",
+    timeMs: nowMs,
+    group,
+    topic,
+    queue,
+    offset,
+    count: 1,
+    ...to,
+    ...sequence,
+    ...noOrder,
+  };
 }
 
 /** Whether the handle holds its message's lease, or its message is finished. */

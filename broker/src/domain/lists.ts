@@ -21,6 +21,11 @@ export class Lists {
     return this.#head[list] ?? none;
   }
 
+  /** The items of a list, first to last; the list must not change meanwhile. */
+  *items(list: number): Generator<number> {
+    for (let item = this.first(list); item >= 0; item = this.#next[item] ?? none) yield item;
+  }
+
   /** Adds an item that is in no list at a list's end. */
   push(list: number, item: number): void {
     this.#reserve(list, item);

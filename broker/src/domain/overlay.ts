@@ -2,6 +2,7 @@ import { apply, type StateWatcher } from "./apply.ts";
 import { grown } from "./columns.ts";
 import { filtersMax } from "./filter-table.ts";
 import { Lists } from "./lists.ts";
+import { OrderedReads } from "./ordered-reads.ts";
 import { ReadyLists } from "./ready-lists.ts";
 import { ScanPositions } from "./scan-positions.ts";
 import type { ShardRecord } from "./shard-record.ts";
@@ -45,6 +46,8 @@ export class Overlay implements StateWatcher {
   /** Shard time at which it began. */
   readonly sinceMs: number;
   readonly decided: ShardState;
+  /** How ordered groups read. */
+  readonly ordered: OrderedReads;
   readonly #wheel: TimingWheel;
   readonly #due = new Lists();
   readonly #ready = new ReadyLists();
@@ -60,6 +63,7 @@ export class Overlay implements StateWatcher {
     this.term = term;
     this.sinceMs = nowMs;
     this.decided = state.copy();
+    this.ordered = new OrderedReads(this.decided);
     this.#wheel = new TimingWheel(nowMs);
     const { cursors, slots } = this.decided;
     for (let cursor = 0; cursor < cursors.end; cursor += 1) this.cursorStarted(cursor);
@@ -102,12 +106,14 @@ export class Overlay implements StateWatcher {
     const cursor = this.decided.slots.cursor[slot] ?? 0;
     const end = (this.decided.slots.offset[slot] ?? 0) + 1;
     if (end > (this.#slotsEnd[cursor] ?? 0)) this.#slotsEnd[cursor] = end;
+    this.ordered.slotChanged(slot);
   }
 
   slotGone(slot: number): void {
     this.#due.remove(slot);
     this.#ready.remove(slot);
     this.#wheel.remove(slot);
+    this.ordered.slotGone(slot);
   }
 
   cursorStarted(cursor: number): void {
@@ -116,6 +122,7 @@ export class Overlay implements StateWatcher {
     }
     this.#slotsEnd[cursor] = 0;
     this.#reading.delete(cursor);
+    this.ordered.cursorStarted(cursor);
     for (let filter = 0; filter < filtersMax; filter += 1) this.#positions.forgetOne(cursor, filter);
   }
 
@@ -126,6 +133,7 @@ export class Overlay implements StateWatcher {
       cursors.group[cursor] === group && queues.topic[cursors.queueRow[cursor] ?? 0] === topic;
     this.#positions.forget(concerns);
     for (const cursor of this.#ready.classified()) if (concerns(cursor)) this.#ready.reopen(cursor);
+    this.ordered.filtersChanged(concerns);
   }
 
   /** Moves time on: leases that ended become due. Calls `due` with the slots whose own record is committed in `state`. */
@@ -148,6 +156,7 @@ export class Overlay implements StateWatcher {
 
   /** Makes a due slot ready to be taken. */
   makeReady(slot: number): void {
+    if (this.ordered.slotReady(slot)) return;
     this.#ready.push(this.decided.slots.cursor[slot] ?? 0, slot);
   }
 

@@ -6,9 +6,10 @@ import type { ControlRecord } from "./shard-record.ts";
 import { tagHash } from "./tag-hash.ts";
 
 const run = { timeMs: 5, group: 4_000_000_000, topic: 3, queue: 2, offset: 2 ** 53 - 9, count: 8 };
-const lease = { deadlineMs: 2 ** 41, term: 2 ** 40, counter: 7, attempt: 16, replacedMs: 77 };
+const lease = { deadlineMs: 2 ** 41, term: 2 ** 40, counter: 7, attempt: 16, replacedMs: 77, lock: 0, holder: 0 };
 const records: ControlRecord[] = [
   { kind: "leased", ...run, ...lease },
+  { kind: "leased", ...run, ...lease, lock: 2 ** 32 - 1, holder: 2 ** 53 - 1 },
   { kind: "visibilityChanged", ...run, ...lease },
   { kind: "acked", ...run },
   { kind: "skipped", ...run },
@@ -35,17 +36,28 @@ test("every record comes back as it was written", () => {
   expect(found).toEqual(records);
 });
 
-test("a message's parts are found in its record, with and without its body", () => {
+test.each([
+  { what: "a message", lock: 0, written: 1 },
+  { what: "one of a message group", lock: 4_000_000_000, written: 2 },
+])("$what: its parts are found in its record, with and without its body", ({ lock, written: found }) => {
   const batch = new RecordBatch(64);
   const tag = new TextEncoder().encode("blue");
   const bytes = Uint8Array.from([99, 1, 2, 3, 4, 5, 6, 99]);
   const place = { timeMs: 5, topic: 3, queue: 2, offset: 2 ** 40 + 1, storedAtMs: 1_700_000_000_123 };
-  writeMessage(batch, place, { bytes, start: 1, length: 6, bodyStart: 2, bodyLength: 3, bodyCrc: 0xdeadbeef }, tag, 1);
+  writeMessage(
+    batch,
+    place,
+    { bytes, start: 1, length: 6, bodyStart: 2, bodyLength: 3, bodyCrc: 0xdeadbeef },
+    tag,
+    1,
+    lock,
+  );
   const { bytes: written, length } = batch.payload();
   const record = written.subarray(0, length);
   expect(readRecord(viewOf(record), 0)).toEqual({ kind: "message", ...place });
   const parts = messageParts(record);
-  expect(parts).toMatchObject({ storedAtMs: place.storedAtMs, bodyCrc: 0xdeadbeef });
+  expect(parts).toMatchObject({ storedAtMs: place.storedAtMs, bodyCrc: 0xdeadbeef, lock });
+  expect(record[recordAt.version]).toBe(found);
   expect([...record.subarray(parts.messageStart, parts.messageEnd)]).toEqual([1, 2, 3, 4, 5, 6]);
   expect(new TextDecoder().decode(record.subarray(parts.tagStart, parts.tagStart + parts.tagLength))).toBe("blue");
   const bodyStart = viewOf(record).getUint32(recordAt.bodyStart, true);
@@ -55,6 +67,7 @@ test("a message's parts are found in its record, with and without its body", () 
 test.each([
   [1_000, 1],
   [4, 2],
+  [2, 3],
 ])("a record of kind %d version %d stops the process and names the version it needs", (kind, version) => {
   const batch = new RecordBatch(64);
   batch.add(kind, version, 32);

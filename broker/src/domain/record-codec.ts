@@ -4,11 +4,13 @@ import { type Filter, filterLanguageOf, filterLanguages } from "./filter.ts";
 import type { ControlRecord, ShardRecord } from "./shard-record.ts";
 
 /*
- * Payloads, after the head of @saturnmq/store record.ts. Little-endian; every one begins with f64 timeMs (shard time). Version 1 of each:
+ * Payloads, after the head of @saturnmq/store record.ts. Little-endian; every one begins with f64 timeMs (shard time). Version 1 of each, if none is said:
  *
  *  1 message            8 f64 storedAtMs  16 u32 tag length  20 tag (UTF-8), then the stored protobuf Message. The head says queue and offset.
+ *             version 2, one of a message group: 8 f64 storedAtMs  16 u32 tag length  20 u32 lock  24 tag, then the message
  *  2 leased             8 u32 group  12 u32 topic  16 u32 queue  20 u32 count  24 f64 offset  32 u32 attempt  36 f64 deadlineMs
  *                       44 f64 term  52 f64 counter  60 f64 replacedMs
+ *             version 2, one in an order: and 68 u32 lock  72 f64 holder
  *  3 visibilityChanged  as leased
  *  4 acked              8 u32 group  12 u32 topic  16 u32 queue  20 u32 count  24 f64 offset
  *  5 skipped            as acked
@@ -39,7 +41,11 @@ const kinds = [
 ] as const satisfies readonly (ShardRecord["kind"] | undefined)[];
 const numberOf = Object.fromEntries(kinds.map((kind, at) => [kind, at])) as Record<ShardRecord["kind"], number>;
 const version = 1;
+/** Version of a message or lease that is in an order. */
+const orderedVersion = 2;
+const newest: Readonly<Record<string, number>> = { message: orderedVersion, leased: orderedVersion };
 const messageHeadBytes = 20;
+const orderedHeadBytes = 24;
 const filterHeadBytes = 24;
 const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder("utf-8", { fatal: true }) };
 
@@ -50,7 +56,7 @@ export class UnknownRecordError extends Error {
   constructor(kind: number, found: number, detail = "") {
     super(
       `the log holds a record of kind ${kind} version ${found}${detail}, which this program does not know ` +
-        `(it knows kinds 1 to ${kinds.length - 1}, version ${version}): start a release that knows kind ${kind} version ${found}`,
+        `(it knows kinds 1 to ${kinds.length - 1}, version ${newest[kinds[kind] ?? ""] ?? version}): start a release that knows kind ${kind} version ${found}`,
     );
   }
 }
@@ -65,29 +71,32 @@ export type MessageBytes = {
   readonly bodyCrc: number;
 };
 
-/** Adds a message record. @param tag UTF-8, empty for none */
+/** Adds a message record. @param tag UTF-8, empty for none @param lock what it is in an order by (`lockOf`), 0 for nothing */
 export function writeMessage(
   sink: RecordSink,
   place: Omit<Extract<ShardRecord, { kind: "message" }>, "kind">,
   message: MessageBytes,
   tag: Uint8Array,
   tagHash: number,
+  lock = 0,
 ): void {
-  const prefix = messageHeadBytes + tag.length;
-  const at = sink.add(numberOf.message, version, prefix + message.length);
+  const headBytes = lock === 0 ? messageHeadBytes : orderedHeadBytes;
+  const prefix = headBytes + tag.length;
+  const at = sink.add(numberOf.message, lock === 0 ? version : orderedVersion, prefix + message.length);
   const { bytes, view } = sink;
   view.setFloat64(at, place.timeMs, true);
   view.setFloat64(at + 8, place.storedAtMs, true);
   view.setUint32(at + 16, tag.length, true);
-  bytes.set(tag, at + messageHeadBytes);
+  if (lock !== 0) view.setUint32(at + 20, lock, true);
+  bytes.set(tag, at + headBytes);
   bytes.set(message.bytes.subarray(message.start, message.start + message.length), at + prefix);
   sink.setBody(prefix + message.bodyStart, message.bodyLength, message.bodyCrc);
   sink.setMessage(place.topic, place.queue, place.offset, tagHash);
 }
 
-/** Length of a message record. */
+/** Length of a message record, with room for its lock. */
 export function messageBytes(messageLength: number, tagLength: number): number {
-  return recordHeadBytes + messageHeadBytes + tagLength + messageLength;
+  return recordHeadBytes + orderedHeadBytes + tagLength + messageLength;
 }
 
 /** Length of any other record. */
@@ -97,7 +106,7 @@ export function recordBytes(record: ControlRecord): number {
 
 /** Adds any other record. */
 export function writeRecord(sink: RecordSink, record: ControlRecord): void {
-  const at = sink.add(numberOf[record.kind], version, payloadBytes(record));
+  const at = sink.add(numberOf[record.kind], isOrdered(record) ? orderedVersion : version, payloadBytes(record));
   const { view } = sink;
   view.setFloat64(at, record.timeMs, true);
   switch (record.kind) {
@@ -113,6 +122,9 @@ export function writeRecord(sink: RecordSink, record: ControlRecord): void {
       view.setFloat64(at + 44, record.term, true);
       view.setFloat64(at + 52, record.counter, true);
       view.setFloat64(at + 60, record.replacedMs, true);
+      if (!isOrdered(record)) break;
+      view.setUint32(at + 68, record.lock, true);
+      view.setFloat64(at + 72, record.holder, true);
       break;
     case "acked":
     case "skipped":
@@ -161,11 +173,15 @@ export function writeRecord(sink: RecordSink, record: ControlRecord): void {
   }
 }
 
+function isOrdered(record: ControlRecord): boolean {
+  return record.kind === "leased" && record.lock !== 0;
+}
+
 function payloadBytes(record: ControlRecord): number {
   switch (record.kind) {
     case "leased":
     case "visibilityChanged":
-      return 68;
+      return isOrdered(record) ? 80 : 68;
     case "acked":
     case "skipped":
     case "parked":
@@ -196,7 +212,8 @@ export function readRecord(view: DataView, at: number): ShardRecord {
   const kindNumber = view.getUint16(at + recordAt.kind, true);
   const found = view.getUint8(at + recordAt.version);
   const kind = kinds[kindNumber];
-  if (kind === undefined || found !== version) throw new UnknownRecordError(kindNumber, found);
+  if (kind === undefined || found < version || found > (newest[kind] ?? version))
+    throw new UnknownRecordError(kindNumber, found);
   const from = at + recordHeadBytes;
   const timeMs = view.getFloat64(from, true);
   switch (kind) {
@@ -224,6 +241,8 @@ export function readRecord(view: DataView, at: number): ShardRecord {
         term: view.getFloat64(from + 44, true),
         counter: view.getFloat64(from + 52, true),
         replacedMs: view.getFloat64(from + 60, true),
+        lock: found === orderedVersion ? view.getUint32(from + 68, true) : 0,
+        holder: found === orderedVersion ? view.getFloat64(from + 72, true) : 0,
       };
     case "acked":
     case "skipped":
@@ -305,6 +324,8 @@ function offsetOf(view: DataView, at: number): number {
 export type StoredMessage = {
   readonly storedAtMs: number;
   readonly bodyCrc: number;
+  /** What it is in an order by, 0 for nothing. */
+  readonly lock: number;
   readonly tagStart: number;
   readonly tagLength: number;
   readonly messageStart: number;
@@ -316,12 +337,14 @@ export function messageParts(record: Uint8Array): StoredMessage {
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   const found = view.getUint8(recordAt.version);
   const kind = view.getUint16(recordAt.kind, true);
-  if (kind !== numberOf.message || found !== version) throw new UnknownRecordError(kind, found);
+  const ordered = found === orderedVersion;
+  if (kind !== numberOf.message || (found !== version && !ordered)) throw new UnknownRecordError(kind, found);
   const tagLength = view.getUint32(recordHeadBytes + 16, true);
-  const tagStart = recordHeadBytes + messageHeadBytes;
+  const tagStart = recordHeadBytes + (ordered ? orderedHeadBytes : messageHeadBytes);
   return {
     storedAtMs: view.getFloat64(recordHeadBytes + 8, true),
     bodyCrc: view.getUint32(recordAt.bodyCrc, true),
+    lock: ordered ? view.getUint32(recordHeadBytes + 20, true) : 0,
     tagStart,
     tagLength,
     messageStart: tagStart + tagLength,

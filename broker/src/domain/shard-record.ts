@@ -30,6 +30,10 @@ export type Leased = Delivered & {
   readonly attempt: number;
   /** Deadline of the handle that this replaces, whose own record may be lost; 0 for none. */
   readonly replacedMs: number;
+  /** Which messages of the group come one after another with this one (`lockOf`); 0: it is in no order. Of a `leased` alone. */
+  readonly lock: number;
+  /** Who asked for it (`holderOf`); 0: not told. Of a `leased` alone. */
+  readonly holder: number;
 };
 
 /** Finished messages: acknowledged, wanted by no filter of the group, or given up after the maximum of attempts. */

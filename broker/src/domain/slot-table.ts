@@ -4,7 +4,7 @@ import { KeyTable } from "./key-table.ts";
 /** What a slot is: free; a message delivered and not finished; a finished one whose replaced handles have not yet run out. */
 export const slotKind = { free: 0, live: 1, finished: 2 } as const;
 
-/** Messages that were delivered at least once and are not finished, over all cursors of a shard: a row each, about 60 bytes. */
+/** Messages that were delivered at least once and are not finished, over all cursors of a shard: a row each, about 72 bytes. */
 export class SlotTable {
   kind = new Uint8Array(16);
   cursor = new Int32Array(16);
@@ -16,6 +16,9 @@ export class SlotTable {
   /** Lease sequence: the leader's term and a counter in it. */
   term = new Float64Array(16);
   counter = new Float64Array(16);
+  /** What it is locked by (`lockOf`), 0 for nothing, and by whom it was asked for (`holderOf`), 0 for nobody. */
+  lock = new Uint32Array(16);
+  holder = new Float64Array(16);
   /** Shard time until which a replaced handle of it could still pass for valid by its own deadline; 0 for none. */
   shadow = new Float64Array(16);
   #rows = new KeyTable();
@@ -45,6 +48,8 @@ export class SlotTable {
     this.attempt[row] = 0;
     this.deadline[row] = 0;
     this.shadow[row] = 0;
+    this.lock[row] = 0;
+    this.holder[row] = 0;
     this.#rows.add(cursor, offset, row);
     return row;
   }
@@ -65,6 +70,8 @@ export class SlotTable {
     twin.term = copied(this.term);
     twin.counter = copied(this.counter);
     twin.shadow = copied(this.shadow);
+    twin.lock = copied(this.lock);
+    twin.holder = copied(this.holder);
     twin.#rows = this.#rows.copy();
     twin.#used = this.#used;
     twin.#free = [...this.#free];
@@ -81,5 +88,7 @@ export class SlotTable {
     this.term = grown(this.term, capacity);
     this.counter = grown(this.counter, capacity);
     this.shadow = grown(this.shadow, capacity);
+    this.lock = grown(this.lock, capacity);
+    this.holder = grown(this.holder, capacity);
   }
 }

@@ -2,16 +2,7 @@ import { type Clock, type Logger, SaturnError } from "@saturnmq/kit";
 import { forward, type GroupInfo, type TopicInfo, WireError } from "@saturnmq/wire";
 import type { AskedEntries, LogEntry } from "../cluster/ports.ts";
 import { type LedShards, NotLedError } from "../led-shards.ts";
-import {
-  ackWords,
-  deliveryWords,
-  entryWords,
-  filterOf,
-  outgoingOf,
-  progressWords,
-  refusalWords,
-  sendWords,
-} from "./words.ts";
+import { ackWords, deliveryWords, entryWords, filterOf, outgoingOf, progressWords, refusalWords } from "./words.ts";
 
 /** What this broker does for others, and what it must know for that. */
 export type ForwardRoom = {
@@ -89,7 +80,7 @@ async function perform(room: ForwardRoom, from: number, request: Request, signal
 }
 
 async function send(room: ForwardRoom, { topic, shard, messages }: forward.ForwardSend) {
-  return sendWords(await room.shards.send(room.topic(topic), shard, messages.map(outgoingOf)));
+  return { stored: await room.shards.send(room.topic(topic), shard, messages.map(outgoingOf)) };
 }
 
 async function pop({ shards, topic, group, clock }: ForwardRoom, asked: forward.ForwardPop, signal: AbortSignal) {
@@ -100,8 +91,13 @@ async function pop({ shards, topic, group, clock }: ForwardRoom, asked: forward.
     batchSize: asked.count,
     invisibleMs: asked.invisibleMs,
     clientId: asked.clientId,
+    attemptId: asked.attemptId,
   };
-  const { deliveries, leaseUntilMonoMs, more } = await shards.pop(request, () => !signal.aborted);
+  const alive = (): boolean => !signal.aborted;
+  const repeated = request.group.order && request.attemptId !== "" && shards.holds(request);
+  const { deliveries, leaseUntilMonoMs, more } = await (repeated
+    ? shards.again(request, alive)
+    : shards.pop(request, alive));
   // A sole voter's lease has no end; whoever relays needs some number.
   const leaseLeftMs = Math.min(Math.floor(leaseUntilMonoMs - clock.monoMs()), leaseLeftMaxMs);
   if (!signal.aborted && (deliveries.length === 0 || leaseLeftMs > 0))

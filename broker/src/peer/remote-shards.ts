@@ -17,7 +17,7 @@ import type {
   SkipRequest,
   Subscriber,
 } from "../messaging.ts";
-import { ackOutcomeOf, deliveryOf, errorOf, messageWords, progressOf, sendOutcomesOf } from "./words.ts";
+import { ackOutcomeOf, deliveryOf, errorOf, messageWords, progressOf } from "./words.ts";
 
 /** What became of a call that got no answer. `nothing`: it is proven that the other broker did not act on it. */
 export type LostCall = { readonly kind: "lost"; readonly outcome: "nothing" | "unknown"; readonly cause: unknown };
@@ -50,16 +50,18 @@ export class RemoteShards implements ShardCalls {
       { send: { topic: topic.id, shard, messages: messages.map(messageWords) } },
       shard,
     );
-    return sendOutcomesOf(present(send), messages.length);
+    const { stored } = present(send);
+    if (stored.length !== messages.length) throw unreadable();
+    return stored;
   }
 
   async subscribe({ topic, group, filter, clientId }: Subscriber): Promise<void> {
     await this.#call({ subscribe: { topic: topic.id, group: group.id, filter, clientId } }, anyShard);
   }
 
-  async pop({ topic, group, filter, batchSize, invisibleMs, clientId }: Pop): Promise<Popped> {
+  async pop({ topic, group, filter, batchSize, invisibleMs, clientId, attemptId = "" }: Pop): Promise<Popped> {
     const sentMs = this.#clock.monoMs();
-    const asked = { topic: topic.id, group: group.id, filter, count: batchSize, invisibleMs, clientId };
+    const asked = { topic: topic.id, group: group.id, filter, count: batchSize, invisibleMs, clientId, attemptId };
     const { pop } = await this.#call({ pop: asked }, anyShard, popTimeoutMs);
     const { deliveries, leaseLeftMs, more } = present(pop);
     // Counted from before the question: that is earlier than the leader's reading of its clock.

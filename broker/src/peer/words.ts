@@ -3,7 +3,7 @@ import type { forward } from "@saturnmq/wire";
 import type { Interest, LogEntry } from "../cluster/ports.ts";
 import { everything, type Filter } from "../domain/filter.ts";
 import { type AckOutcome, NotLedError, type QueueProgress } from "../led-shards.ts";
-import type { Delivery, OutgoingMessage, SendOutcome } from "../messaging.ts";
+import type { Delivery, OutgoingMessage } from "../messaging.ts";
 
 /** The words of `saturnmq.v1` forwards for what brokers ask of each other: nothing but translation, both ways. */
 
@@ -28,27 +28,25 @@ export function interestOf(words: forward.WaitingFor): Interest {
 }
 
 export function messageWords(message: OutgoingMessage): Words<forward.ForwardMessage> {
-  const { bytes, start, length, bodyStart, bodyLength, bodyCrc, tag, messageId } = message;
-  return { message: bytes.subarray(start, start + length), bodyStart, bodyLength, bodyCrc, tag, messageId };
+  const { bytes, start, length, bodyStart, bodyLength, bodyCrc, tag, messageId, messageGroup } = message;
+  return {
+    message: bytes.subarray(start, start + length),
+    bodyStart,
+    bodyLength,
+    bodyCrc,
+    tag,
+    messageId,
+    messageGroup,
+  };
 }
 
 /** @throws {SaturnError} `BAD_REQUEST` if the body does not lie inside the message */
 export function outgoingOf(words: forward.ForwardMessage): OutgoingMessage {
-  const { message: bytes, bodyStart, bodyLength, bodyCrc, tag, messageId } = words;
+  const { message: bytes, bodyStart, bodyLength, bodyCrc, tag, messageId, messageGroup } = words;
   if (bodyStart < 0 || bodyLength < 0 || bodyStart + bodyLength > bytes.length)
     throw new SaturnError("BAD_REQUEST", "a forwarded message's body lies outside of the message");
-  return { bytes, start: 0, length: bytes.length, bodyStart, bodyLength, bodyCrc: bodyCrc >>> 0, tag, messageId };
-}
-
-/** Messages of one send lie together in one queue: the first one's place says all. */
-export function sendWords(outcomes: readonly SendOutcome[]): Words<forward.ForwardSendReply> {
-  const [first] = outcomes;
-  return { queue: first?.queue ?? 0, offset: first?.offset ?? 0, storedAtMs: first?.storedAtMs ?? 0 };
-}
-
-export function sendOutcomesOf(words: forward.ForwardSendReply, count: number): readonly SendOutcome[] {
-  const { queue, offset, storedAtMs } = words;
-  return Array.from({ length: count }, (_, at) => ({ queue, offset: offset + at, storedAtMs }));
+  const body = { bodyStart, bodyLength, bodyCrc: bodyCrc >>> 0 };
+  return { bytes, start: 0, length: bytes.length, ...body, tag, messageId, messageGroup };
 }
 
 export function deliveryWords(delivery: Delivery): Words<forward.ForwardDelivery> {

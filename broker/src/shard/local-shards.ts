@@ -37,6 +37,7 @@ import type { ReadableShard } from "./readable-shard.ts";
 import { Retention } from "./retention.ts";
 import { Sends } from "./sends.ts";
 import type { ShardHost } from "./shard-host.ts";
+import type { ShardReceive } from "./shard-reader.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import { peekOne, skipOne } from "./single-message.ts";
 import { noTotals } from "./totals.ts";
@@ -182,8 +183,30 @@ export class LocalShards implements LedShards, AsyncDisposable {
     await Promise.all(added);
   }
 
+  holds(request: Pop): boolean {
+    for (const [number, queues] of this.#options.routes.queuesOf(request.topic)) {
+      if (this.#shards.get(number)?.reader.ordered.holds(asked(request, queues, request.batchSize)) === true)
+        return true;
+    }
+    return false;
+  }
+
+  async again(request: Pop, alive: () => boolean): Promise<Popped> {
+    const given: Delivery[] = [];
+    let leaseUntilMonoMs = Infinity;
+    for (const [number, queues] of this.#options.routes.queuesOf(request.topic)) {
+      const shard = this.#shards.get(number);
+      if (shard === undefined) continue;
+      const wanted = asked(request, queues, request.batchSize - given.length, alive);
+      const got = await shard.reader.ordered.again(wanted);
+      if (got.length > 0) leaseUntilMonoMs = Math.min(leaseUntilMonoMs, shard.runtime.leaseUntilMonoMs);
+      given.push(...got);
+    }
+    return { deliveries: given, leaseUntilMonoMs, more: this.hasReady(request.topic, request.group, request.filter) };
+  }
+
   async pop(request: Pop, alive: () => boolean): Promise<Popped> {
-    const { topic, group, filter, batchSize, invisibleMs } = request;
+    const { topic, group, filter, batchSize } = request;
     this.#filters.note(request);
     const places = [...this.#options.routes.queuesOf(topic)];
     const from = this.#options.random.below(places.length);
@@ -193,8 +216,8 @@ export class LocalShards implements LedShards, AsyncDisposable {
       const [number, queues] = places[(from + at) % places.length] ?? [0, []];
       const shard = this.#shards.get(number);
       if (shard?.reader.hasReady(topic, group, queues, filter) !== true) continue;
-      const count = batchSize - deliveries.length;
-      const got = await shard.reader.receive({ topic, group, queues, from, filter, count, invisibleMs, alive });
+      const wanted = asked(request, queues, batchSize - deliveries.length, alive, from);
+      const got = await shard.reader.receive(wanted);
       if (got.length === 0) continue;
       deliveries = deliveries.length === 0 ? got : deliveries.concat(got);
       leaseUntilMonoMs = Math.min(leaseUntilMonoMs, shard.runtime.leaseUntilMonoMs);
@@ -452,4 +475,16 @@ export class LocalShards implements LedShards, AsyncDisposable {
     if (found === undefined) throw new NotLedError(shard);
     return found;
   }
+}
+
+/** A receive as one shard is asked. */
+function asked(
+  request: Pop,
+  queues: readonly number[],
+  count: number,
+  alive = (): boolean => true,
+  from = 0,
+): ShardReceive {
+  const { topic, group, filter, invisibleMs, clientId, attemptId = "" } = request;
+  return { topic, group, queues, from, filter, count, invisibleMs, alive, clientId, attemptId };
 }

@@ -1,6 +1,7 @@
 import { SaturnError } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
 import type { TopicInfo } from "@saturnmq/wire";
+import { queueOfGroup } from "../domain/order.ts";
 import type { OutgoingMessage, SendOutcome } from "../messaging.ts";
 import type { TopicRoutes } from "../topic-routes.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
@@ -30,7 +31,7 @@ export class Sends {
     this.#options = options;
   }
 
-  /** Stores messages in the topic's next queue of a shard. @throws {SaturnError} `TOO_MANY_REQUESTS` when nothing more may be staged now */
+  /** Stores messages in a shard: each in the queue of its group, those without one in the topic's next queue there. @throws {SaturnError} `TOO_MANY_REQUESTS` when nothing more may be staged now */
   async send(
     shard: ShardRuntime,
     led: Led,
@@ -40,13 +41,17 @@ export class Sends {
     const bytes = messages.reduce((sum, { length }) => sum + length, 0);
     const refusal = this.refusalOf(messages.length, bytes);
     if (refusal !== undefined) throw refusal;
-    const queue = this.#options.routes.nextQueue(topic, shard.shard);
-    const { offset, storedAtMs } = shard.send(led, topic.id, queue, messages);
+    const next = this.#options.routes.nextQueue(topic, shard.shard);
+    const queueOf = (at: number): number => {
+      const messageGroup = messages[at]?.messageGroup;
+      return messageGroup === undefined ? next : queueOfGroup(messageGroup, topic.queues);
+    };
+    const outcomes = shard.send(led, topic.id, messages, queueOf);
     await shard.settled();
     const { totals } = this.#options;
     totals.sentMessages += messages.length;
     totals.sentBytes += bytes;
-    return messages.map((_, at) => ({ queue, offset: offset + at, storedAtMs }));
+    return outcomes;
   }
 
   /** The shard whose turn it is, or the next one that is led here and has a queue of the topic. */

@@ -1,4 +1,3 @@
-import { assert } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import type { Filter } from "../domain/filter.ts";
 import type { RecordedFilter } from "../domain/filter-table.ts";
@@ -7,6 +6,8 @@ import { decideLease, type Reader } from "../domain/leases.ts";
 import { extend, type Left, type Run, type Taken } from "../domain/overlay.ts";
 import type { Delivery } from "../messaging.ts";
 import { Beginnings } from "./beginnings.ts";
+import { Deliveries } from "./deliveries.ts";
+import { OrderedReader } from "./ordered-reader.ts";
 import type { ShardHost } from "./shard-host.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import { type Sifted, sift } from "./sift.ts";
@@ -29,6 +30,9 @@ export type ShardReceive = {
   readonly invisibleMs: number;
   /** False once nobody waits for the answer: nothing is leased then. */
   readonly alive: () => boolean;
+  readonly clientId: string;
+  /** What the client calls this receive and its repetitions; empty: nothing. */
+  readonly attemptId: string;
 };
 
 /** Takes, reads, filters and leases the messages of one shard. */
@@ -37,12 +41,17 @@ export class ShardReader {
   readonly #host: ShardHost;
   readonly #messages: StoredMessages;
   readonly #beginnings: Beginnings;
+  readonly #deliveries: Deliveries;
+  /** For ordered groups. */
+  readonly ordered: OrderedReader;
 
   constructor(shard: ShardRuntime, host: ShardHost) {
     this.#shard = shard;
     this.#host = host;
     this.#messages = new StoredMessages(host.store, shard.shard);
     this.#beginnings = new Beginnings(shard, host, this.#messages);
+    this.#deliveries = new Deliveries(shard, host);
+    this.ordered = new OrderedReader(shard, host, this.#messages, this.#beginnings, this.#deliveries);
   }
 
   get messages(): StoredMessages {
@@ -63,18 +72,21 @@ export class ShardReader {
     const { led } = this.#shard;
     if (led === undefined || !this.#shard.leaseValid) return false;
     const recorded = this.#beginnings.filter(led, topic, group, filter);
+    const { overlay, state } = led;
+    const reads = group.order ? overlay.ordered : overlay;
     let ready = false;
     // All of them are asked, so that all begin.
     for (const queue of queues) {
       const cursor = this.#beginnings.cursor(led, topic, group, queue);
       if (ready || cursor < 0 || recorded === undefined) continue;
-      ready = led.overlay.hasReady(led.state, cursor, recorded.number);
+      ready = reads.hasReady(state, cursor, recorded.number);
     }
     return ready;
   }
 
   /** Leases up to `count` ready messages. Empty when there are none, or the leader lease ended meanwhile. */
   async receive(request: ShardReceive): Promise<Delivery[]> {
+    if (request.group.order) return this.ordered.receive(request);
     const { led } = this.#shard;
     const deliveries: Delivery[] = [];
     if (led === undefined) return deliveries;
@@ -125,10 +137,7 @@ export class ShardReader {
   async #sift(led: Led, reader: Reader, { test }: RecordedFilter, taken: Taken, count: number): Promise<Sifted> {
     const min = (): number => led.overlay.decided.minOf(reader.cursor);
     const corrupt = (offset: number, err: Error): void => {
-      this.#host.logger.error(
-        { ...reader, shard: this.#shard.shard, offset, err },
-        "a stored message is corrupt and is not delivered",
-      );
+      this.#deliveries.corrupt(reader, offset, err);
     };
     try {
       return await sift({ messages: this.#messages, reader, test, count, min, corrupt }, taken.runs);
@@ -147,30 +156,10 @@ export class ShardReader {
     led: Led,
     reader: Reader,
     runs: readonly Run[],
-    request: ShardReceive,
+    { invisibleMs }: ShardReceive,
     found: ReadonlyMap<number, ReadMessage>,
   ): Delivery[] {
-    const { group, topic, queue, cursor } = reader;
-    const { totals } = this.#host;
-    const epoch = led.overlay.decided.cursors.epoch[cursor] ?? 0;
-    const deliveries: Delivery[] = [];
-    for (const record of decideLease(led.overlay, reader, runs, this.#shard.now(), request.invisibleMs)) {
-      this.#shard.stage(led, record);
-      this.#shard.alarmAt(record.deadlineMs);
-      const { attempt, term, deadlineMs } = record;
-      for (let at = 0; at < record.count; at += 1) {
-        const offset = record.offset + at;
-        const read = found.get(offset);
-        assert(read !== undefined, "a message was leased without being read");
-        const lease = { shard: this.#shard.shard, topic, group, epoch, queue, offset, attempt, term, deadlineMs };
-        const receiptHandle = this.#shard.encodeHandle({ ...lease, counter: record.counter + at });
-        const { message, bodyCrc, storedAtMs } = read;
-        const { invisibleMs } = request;
-        deliveries.push({ message, bodyCrc, queue, offset, storedAtMs, attempt, receiptHandle, invisibleMs });
-      }
-      totals.deliveredMessages += record.count;
-      if (attempt > 1) totals.redeliveredMessages += record.count;
-    }
-    return deliveries;
+    const records = decideLease(led.overlay, reader, runs, this.#shard.now(), invisibleMs);
+    return records.flatMap((record) => this.#deliveries.stage(led, reader, record, invisibleMs, found));
   }
 }

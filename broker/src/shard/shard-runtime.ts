@@ -4,6 +4,7 @@ import type { AppliedEntry, Group, GroupMachine, Payload, SnapshotHead } from "r
 import { apply } from "../domain/apply.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../domain/checkpoint.ts";
 import { decideAck, decideExpiry, decideGiveBack, decideVisibility } from "../domain/leases.ts";
+import { lockOf } from "../domain/order.ts";
 import { Overlay } from "../domain/overlay.ts";
 import { decideSend } from "../domain/queues.ts";
 import { encodeReceiptHandle, type ReceiptHandle } from "../domain/receipt-handle.ts";
@@ -12,7 +13,7 @@ import type { ControlRecord, ShardRecord } from "../domain/shard-record.ts";
 import type { ShardState } from "../domain/shard-state.ts";
 import { ShardTime } from "../domain/shard-time.ts";
 import { tagHash } from "../domain/tag-hash.ts";
-import type { OutgoingMessage } from "../messaging.ts";
+import type { OutgoingMessage, SendOutcome } from "../messaging.ts";
 import type { LogPoint, ShardHost } from "./shard-host.ts";
 import { Staging } from "./staging.ts";
 
@@ -97,31 +98,29 @@ export class ShardRuntime implements GroupMachine {
   }
 
   /**
-   * Stages messages for one queue. The caller waits for `settled` before it tells anyone.
+   * Stages messages of one topic in one entry. The caller waits for `settled` before it tells anyone.
    *
-   * @returns offset of the first message and the store time of all
+   * @param queueOf queue of each message, by its place among them
    */
-  send(
-    led: Led,
-    topic: number,
-    queue: number,
-    messages: readonly OutgoingMessage[],
-  ): { offset: number; storedAtMs: number } {
+  send(led: Led, topic: number, messages: readonly OutgoingMessage[], queueOf: (at: number) => number): SendOutcome[] {
     const tags = messages.map(({ tag }) => (tag === undefined ? noTag : utf8.encode(tag)));
     const bytes = messages.reduce((sum, { length }, at) => sum + messageBytes(length, tags[at]?.length ?? 0), 0);
     const nowMs = this.now();
     const wallMs = this.#host.clock.wallMs();
-    const first = decideSend(led.overlay, { topic, queue }, nowMs, wallMs);
+    // Refused before anything is staged: what follows is stored all or none.
+    decideSend(led.overlay, { topic, queue: queueOf(0) }, nowMs, wallMs);
     // One sink for all of them: they share one entry.
     const sink = this.#staging.sink(bytes);
-    messages.forEach((message, at) => {
-      const stored = { ...first, offset: first.offset + at };
+    const outcomes = messages.map((message, at) => {
+      const stored = decideSend(led.overlay, { topic, queue: queueOf(at) }, nowMs, wallMs);
       const tag = tags[at] ?? noTag;
-      writeMessage(sink, stored, message, tag, tagHash(tag));
+      const lock = message.messageGroup === undefined ? 0 : lockOf(message.messageGroup);
+      writeMessage(sink, stored, message, tag, tagHash(tag), lock);
       led.overlay.add(stored);
+      return { queue: stored.queue, offset: stored.offset, storedAtMs: stored.storedAtMs };
     });
     this.#group?.wake();
-    return first;
+    return outcomes;
   }
 
   /** Finishes the message of a handle. @throws {SaturnError} `INVALID_RECEIPT_HANDLE` */
@@ -216,6 +215,15 @@ export class ShardRuntime implements GroupMachine {
     if (led.overlay.awaitsCommit || led.overlay.nextDueMs <= this.now()) this.#host.alarmAt(this.expire());
     for (const topic of this.#touched) this.#host.ready(topic, undefined);
     this.#touched.clear();
+    this.wakeOrdered(led);
+  }
+
+  /** Tells those who wait of locks that were released. */
+  wakeOrdered({ overlay }: Led): void {
+    const { cursors, queues } = overlay.decided;
+    for (const cursor of overlay.ordered.awake()) {
+      this.#host.ready(queues.topic[cursors.queueRow[cursor] ?? 0] ?? 0, cursors.group[cursor] ?? 0);
+    }
   }
 
   leading(term: number): void {

@@ -9,6 +9,8 @@ export type ReadMessage = {
   readonly storedAtMs: number;
   /** Empty when it has none. */
   readonly tag: string;
+  /** What it is in an order by, 0 for nothing. */
+  readonly lock: number;
 };
 
 /** Damaged neighbours that are passed to find a time. */
@@ -77,7 +79,7 @@ export class StoredMessages {
 }
 
 function readMessage(record: Uint8Array): ReadMessage {
-  const { messageStart, messageEnd, tagStart, tagLength, bodyCrc, storedAtMs } = messageParts(record);
+  const { messageStart, messageEnd, tagStart, tagLength, bodyCrc, storedAtMs, lock } = messageParts(record);
   // A copy: the view may be overwritten after this turn. `slice` of a Buffer would be none.
   const message = new Uint8Array(messageEnd - messageStart);
   message.set(record.subarray(messageStart, messageEnd));
@@ -85,6 +87,7 @@ function readMessage(record: Uint8Array): ReadMessage {
     message,
     bodyCrc,
     storedAtMs,
+    lock,
     tag: tagLength === 0 ? "" : utf8.decode(record.subarray(tagStart, tagStart + tagLength)),
   };
 }

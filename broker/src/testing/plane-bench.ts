@@ -11,11 +11,21 @@ import { FixedMetadata } from "./fixed-metadata.ts";
 import { ManualTime, settle } from "./manual-time.ts";
 
 /** A message whose stored form is its text with a body in the middle. */
-export function outgoing(text: string, tag?: string): OutgoingMessage {
+export function outgoing(text: string, tag?: string, messageGroup?: string): OutgoingMessage {
   const bytes = new TextEncoder().encode(`[${text}]`);
   const bodyLength = bytes.length - 2;
   const bodyCrc = crc32(bytes, 1, bodyLength);
-  return { bytes, start: 0, length: bytes.length, bodyStart: 1, bodyLength, bodyCrc, tag, messageId: text };
+  return {
+    bytes,
+    start: 0,
+    length: bytes.length,
+    bodyStart: 1,
+    bodyLength,
+    bodyCrc,
+    tag,
+    messageId: text,
+    messageGroup,
+  };
 }
 
 export function textOf({ message }: { message: Uint8Array }): string {

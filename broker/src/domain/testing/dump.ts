@@ -29,7 +29,7 @@ export function dump(state: ShardState): unknown {
       .filter((row) => slots.kind[row] !== slotKind.free)
       .map((row) =>
         [name(slots.cursor[row]!), slots.offset[row], slots.kind[row], slots.attempt[row], slots.deadline[row]]
-          .concat([slots.term[row], slots.counter[row], slots.shadow[row]])
+          .concat([slots.term[row], slots.counter[row], slots.shadow[row], slots.lock[row], slots.holder[row]])
           .join(" "),
       )
       .sort(),

@@ -9,7 +9,7 @@ const names = new Map<number, MessageTypeName>(
 );
 const mixed: readonly MessageTypeName[] = ["NORMAL", "FIFO", "DELAY", "TRANSACTION"];
 /** Types whose messages this version can store and deliver. */
-const built: ReadonlySet<string> = new Set(["NORMAL"]);
+const built: ReadonlySet<string> = new Set(["NORMAL", "FIFO"]);
 
 /** The numbers a route tells: clients refuse other messages themselves. */
 export function acceptedTypeNumbers(type: MessageType): readonly number[] {
@@ -37,7 +37,7 @@ export function checkMessageType(topic: TopicInfo, actual: MessageTypeName): voi
   if (!built.has(actual))
     throw new SaturnError(
       "UNIMPLEMENTED",
-      `messages of type ${actual} are not supported by this version: send NORMAL ones`,
+      `messages of type ${actual} are not supported by this version: send NORMAL or FIFO ones`,
     );
 }
 

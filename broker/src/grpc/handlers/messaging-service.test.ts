@@ -21,6 +21,7 @@ beforeEach(() => {
   messaging = new FakeMessaging();
   messaging.addTopic("orders");
   messaging.addTopic("ordered", "FIFO");
+  messaging.addTopic("delayed", "DELAY");
   stopping = new Stopping();
   observed = [];
   errors = [];
@@ -202,9 +203,27 @@ describe("SendMessage", () => {
     },
     {
       rule: "a type that is not built",
-      messages: [message({ messageType: 2, messageGroup: "g" }, "ordered")],
+      messages: [message({ messageType: 3, deliveryTimestamp: { seconds: 1, nanos: 0 } }, "delayed")],
       code: 50_100,
       says: /not supported/,
+    },
+    {
+      rule: "a FIFO message without group",
+      messages: [message({ messageType: 2 }, "ordered")],
+      code: 40_006,
+      says: /no message group/,
+    },
+    {
+      rule: "a NORMAL message to a FIFO topic",
+      messages: [message({}, "ordered")],
+      code: 40_014,
+      says: /expected type is FIFO, but actual type is NORMAL/,
+    },
+    {
+      rule: "a message group on a NORMAL topic, whatever type it says it is of",
+      messages: [message({ messageGroup: "g" })],
+      code: 40_014,
+      says: /expected type is NORMAL, but actual type is FIFO/,
     },
     {
       rule: "one bad message among good ones",

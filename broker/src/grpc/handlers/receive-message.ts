@@ -48,7 +48,7 @@ async function wantedOf(
   const group = await messaging.group(groupName);
   const waitMs = pollMs(durationMs(request.longPollingTimeout), call.deadlineMs - room.clock.monoMs(), limits);
   const batchSize = Math.min(request.batchSize, limits.receiveBatchMax);
-  return { topic, group, filter, batchSize, invisibleMs, waitMs, clientId };
+  return { topic, group, filter, batchSize, invisibleMs, waitMs, clientId, attemptId: request.attemptId ?? "" };
 }
 
 /** @throws {SaturnError} `ILLEGAL_INVISIBLE_TIME` in the words that the reference server's tests look for */

@@ -85,6 +85,7 @@ function storedForm(scanner: SendMessageScanner, layout: StoredLayout): Outgoing
     bodyCrc: crc32(bytes, bodyStart, bodyLength),
     tag: tag === "" ? undefined : tag,
     messageId: scanner.text(scanner.messageId),
+    messageGroup: scanner.messageGroup.start < 0 ? undefined : scanner.text(scanner.messageGroup),
   };
 }
 

@@ -43,7 +43,16 @@ export function validateMessage(scanner: SendMessageScanner, limits: MessageLimi
   if (isBlank(scanner.bytes, scanner.messageId.start, scanner.messageId.length))
     throw new SaturnError("ILLEGAL_MESSAGE_ID", "the message id is blank: give each message one");
   checkTimes(scanner, nowMs);
-  return messageTypeName(scanner.messageType) ?? impliedType(scanner);
+  return typeOf(scanner);
+}
+
+/** A message group makes a message FIFO, whatever it says of itself; without one it cannot be. */
+function typeOf(scanner: SendMessageScanner): MessageTypeName {
+  const implied = impliedType(scanner);
+  const named = messageTypeName(scanner.messageType) ?? implied;
+  if (named === "FIFO" && implied !== "FIFO")
+    throw new SaturnError("ILLEGAL_MESSAGE_GROUP", "a FIFO message has no message group: give it one");
+  return named === "NORMAL" && implied === "FIFO" ? implied : named;
 }
 
 function checkBody({ body, bodyEncoding }: SendMessageScanner, max: number): void {

@@ -74,17 +74,25 @@ export type ForwardMessage = {
   /** Set where the message is read, not where it is sent. */
   readonly storedAtMs: number;
   readonly offset: number;
+  /** Absent: it is in none. */
+  readonly messageGroup?: string | undefined;
 };
 export const ForwardMessage: MessageCodec<ForwardMessage> = schema.of<ForwardMessage>("ForwardMessage");
 
 /** `saturnmq.v1.ForwardSendReply`. */
 export type ForwardSendReply = {
+  /** One a message, in order. */
+  readonly stored: readonly ForwardStored[];
+};
+export const ForwardSendReply: MessageCodec<ForwardSendReply> = schema.of<ForwardSendReply>("ForwardSendReply");
+
+/** `saturnmq.v1.ForwardStored`. */
+export type ForwardStored = {
   readonly queue: number;
-  /** Of the first message; the others follow it. */
   readonly offset: number;
   readonly storedAtMs: number;
 };
-export const ForwardSendReply: MessageCodec<ForwardSendReply> = schema.of<ForwardSendReply>("ForwardSendReply");
+export const ForwardStored: MessageCodec<ForwardStored> = schema.of<ForwardStored>("ForwardStored");
 
 /** What a consumer wants of a topic. */
 export type ForwardFilter = {
@@ -111,6 +119,8 @@ export type ForwardPop = {
   readonly count: number;
   readonly invisibleMs: number;
   readonly clientId: string;
+  /** What the client calls this receive and its repetitions; empty: nothing. */
+  readonly attemptId: string;
 };
 export const ForwardPop: MessageCodec<ForwardPop> = schema.of<ForwardPop>("ForwardPop");
 

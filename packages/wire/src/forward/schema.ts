@@ -51,8 +51,10 @@ export const forwardSchema: Schema = {
     [6, "messageId", "string"],
     [7, "storedAtMs", "int64"],
     [8, "offset", "int64"],
+    [9, "messageGroup", "string", "optional"],
   ],
-  ForwardSendReply: [
+  ForwardSendReply: [[1, "stored", "ForwardStored", "repeated"]],
+  ForwardStored: [
     [1, "queue", "int64"],
     [2, "offset", "int64"],
     [3, "storedAtMs", "int64"],
@@ -74,6 +76,7 @@ export const forwardSchema: Schema = {
     [5, "count", "int64"],
     [6, "invisibleMs", "int64"],
     [7, "clientId", "string"],
+    [8, "attemptId", "string"],
   ],
   ForwardPopReply: [
     [1, "deliveries", "ForwardDelivery", "repeated"],
