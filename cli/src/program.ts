@@ -161,7 +161,7 @@ function portOption(flags: string, description: string, variable: string, value:
 function addTopic(program: Command, io: Io): void {
   const topic = add(program, "topic", "make, show and delete topics");
   add(topic, "create <name>", "make a topic")
-    .option("--type <type>", "normal (fifo, delay, transaction, priority and mixed are not built yet)", "normal")
+    .option("--type <type>", "normal or fifo (delay, transaction, priority and mixed are not built yet)", "normal")
     .option("--queues <n>", "1 to 1024", parseWhole(1, queuesMax), 8)
     .option("--retention <span>", "how long messages are kept, like 12h or 3d (default: the cluster's)", parseDuration)
     .action(async (name: string, _options: object, command: Command) => {
@@ -195,7 +195,7 @@ function addGroup(program: Command, io: Io): void {
         "where it starts (default: the beginning of topics younger than 1 h, else now)",
       ).choices(["earliest", "latest"]),
     )
-    .option("--order", "deliver messages of one message group in order (not built yet)")
+    .option("--order", "deliver messages of one message group in order, to one consumer at a time")
     .option(
       "--max-attempts <n>",
       "deliveries of a message before it is parked (default: 17)",

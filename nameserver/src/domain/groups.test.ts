@@ -24,11 +24,15 @@ describe("creating a consumer group", () => {
     expect(state.groups.get("g")).toEqual(group);
   });
 
+  test("may be ordered", () => {
+    const state = clusterWithBroker();
+    expect(commit(state, decideCreateGroup(state, groupRequest({ order: true }), testNowMs)).order).toBe(true);
+  });
+
   test.each<{ rule: string; fields: Partial<CreateGroup>; code: ErrorCode; says: string }>([
     { rule: "a name", fields: { name: " " }, code: "ILLEGAL_CONSUMER_GROUP", says: "blank" },
     { rule: "no system name", fields: { name: "CID_RMQ_SYS_A" }, code: "ILLEGAL_CONSUMER_GROUP", says: "system" },
     { rule: "a short name", fields: { name: "x".repeat(121) }, code: "ILLEGAL_CONSUMER_GROUP", says: "120" },
-    { rule: "no order yet", fields: { order: true }, code: "UNIMPLEMENTED", says: "FIFO" },
     { rule: "one attempt", fields: { maxAttempts: 0 }, code: "BAD_REQUEST", says: "1 to 1000, not 0" },
     { rule: "few attempts", fields: { maxAttempts: 1_001 }, code: "BAD_REQUEST", says: "not 1001" },
     { rule: "whole attempts", fields: { maxAttempts: 2.5 }, code: "BAD_REQUEST", says: "not 2.5" },

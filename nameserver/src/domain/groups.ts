@@ -12,7 +12,7 @@ const maxAttemptsMax = 1_000;
  * A new group with the next id; its start is settled here, once. An existing one answers an implicit creation.
  *
  * @param nowMs wall clock of the leader, milliseconds
- * @throws {SaturnError} `ILLEGAL_CONSUMER_GROUP`, `BAD_REQUEST`, `UNIMPLEMENTED`, `ALREADY_EXISTS`
+ * @throws {SaturnError} `ILLEGAL_CONSUMER_GROUP`, `BAD_REQUEST`, `ALREADY_EXISTS`
  */
 export function decideCreateGroup(state: MetadataState, request: CreateGroup, nowMs: number): Decision<GroupInfo> {
   const { requestId, name, order, implicit } = request;
@@ -34,15 +34,9 @@ export function decideCreateGroup(state: MetadataState, request: CreateGroup, no
   return { records: [{ kind: "groupCreated", requestId, group }], reply: group };
 }
 
-function checkGroup({ name, order, maxAttempts }: CreateGroup): void {
+function checkGroup({ name, maxAttempts }: CreateGroup): void {
   const problem = groupNameProblem(name);
   if (problem !== undefined) throw new SaturnError("ILLEGAL_CONSUMER_GROUP", problem);
-  if (order) {
-    throw new SaturnError(
-      "UNIMPLEMENTED",
-      "this version does not offer ordered groups yet: they need FIFO topics; create the group without order",
-    );
-  }
   if (maxAttempts === undefined) return;
   if (!Number.isInteger(maxAttempts) || maxAttempts < 1 || maxAttempts > maxAttemptsMax) {
     throw new SaturnError("BAD_REQUEST", `maximum attempts must be 1 to ${maxAttemptsMax}, not ${maxAttempts}`);

@@ -37,12 +37,17 @@ describe("creating a topic", () => {
     expect(refused).toThrow(expect.objectContaining({ code, message: expect.stringContaining(says) }));
   });
 
-  test.each<MessageType>(["FIFO", "DELAY", "TRANSACTION", "PRIORITY", "MIXED"])("of type %s is not offered", (type) => {
+  test.each<MessageType>(["DELAY", "TRANSACTION", "PRIORITY", "MIXED"])("of type %s is not offered", (type) => {
     const state = clusterWithBroker();
     const refused = () => decideCreateTopic(state, topicRequest({ type }), testNowMs);
     expect(refused).toThrow(
       expect.objectContaining({ code: "UNIMPLEMENTED", message: expect.stringContaining(`does not offer ${type}`) }),
     );
+  });
+
+  test.each<MessageType>(["NORMAL", "FIFO"])("of type %s is offered", (type) => {
+    const state = clusterWithBroker();
+    expect(decideCreateTopic(state, topicRequest({ type }), testNowMs).reply.type).toBe(type);
   });
 
   test.each([1, 1_024])("%i queues are fine", (queues) => {

@@ -9,7 +9,7 @@ const queuesMax = 1_024;
 const retentionMinMs = 1_000;
 const retentionMaxMs = 3_650 * 86_400_000;
 // The other types' deliveries are not built: a topic that promised them would break the promise.
-const offeredTypes: ReadonlySet<MessageType> = new Set(["NORMAL"]);
+const offeredTypes: ReadonlySet<MessageType> = new Set(["NORMAL", "FIFO"]);
 
 /**
  * A new topic with the next id.
@@ -33,7 +33,7 @@ function checkTopic({ name, type, queues, retentionMs }: CreateTopic): void {
   if (!offeredTypes.has(type)) {
     throw new SaturnError(
       "UNIMPLEMENTED",
-      `this version does not offer ${type} topics yet: create it with type NORMAL`,
+      `this version does not offer ${type} topics yet: create it with type NORMAL or FIFO`,
     );
   }
   if (!Number.isInteger(queues) || queues < 1 || queues > queuesMax) {
