@@ -33,6 +33,8 @@ beforeAll(async () => {
   server = await DevServer.start();
   for (const topic of ["lines", "again", "tags", "colours", "pushed", "polled", "empty", "tls"])
     await server.cli("topic", "create", topic);
+  for (const topic of ["ordered", "pushed-in-order"]) await server.cli("topic", "create", topic, "--type", "fifo");
+  for (const group of ["ordered-readers", "ordered-push"]) await server.cli("group", "create", group, "--order");
   producer = new Producer({ ...client(), topics: ["lines"] });
   await producer.startup();
   closing.push(() => producer.shutdown());
@@ -194,6 +196,74 @@ test(
   patienceMs,
 );
 
+describe("message groups", () => {
+  const letters = ["a", "b", "c", "d"] as const;
+
+  /** Rounds of one message a group, each sent after the one before it was stored. */
+  async function sendInOrder(topic: string, rounds: number): Promise<void> {
+    for (let round = 0; round < rounds; round += 1) {
+      await Promise.all(
+        letters.map((letter) => producer.send({ topic, messageGroup: letter, body: Buffer.from(`${letter}${round}`) })),
+      );
+    }
+  }
+
+  const inOrder = (rounds: number): Record<string, string[]> =>
+    Object.fromEntries(letters.map((letter) => [letter, Array.from({ length: rounds }, (_, at) => `${letter}${at}`)]));
+  const byGroup = (bodies: readonly string[]): Partial<Record<string, string[]>> =>
+    Object.groupBy(bodies, (body) => body[0] ?? "");
+
+  test(
+    "two simple consumers share an ordered group: one of them has a message group at a time, and each comes in order",
+    async () => {
+      await sendInOrder("ordered", 25);
+      const readers = [await consumer("ordered", "ordered-readers"), await consumer("ordered", "ordered-readers")];
+      const [first] = readers;
+      const held = await defined(first, "consumer").receive(1, invisibleMs);
+      const [blocked] = held;
+      const letter = defined(blocked, "message").body.toString()[0];
+      // While one message of its group is out, no other one is given to anybody.
+      for (let turn = 0; turn < 3; turn += 1) {
+        for (const reader of readers) {
+          const views = await reader.receive(8, 30_000);
+          expect(views.filter((view) => view.body.toString().startsWith(defined(letter, "letter")))).toEqual([]);
+          for (const view of views) await reader.changeInvisibleDuration(view, 0);
+        }
+      }
+      await defined(first, "consumer").ack(defined(blocked, "message"));
+      const finished = [defined(blocked, "message").body.toString()];
+      const until = performance.now() + patienceMs / 2;
+      while (finished.length < 100 && performance.now() < until) {
+        await Promise.all(
+          readers.map(async (reader) => {
+            for (const view of await reader.receive(5, invisibleMs)) {
+              await reader.ack(view);
+              finished.push(view.body.toString());
+            }
+          }),
+        );
+      }
+      expect(byGroup(finished)).toEqual(inOrder(25));
+      expect(defined(blocked, "message").messageGroup).toBe(letter);
+    },
+    patienceMs,
+  );
+
+  test(
+    "a push consumer of an ordered group gets each message group in order, a failed one again before what follows it",
+    async () => {
+      await sendInOrder("pushed-in-order", 10);
+      const deliveries = await pushDeliveries("pushed-in-order", 41, "ordered-push", "b3");
+      const bodies = deliveries.map(({ body }) => body);
+      const expected = inOrder(10);
+      expected["b"]?.splice(3, 0, "b3");
+      expect(byGroup(bodies)).toEqual(expected);
+      expect(await lagOf("ordered-push")).toEqual(["0"]);
+    },
+    patienceMs,
+  );
+});
+
 test(
   "TLS on the same port, with the server's certificate checked: the script of docs/examples",
   async () => {
@@ -261,9 +331,14 @@ function asSent(view: MessageView) {
 
 type Delivery = { readonly body: string; readonly attempt: number; readonly corrupted: boolean };
 
-/** What a push consumer in a process of its own is given, until `count` deliveries have come; it fails "number 7" once. */
-async function pushDeliveries(topic: string, count: number): Promise<readonly Delivery[]> {
-  const child = spawn(process.execPath, [pushConsumer, server.endpoint, topic, "push-readers", "number 7"]);
+/** What a push consumer in a process of its own is given, until `count` deliveries have come; it fails one body once. */
+async function pushDeliveries(
+  topic: string,
+  count: number,
+  group = "push-readers",
+  failing = "number 7",
+): Promise<readonly Delivery[]> {
+  const child = spawn(process.execPath, [pushConsumer, server.endpoint, topic, group, failing]);
   const late = setTimeout(() => child.kill(), patienceMs / 2);
   const deliveries: Delivery[] = [];
   for await (const line of createInterface(child.stdout)) {

@@ -9,7 +9,8 @@ const ignore = () => undefined;
 const consumer = new PushConsumer({
   endpoints,
   namespace: "",
-  logger: { info: ignore, warn: console.error, error: console.error },
+  // Without `debug` the client gives up a failed message of an ordered group instead of consuming it again.
+  logger: { debug: ignore, info: ignore, warn: console.error, error: console.error },
   consumerGroup,
   subscriptions: new Map([[topic, "*"]]),
   messageListener: {
