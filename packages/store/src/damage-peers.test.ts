@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from "@jest/globals";
+import { beforeAll, describe, expect, jest, test } from "@jest/globals";
 import { defined, SeededRandom } from "@saturnmq/kit";
 import { ManualTime, MemoryDisk } from "@saturnmq/kit/testing";
 import type { GroupId, Payload } from "raft-ts";
@@ -15,6 +15,8 @@ import { Workload } from "./testing/workload.ts";
 
 const flipCount = process.env["SATURNMQ_NIGHTLY"] === "1" ? 6000 : 90;
 const groups = [0, 1, 2, 3];
+// On a machine that does much else.
+jest.setTimeout(60_000);
 
 /** A folder of groups with peers, and what was ever written to it. */
 type Sample = { readonly disk: MemoryDisk; readonly work: Workload };
