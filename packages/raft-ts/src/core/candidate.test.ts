@@ -84,7 +84,7 @@ describe("Elections (Raft paper §5.2)", () => {
   });
 
   test("a sole voter takes the same steps, at its first tick", () => {
-    const core = new LoneCore({ term: 3, voters: [1] });
+    const core = new LoneCore({ term: 3, vote: 1, voters: [1] });
     expect(core.state.campaignAtMs).toBe(0);
     expect(kinds(core.tick(600))).toEqual(["roleChanged", "persistHardState", "roleChanged"]);
     expect(kinds(core.persist())).toEqual(["roleChanged", "append"]);

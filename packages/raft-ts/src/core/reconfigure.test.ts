@@ -4,7 +4,7 @@ import { kinds, LoneCore, type LoneCoreOptions, sends } from "../testing/lone-co
 import type { MemberChange } from "./membership.ts";
 import type { AppendRequest } from "./messages.ts";
 import { simple } from "./quorum.ts";
-import { nextTickMs } from "./state.ts";
+import { initialState, nextTickMs } from "./state.ts";
 import { raftTimes } from "./times.ts";
 
 const accept = (matchIndex: number, term = 2) => ({ kind: "appendAccepted", term, matchIndex, lost: false }) as const;
@@ -164,12 +164,46 @@ describe("A removed leader (Raft thesis §4.2.2)", () => {
     expect(nextTickMs(core.state)).toBe(Infinity);
   });
 
+  test("changes nothing more", () => {
+    const core = leader();
+    core.reconfigure({ changes: [remove(1)] });
+    core.persist();
+    for (const voter of [2, 3]) core.receive(voter, accept(2));
+    expect(core.reconfigure({})).toEqual([{ kind: "refused", reason: "this leader is about to be dropped" }]);
+  });
+
   test("does so also when it becomes a learner", () => {
     const core = leader();
     core.reconfigure({ changes: [learn(1)] });
     core.persist();
     for (const voter of [2, 3]) core.receive(voter, accept(2));
     expect(kinds(core.applied())).toEqual(["roleChanged"]);
+  });
+});
+
+describe("The only voter of a configuration", () => {
+  test("campaigns at once after a restart when it has elected itself, or nobody ever did", () => {
+    expect(nextTickMs(new LoneCore({ voters: [1], term: 0 }).state)).toBe(0);
+    expect(nextTickMs(new LoneCore({ voters: [1], term: 3, vote: 1, log: [1, 3] }).state)).toBe(0);
+  });
+
+  test("waits like any other when somebody else may still lead, and be dropped by that very configuration", () => {
+    expect(nextTickMs(new LoneCore({ voters: [1], term: 3, vote: 2, log: [1, 3] }).state)).toBeGreaterThan(0);
+    const dropped = new LoneCore({ voters: [1, 2], term: 2, vote: 1 });
+    dropped.receive(2, append(0, 0, { entries: [{ index: 1, term: 2, configuration: simple([1]) }] }));
+    const view = dropped.store.view(1);
+    const restarted = initialState({
+      self: 1,
+      configuration: view.configurationAt(),
+      damage: "no",
+      hardState: { term: 2, vote: 1 },
+      log: view,
+      commit: 0,
+      nowMs: 0,
+      electionJitterMs: 100,
+      retryDelayMs: 80,
+    });
+    expect(nextTickMs(restarted)).toBe(raftTimes.leaderQuietMs + 100);
   });
 });
 

@@ -8,6 +8,7 @@ import { stepDown } from "./transitions.ts";
 function obstacle(draft: Draft, role: Leader): string | undefined {
   const { state } = draft;
   if (role.handOver !== undefined) return "leadership is being handed over";
+  if (!isVoter(state.configuration, state.self)) return "this leader is about to be dropped";
   // Before that, a change that an earlier leader could not finish may still come to be committed beside this one (Ongaro, raft-dev, 2015-07-10); but not
   // without the only voter.
   if (state.commit < role.firstIndex && !isAlone(state)) return "the leader has not committed an entry of its term yet";

@@ -89,18 +89,19 @@ export type InitialState = {
   readonly retryDelayMs: number;
 };
 
-/** A replica that has just started. A sole voter may campaign at its first tick; any other waits as long as a lease may still hold. */
+/** A replica that has just started. Who has been the only voter may campaign at its first tick; any other waits as long as a lease may still hold. */
 export function initialState(options: InitialState): RaftState {
   const { self, log, commit, nowMs, electionJitterMs, retryDelayMs } = options;
   const { index: configurationIndex, configuration } = options.configuration ?? { index: 0, configuration: noMembers };
   assert(commit <= log.lastIndex, "the log ends before entries that are known to be committed");
   assert(log.lastTerm <= options.hardState.term, "the log has an entry of a term after the durable one");
-  const sole = votersOf(configuration).length === 1;
+  const before = configurationBefore(log, configurationIndex);
+  const alone = hasBeenAlone(self, [configuration, before], options.hardState);
   return {
     self,
     configuration,
     configurationIndex,
-    configurationBefore: configurationBefore(log, configurationIndex),
+    configurationBefore: before,
     standing: ({ no: "whole", fetch: "fenced", rejoin: "barred" } as const)[options.damage],
     healIndex: Infinity,
     role: { kind: "follower", leader: 0 },
@@ -114,10 +115,18 @@ export function initialState(options: InitialState): RaftState {
     nowMs,
     heardMs: -Infinity,
     quietUntilMs: nowMs + raftTimes.startQuietMs,
-    campaignAtMs: sole ? nowMs : nowMs + raftTimes.leaderQuietMs + electionJitterMs,
+    campaignAtMs: alone ? nowMs : nowMs + raftTimes.leaderQuietMs + electionJitterMs,
     electionJitterMs,
     retryDelayMs,
   };
+}
+
+/**
+ * Whether nobody else can be leading, or hold a lease of which this voter knew before it ended. To be the only voter is not enough: a leader that was
+ * dropped leads until that is committed. Who was the only voter in the configuration before as well, and voted for nobody else since, elected itself.
+ */
+function hasBeenAlone(self: ReplicaId, configurations: readonly Configuration[], { term, vote }: HardState): boolean {
+  return (term === 0 || vote === self) && configurations.every((one) => votersOf(one).every((voter) => voter === self));
 }
 
 /** When the next tick is due; `Infinity` for never. Every step may change it. */

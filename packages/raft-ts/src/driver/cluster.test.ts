@@ -7,6 +7,7 @@ import { checkpoint, DriverCluster, type Member } from "../testing/driver-cluste
 import { MemoryLog } from "../testing/memory-log.ts";
 import { realClock, realTimers } from "../testing/real-time.ts";
 import { payloadOf, RecordingMachine } from "../testing/recording-machine.ts";
+import type { DriverOptions } from "./api.ts";
 import { createDriver } from "./driver.ts";
 import { RaftError } from "./errors.ts";
 import { immediateTurn } from "./turn.ts";
@@ -220,28 +221,31 @@ describe("A snapshot", () => {
 });
 
 describe("A process that ended", () => {
-  const options = (log: MemoryLog) => ({
-    log,
-    clock: realClock,
-    timers: realTimers,
-    turn: immediateTurn,
-    random: new SeededRandom(1),
-    logger: silentLogger,
-    fatal: (error: unknown) => {
-      throw error;
-    },
-  });
+  const driverOn = (log: MemoryLog, rest: Partial<DriverOptions> = {}) =>
+    createDriver({
+      log,
+      clock: realClock,
+      timers: realTimers,
+      turn: immediateTurn,
+      random: new SeededRandom(1),
+      logger: silentLogger,
+      fatal: (error: unknown) => {
+        throw error;
+      },
+      ...rest,
+    });
 
   test("between a snapshot's last step and the log's begins the log after the snapshot", async () => {
     const log = new MemoryLog();
     log.saveHardState(1, { term: 1, vote: 1 });
     log.append(1, 1, 1, payloadOf("before"));
     await log.commit();
-    await using driver = createDriver(options(log));
+    await using driver = driverOn(log);
     const at = { index: 0, configuration: simple([1]) };
     const machine = new RecordingMachine();
-    driver.open({ group: 1, self: 1, machine, appliedIndex: 9, checkpoint: { term: 4, configuration: at } });
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    const options = { group: 1, self: 1, machine, appliedIndex: 9, checkpoint: { term: 4, configuration: at } };
+    const group = driver.open(options);
+    while (!group.serving) await new Promise((resolve) => setTimeout(resolve, 5));
     expect(log.view(1)).toMatchObject({ firstIndex: 10, lastIndex: 10, lastTerm: 5 });
     expect(machine.calls).toEqual(["apply 10/5", "applied", "leading 5"]);
   });
@@ -250,7 +254,7 @@ describe("A process that ended", () => {
     const log = new MemoryLog();
     log.saveConfiguration(1, { index: 0, configuration: simple([1]) });
     await log.commit();
-    await using driver = createDriver({ ...options(log), transport: { send: () => undefined } });
+    await using driver = driverOn(log, { transport: { send: () => undefined } });
     const group = driver.open({
       group: 1,
       self: 1,

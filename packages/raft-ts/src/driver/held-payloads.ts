@@ -1,18 +1,17 @@
 import type { Payload } from "../ports.ts";
 
+/** Entries that are appended and not applied hold this much memory at most: a leader gathers no more, a follower reads the rest from the log. */
+const bytesMax = 64 * 1024 * 1024;
+const entriesMax = 65_536;
+
 /** Payloads of entries that are appended but not applied yet, so that neither applying nor replicating them reads the disk. */
 export class HeldPayloads {
   readonly #byIndex = new Map<number, Payload>();
   #bytes = 0;
 
-  /** Bytes of all that is held. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  /** How many entries are held. */
-  get count(): number {
-    return this.#byIndex.size;
+  /** Whether an entry of `bytes` payload is too much. */
+  isFull(bytes: number): boolean {
+    return this.#bytes + bytes > bytesMax || this.#byIndex.size >= entriesMax;
   }
 
   /** Holds the payload of an entry; one at or below the last replaces it and all after it. `undefined` is an empty entry. */

@@ -3,7 +3,6 @@ import type { Effect, RareEffect, RoleChanged, Send } from "../core/effect.ts";
 import type { Input } from "../core/input.ts";
 import { type ConfigurationChange, isJoint, isVoter } from "../core/membership.ts";
 import type { Entry, Message } from "../core/messages.ts";
-import { simple } from "../core/quorum.ts";
 import { follows, initialState, leaderOf, leaseUntilMs, nextTickMs, type RaftState } from "../core/state.ts";
 import type { step } from "../core/step.ts";
 import type {
@@ -23,10 +22,12 @@ import type { CommitLoop, LoopMember, LoopSnapshot } from "./commit-loop.ts";
 import { RaftError } from "./errors.ts";
 import { configurationPayload, HeldPayloads } from "./held-payloads.ts";
 import type { GroupMessage, SnapshotChunk, SnapshotPull } from "./messages.ts";
+import { prepareLog } from "./prepare-log.ts";
 import type { Replication } from "./replication.ts";
 import { Requests } from "./requests.ts";
 import { SnapshotReceiver } from "./snapshot-receiver.ts";
 import { SnapshotSender } from "./snapshot-sender.ts";
+import { Suspicions } from "./suspicions.ts";
 
 /** What a group needs from the driver that runs it. */
 export type GroupHost = {
@@ -56,10 +57,6 @@ export type GroupHost = {
 
 const nothing: readonly (Payload | undefined)[] = [];
 
-/** Entries that are appended and not applied hold this much memory at most: a leader gathers no more, a follower reads the rest from the log. */
-const heldBytesMax = 64 * 1024 * 1024;
-const heldEntriesMax = 65_536;
-
 /** One replica: feeds the core, carries out its effects, applies what is committed and durable. */
 export class LocalGroup implements Group, LoopMember {
   readonly id: GroupId;
@@ -73,7 +70,7 @@ export class LocalGroup implements Group, LoopMember {
   readonly #requests = new Requests();
   readonly #sender: SnapshotSender;
   readonly #receiver: SnapshotReceiver;
-  readonly #suspicions = new Set<string>();
+  readonly #suspicions: Suspicions;
   /** Number of the write that has, or will have, all that is staged. */
   #lastFrame = 0;
   /** This leader serves once the entry at this index is applied: the first of its term, or the last of before a failed hand-over. */
@@ -107,6 +104,7 @@ export class LocalGroup implements Group, LoopMember {
       ...host.draw(),
     });
     const { log, guard, fail, logger, monoMs } = host;
+    this.#suspicions = new Suspicions(group, logger);
     this.#applier = new Applier({
       group,
       machine: this.#machine,
@@ -242,7 +240,7 @@ export class LocalGroup implements Group, LoopMember {
 
   receive(from: ReplicaId, message: Message, payloads: readonly (Payload | undefined)[], nowMs: number): void {
     if (message.kind === "appendRequest" && message.entries.length !== payloads.length) {
-      this.#suspect(from, "an append has not one payload for each entry");
+      this.#suspicions.note(from, "an append has not one payload for each entry");
       return;
     }
     this.#step({ kind: "received", nowMs, from, message }, payloads);
@@ -274,7 +272,7 @@ export class LocalGroup implements Group, LoopMember {
 
   gather(maxBytes: number, nowMs: number): boolean {
     if (!this.#serving || this.#closing !== undefined) return false;
-    this.#full = this.#isFull(0);
+    this.#full = this.#held.isFull(0);
     if (this.#full) return false;
     const payload = this.#machine.gather(maxBytes);
     if (payload === undefined) return false;
@@ -378,7 +376,7 @@ export class LocalGroup implements Group, LoopMember {
         this.#changeRole(effect);
         break;
       case "suspect":
-        this.#suspect(effect.from, effect.reason);
+        this.#suspicions.note(effect.from, effect.reason);
         break;
       case "configured":
       case "refused":
@@ -457,12 +455,8 @@ export class LocalGroup implements Group, LoopMember {
 
   /** What a follower cannot hold is read from the log when it is to be applied. A leader does not come to that: it gathers no more before. */
   #hold(index: number, payload: Payload | undefined): void {
-    if (this.role !== "leader" && this.#isFull(payload?.length ?? 0)) this.#held.discardFrom(index);
+    if (this.role !== "leader" && this.#held.isFull(payload?.length ?? 0)) this.#held.discardFrom(index);
     else this.#held.append(index, payload);
-  }
-
-  #isFull(moreBytes: number): boolean {
-    return this.#held.bytes + moreBytes > heldBytesMax || this.#held.count >= heldEntriesMax;
   }
 
   #send({ to, message, waitsFor }: Send): void {
@@ -496,14 +490,6 @@ export class LocalGroup implements Group, LoopMember {
     this.#machine.following(leader);
   }
 
-  /** Once for each sender and reason, so that a mad peer cannot fill the disk with lines. */
-  #suspect(from: ReplicaId, reason: string): void {
-    const key = `${String(from)} ${reason}`;
-    if (this.#suspicions.has(key) || this.#suspicions.size >= 1_000) return;
-    this.#suspicions.add(key);
-    this.#host.logger.warn({ group: this.id, from, reason }, "refused a message that makes no sense");
-  }
-
   async #close(): Promise<void> {
     const written = new Promise<void>((resolve) => {
       this.#host.loop.whenDurable(this.#lastFrame, resolve);
@@ -518,22 +504,4 @@ export class LocalGroup implements Group, LoopMember {
     this.#host.closed(this);
     this.#machine.following(0);
   }
-}
-
-/** The group's first configuration, or its last checkpoint, where the log lacks it. Answers the configuration in force; `undefined` to join one. */
-function prepareLog(
-  { group, voters, appliedIndex, checkpoint }: GroupOptions,
-  log: RaftLog,
-): ConfigurationAt | undefined {
-  const view = log.view(group);
-  if (checkpoint !== undefined && appliedIndex > 0 && view.termAt(appliedIndex) !== checkpoint.term) {
-    // The process ended between a snapshot's last step and the log's: the snapshot is what counts.
-    log.restartAt(group, appliedIndex, checkpoint.term, checkpoint.configuration);
-    if (log.hardState(group).term < checkpoint.term) log.saveHardState(group, { term: checkpoint.term, vote: 0 });
-  }
-  const known = view.configurationAt();
-  if (known !== undefined || voters === undefined) return known;
-  const first: ConfigurationAt = { index: 0, configuration: simple(voters) };
-  log.saveConfiguration(group, first);
-  return first;
 }
