@@ -93,9 +93,11 @@ export class LocalGroup implements Group, LoopMember {
     this.#host = host;
     this.#machine = options.machine;
     this.#view = host.log.view(group);
+    const { configuration, restarted } = prepareLog(options, host.log);
+    if (restarted) this.#lastFrame = host.loop.staged(this);
     this.#state = initialState({
       self,
-      configuration: prepareLog(options, host.log),
+      configuration,
       damage: host.log.damaged(group),
       hardState: host.log.hardState(group),
       log: this.#view,
