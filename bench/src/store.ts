@@ -155,7 +155,7 @@ class StoreWriter {
   }
 
   async #giveUp(): Promise<void> {
-    const last = this.#store.segments().at(-2)?.lastIndex.get(0) ?? 0;
+    const last = this.#store.segments().at(-2)?.ranges.get(0)?.to ?? 0;
     for (let copy = 0; copy < 2; copy += 1) await this.#store.writeCheckpoint(0, last, 1, []);
     this.#store.setLogStart(0, last + 1);
     this.#freeing = undefined;

@@ -1,7 +1,8 @@
 import type { Clock, Logger } from "@saturnmq/kit";
-import type { LogStore, SegmentStatus } from "@saturnmq/store";
+import type { LogStore } from "@saturnmq/store";
 import type { ClusterView } from "@saturnmq/wire";
 import { decideLogStart, decideTrim } from "../domain/queues.ts";
+import { type Dropped, decideDropped } from "../domain/retention.ts";
 import type { ReadableShard } from "./readable-shard.ts";
 import type { Led } from "./shard-runtime.ts";
 
@@ -30,14 +31,14 @@ export class Retention {
   async dropSegments(): Promise<void> {
     const { retentionBytes } = this.#options;
     const bytes = typeof retentionBytes === "number" ? retentionBytes : await retentionBytes();
-    const last = this.#lastToDrop(this.#options.store.segments(), bytes);
-    if (last === undefined) return;
-    const { segment, ends } = last;
-    for (const [number, end] of ends) {
-      const shard = this.#options.shards.get(number);
+    const { store, clock, shards } = this.#options;
+    const oldestMs = clock.wallMs() - this.#longestMs();
+    const dropped = decideDropped(store.segments(), { oldestMs, excessBytes: store.usage().logBytes - bytes });
+    for (const [number, share] of dropped) {
+      const shard = shards.get(number);
       const led = shard?.runtime.led;
-      if (shard === undefined || led === undefined || led.overlay.decided.logStart > end) continue;
-      await this.#dropFrom(shard, led, segment, end);
+      if (shard === undefined || led === undefined || led.overlay.decided.logStart > share.end) continue;
+      await this.#dropFrom(shard, led, share);
     }
   }
 
@@ -61,25 +62,6 @@ export class Retention {
     }
   }
 
-  /** The newest segment that must go, with each shard's last index up to there; `undefined` when all may stay. */
-  #lastToDrop(
-    segments: readonly SegmentStatus[],
-    retentionBytes: number,
-  ): { readonly segment: number; readonly ends: ReadonlyMap<number, number> } | undefined {
-    const { store, clock } = this.#options;
-    const oldestMs = clock.wallMs() - this.#longestMs();
-    let excess = store.usage().logBytes - retentionBytes;
-    let last: number | undefined;
-    const ends = new Map<number, number>();
-    for (const { segment, bytes, sealed, lastWriteMs, lastIndex } of segments) {
-      if (!sealed || (excess <= 0 && lastWriteMs >= oldestMs)) break;
-      excess -= bytes;
-      last = segment;
-      for (const [group, index] of lastIndex) ends.set(group, Math.max(index, ends.get(group) ?? 0));
-    }
-    return last === undefined ? undefined : { segment: last, ends };
-  }
-
   /** A segment holds messages of many topics: by age it goes when the longest retention is over. */
   #longestMs(): number {
     let longest = this.#options.retentionMs;
@@ -89,11 +71,11 @@ export class Retention {
     return longest;
   }
 
-  async #dropFrom(shard: ReadableShard, led: Led, segment: number, end: number): Promise<void> {
+  async #dropFrom(shard: ReadableShard, led: Led, { end, segments }: Dropped): Promise<void> {
     const { runtime, reader } = shard;
     const inDropped = async (topic: number, queue: number, offset: number): Promise<boolean> => {
       const [row] = await reader.messages.rows(topic, queue, offset, 1);
-      return row !== undefined && row.segment <= segment;
+      return row !== undefined && segments.has(row.segment);
     };
     await this.#eachQueue(shard, async (topic, queue, min, next) => {
       if (min >= next || !(await inDropped(topic, queue, min))) return min;
@@ -104,10 +86,7 @@ export class Retention {
     if (record === undefined) return;
     runtime.stage(led, record);
     await runtime.settled();
-    this.#options.logger.info(
-      { shard: runtime.shard, segment, index: end },
-      "retention dropped the oldest entries of a shard",
-    );
+    this.#options.logger.info({ shard: runtime.shard, index: end }, "retention dropped the oldest entries of a shard");
   }
 
   /** Asks for the new minimum offset of each queue of a shard and commits those that changed. */

@@ -422,6 +422,6 @@ function statusOf({ id, summary, lastWriteMs, ranges }: Segment, bytes: number):
     bytes,
     sealed: summary !== undefined,
     lastWriteMs,
-    lastIndex: new Map([...ranges].map(([group, { last }]) => [group, last])),
+    ranges: new Map([...ranges].map(([group, { first, last }]) => [group, { from: first, to: last }])),
   };
 }

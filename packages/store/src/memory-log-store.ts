@@ -291,7 +291,7 @@ export class MemoryLogStore implements LogStore {
     return this.groups().filter((group) => {
       const kept = this.#checkpoints.get(group) ?? [];
       if (this.#writtenBytes - (kept.at(-1)?.atBytes ?? 0) >= bound) return true;
-      const last = oldest?.sealed === true ? oldest.lastIndex.get(group) : undefined;
+      const last = oldest?.sealed === true ? oldest.ranges.get(group)?.to : undefined;
       return last !== undefined && last < groupOf(this.#live, group).floor && !coveredTwice(kept, last);
     });
   }
@@ -449,12 +449,12 @@ export class MemoryLogStore implements LogStore {
 
   #statusOf(segments: readonly MemorySegment[]): readonly SegmentStatus[] {
     return segments.map(({ segment, bytes, lastWriteMs }) => {
-      const lastIndex = new Map<GroupId, number>();
+      const ranges = new Map<GroupId, EntryRange>();
       for (const [group, { entries, filled }] of this.#durable)
         for (const [index, { position }] of [...entries, ...filled])
-          if (position.segment === segment) lastIndex.set(group, Math.max(index, lastIndex.get(group) ?? 0));
+          if (position.segment === segment) ranges.set(group, widened(ranges.get(group), index));
       const sealed = segment !== this.#segments.at(-1)?.segment;
-      return { segment, bytes: bytes.length, sealed, lastWriteMs, lastIndex };
+      return { segment, bytes: bytes.length, sealed, lastWriteMs, ranges };
     });
   }
 
@@ -475,8 +475,8 @@ export class MemoryLogStore implements LogStore {
 
   /** Frees segments from the oldest on while every group is done with them, and those that were filled in on their own. */
   #release(): void {
-    for (const { segment, lastIndex } of this.#statusOf(this.#filled))
-      if ([...lastIndex].every(([group, last]) => last < groupOf(this.#durable, group).floor)) {
+    for (const { segment, ranges } of this.#statusOf(this.#filled))
+      if ([...ranges].every(([group, { to }]) => to < groupOf(this.#durable, group).floor)) {
         this.#filled = this.#filled.filter((filled) => filled.segment !== segment);
         this.#forget(segment);
       }
@@ -532,4 +532,8 @@ function payloadOf(bytes: Uint8Array): Payload {
 
 function coveredTwice(kept: readonly Checkpoint[], index: number): boolean {
   return kept.length === 2 && kept.every((checkpoint) => checkpoint.index >= index);
+}
+
+function widened(range: EntryRange | undefined, index: number): EntryRange {
+  return { from: Math.min(index, range?.from ?? index), to: Math.max(index, range?.to ?? index) };
 }

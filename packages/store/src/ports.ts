@@ -153,8 +153,8 @@ export type SegmentStatus = {
   readonly sealed: boolean;
   /** Wall clock, milliseconds, when its last frame was written; of what was filled in: by whom it came from. */
   readonly lastWriteMs: number;
-  /** Per group with entries here: the last index in it. */
-  readonly lastIndex: ReadonlyMap<GroupId, number>;
+  /** Per group with entries here: the first and the last index in it. */
+  readonly ranges: ReadonlyMap<GroupId, EntryRange>;
 };
 
 /** What a replica with peers must do about damage (see `recovery-decision.ts`); a sole voter can only refuse. */
