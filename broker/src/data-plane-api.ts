@@ -56,6 +56,8 @@ export type DataPlaneCounters = {
   /** Acknowledged and given up (parked) messages. */
   readonly ackedMessages: number;
   readonly parkedMessages: number;
+  /** Messages given up to dead letters. */
+  readonly deadLetteredMessages: number;
   /** Present levels: receives on hold, other calls that wait for a leader, leased messages, staged bytes. */
   readonly waitingReceives: number;
   readonly heldCalls: number;

@@ -179,6 +179,10 @@ class BrokerDataPlane implements DataPlane {
     return this.#cluster.changeInvisible(topic, group, handle, invisibleMs);
   }
 
+  forwardToDeadLetters(topic: TopicInfo, group: GroupInfo, handle: string): Promise<void> {
+    return this.#cluster.forwardToDeadLetters(topic, group, handle);
+  }
+
   giveBack(deliveries: readonly Delivery[]): void {
     this.#cluster.giveBack(deliveries);
   }

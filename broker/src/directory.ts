@@ -1,5 +1,6 @@
-import { type Random, SaturnError, type Timers } from "@saturnmq/kit";
+import { deadLetterTopicOf, type Random, SaturnError, type Timers } from "@saturnmq/kit";
 import type { ClusterView, GroupInfo, MetadataService, TopicInfo } from "@saturnmq/wire";
+import type { DeadLetterNames } from "./shard/dead-letters.ts";
 
 /** Topics and groups by name and id, as last heard from the name server. Groups come into being at their first use. */
 export class Directory {
@@ -92,6 +93,13 @@ export class Directory {
 
   groupById(id: number): GroupInfo | undefined {
     return this.#groups.get(id);
+  }
+
+  /** A group's topic of dead letters, and the name of the topic that they come from; `undefined` for a group without. */
+  deadLettersOf(group: number, topic: number): DeadLetterNames | undefined {
+    const name = this.groupById(group)?.name;
+    const dead = name === undefined ? undefined : this.#view?.topics.get(deadLetterTopicOf(name));
+    return dead && { id: dead.id, name: dead.name, origin: this.#topicNames.get(topic) ?? "" };
   }
 
   isTopicDeleted(id: number): boolean {

@@ -36,6 +36,8 @@ export interface ShardCalls {
   ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly AckOutcome[]>;
   /** @throws {NotLedError} */
   changeInvisible(topic: TopicInfo, group: GroupInfo, handle: string, invisibleMs: number): Promise<string>;
+  /** Gives the message of a handle up to the group's dead letters. @throws {NotLedError} */
+  forwardToDeadLetters(topic: TopicInfo, group: GroupInfo, handle: string): Promise<void>;
   /** Gives messages back whose delivery reached nobody. What is not led there ends by its own deadline. */
   giveBack(receiptHandles: readonly string[]): void;
   /** The topic's queues in the shards led there. */

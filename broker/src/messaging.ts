@@ -39,6 +39,12 @@ export interface Messaging {
   ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly (SaturnError | undefined)[]>;
   /** Moves a lease's end to `invisibleMs` from now and answers the handle that replaces the old one. 0: visible at once. */
   changeInvisible(topic: TopicInfo, group: GroupInfo, handle: string, invisibleMs: number): Promise<string>;
+  /**
+   * Gives the message of a handle up: it is finished for the group and kept among the group's dead letters. Done before is as good.
+   *
+   * @throws {SaturnError} `INVALID_RECEIPT_HANDLE`
+   */
+  forwardToDeadLetters(topic: TopicInfo, group: GroupInfo, handle: string): Promise<void>;
   /** Gives leased messages back without raising their attempt: the client went away before they were written to it. */
   giveBack(deliveries: readonly Delivery[]): void;
   describeTopic(topic: TopicInfo): Promise<readonly QueueStatus[]>;
@@ -123,6 +129,8 @@ export type GroupTopicStatus = {
     readonly inFlight: number;
     /** Messages given up after the maximum of attempts. */
     readonly parked: number;
+    /** Messages given up to the group's dead letters. */
+    readonly deadLettered: number;
     /** Messages that retention removed before they were finished. */
     readonly expired: number;
     /** Store time of the first unfinished message; `undefined` when none. */

@@ -129,10 +129,10 @@ export class Serving {
   #counters(): Readonly<Record<string, number>> {
     const counters = this.#dataPlane.counters();
     const { sentMessages, sentBytes, refusedSends, receives } = counters;
-    const { deliveredMessages, redeliveredMessages, ackedMessages, parkedMessages } = counters;
+    const { deliveredMessages, redeliveredMessages, ackedMessages, parkedMessages, deadLetteredMessages } = counters;
     return {
       ...{ sentMessages, sentBytes, refusedSends, receives },
-      ...{ deliveredMessages, redeliveredMessages, ackedMessages, parkedMessages },
+      ...{ deliveredMessages, redeliveredMessages, ackedMessages, parkedMessages, deadLetteredMessages },
     };
   }
 

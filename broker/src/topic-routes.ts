@@ -1,4 +1,5 @@
-import { shardOfQueue, type TopicInfo } from "@saturnmq/wire";
+import type { TopicInfo } from "@saturnmq/wire";
+import { shardOfTopicQueue } from "./topic-shards.ts";
 
 /** The queues of a topic by the shard they live in. */
 export type QueuesByShard = ReadonlyMap<number, readonly number[]>;
@@ -19,7 +20,7 @@ export class TopicRoutes {
   }
 
   shardOf(topic: TopicInfo, queue: number): number {
-    return shardOfQueue(topic.id, queue, this.shardCount);
+    return shardOfTopicQueue(topic, queue, this.shardCount);
   }
 
   /** The topic's next queue in a shard, in turn. */

@@ -126,8 +126,18 @@ describe("topics and groups", () => {
   });
 
   test("a group's description sums up and shows each queue", async () => {
-    const begun = { queue: 0, startOffset: 2, floor: 5, nextOffset: 9, lag: 4, inFlight: 1, parked: 2, expired: 6 };
-    const fresh = { queue: 1, floor: 0, nextOffset: 3, lag: 3, inFlight: 0, parked: 0, expired: 0 };
+    const begun = {
+      queue: 0,
+      startOffset: 2,
+      floor: 5,
+      nextOffset: 9,
+      lag: 4,
+      inFlight: 1,
+      parked: 2,
+      deadLettered: 3,
+      expired: 6,
+    };
+    const fresh = { queue: 1, floor: 0, nextOffset: 3, lag: 3, inFlight: 0, parked: 0, deadLettered: 0, expired: 0 };
     const oldestUnackedAtMs = Date.now() - 61_500;
     const group = { id: 1, name: "g", order: false, start: { atMs: 0 }, maxAttempts: 17, createdAtMs: 0 } as const;
     const topics = [{ topic: "orders", queues: [{ ...begun, oldestUnackedAtMs }, fresh] }];
@@ -136,10 +146,11 @@ describe("topics and groups", () => {
     expect(out).toMatch(/^Lag: +7$/m);
     expect(out).toMatch(/^In flight: +1$/m);
     expect(out).toMatch(/^Parked: +2$/m);
+    expect(out).toMatch(/^Dead letters: +3$/m);
     expect(out).toMatch(/^Expired: +6$/m);
     expect(out).toMatch(/^Oldest unacknowledged: 1m [12]s ago$/m);
-    expect(out).toMatch(/^orders +0 +2 +5 +9 +4 +1 +2 +6 {2}1m [12]s ago$/m);
-    expect(out).toMatch(/^orders +1 +- +0 +3 +3 +0 +0 +0 {2}-$/m);
+    expect(out).toMatch(/^orders +0 +2 +5 +9 +4 +1 +2 +3 +6 {2}1m [12]s ago$/m);
+    expect(out).toMatch(/^orders +1 +- +0 +3 +3 +0 +0 +0 +0 {2}-$/m);
   });
 });
 

@@ -141,11 +141,12 @@ describe("saturnmq.v1.Admin on a broker", () => {
       lag: 5,
       inFlight: 2,
       parked: 1,
+      deadLettered: 4,
       expired: 3,
       oldestUnackedAtMs: 88,
       startOffset: 1,
     };
-    const fresh = { queue: 1, floor: 0, nextOffset: 0, lag: 0, inFlight: 0, parked: 0, expired: 0 };
+    const fresh = { queue: 1, floor: 0, nextOffset: 0, lag: 0, inFlight: 0, parked: 0, deadLettered: 0, expired: 0 };
     const queues = [begun, { ...fresh, oldestUnackedAtMs: undefined, startOffset: undefined }];
     const { call } = fixture({ messaging: { describeGroup: async () => [{ topic: "orders", queues }] } });
     expect(await call("DescribeGroup", { name: "billing" })).toMatchObject({

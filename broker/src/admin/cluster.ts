@@ -1,4 +1,4 @@
-import { SaturnError } from "@saturnmq/kit";
+import { isDeadLetterTopic, SaturnError } from "@saturnmq/kit";
 import type { AdminMethods, ClusterMethod, ClusterView } from "@saturnmq/wire";
 import type { AdminHandler } from "./handler.ts";
 
@@ -21,7 +21,7 @@ function lastSeen(view: ClusterView): AdminMethods["DescribeCluster"]["reply"] {
   const { clusterId, revision, replicationFactor, featureLevel, settings, brokers, shards, topics, groups } = view;
   return {
     ...{ clusterId, revision, replicationFactor, featureLevel, settings, stale: true },
-    ...{ topics: topics.size, groups: groups.size },
+    ...{ topics: [...topics.keys()].filter((name) => !isDeadLetterTopic(name)).length, groups: groups.size },
     brokers: [...brokers.values()]
       .sort((a, b) => a.id - b.id)
       .map((broker) => ({

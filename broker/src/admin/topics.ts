@@ -1,4 +1,4 @@
-import { SaturnError } from "@saturnmq/kit";
+import { isDeadLetterTopic, SaturnError } from "@saturnmq/kit";
 import type { AdminTopic, TopicInfo } from "@saturnmq/wire";
 import type { AdminHandler, AdminRoom } from "./handler.ts";
 
@@ -17,7 +17,9 @@ export const createTopic: AdminHandler<"CreateTopic"> = async ({ metadata }, req
 };
 
 export const listTopics: AdminHandler<"ListTopics"> = ({ view }) => {
-  return { topics: [...view().topics.values()].sort(byName).map(topicMessage) };
+  // Those of dead letters come and go with their groups, and are shown with them.
+  const made = [...view().topics.values()].filter(({ name }) => !isDeadLetterTopic(name));
+  return { topics: made.sort(byName).map(topicMessage) };
 };
 
 export const describeTopic: AdminHandler<"DescribeTopic"> = async (room, { name }) => {

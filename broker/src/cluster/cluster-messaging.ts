@@ -220,6 +220,12 @@ export class ClusterMessaging implements Omit<Messaging, "ready">, LedShardsEven
     return this.#calls.at(shard, (leader) => leader.changeInvisible(topic, group, handle, invisibleMs));
   }
 
+  async forwardToDeadLetters(topic: TopicInfo, group: GroupInfo, handle: string): Promise<void> {
+    const shard = this.#shardOf(handle, topic, group);
+    if (shard instanceof SaturnError) throw shard;
+    await this.#calls.at(shard, (leader) => leader.forwardToDeadLetters(topic, group, handle));
+  }
+
   giveBack(deliveries: readonly Delivery[]): void {
     const byBroker = Map.groupBy(deliveries, ({ receiptHandle }) => {
       const { shard } = decodeReceiptHandle(receiptHandle, this.#options.directory.handleKeys);

@@ -2,6 +2,7 @@ import { assertNever } from "@saturnmq/kit";
 import { DoneBits } from "./done-bits.ts";
 import type {
   CursorStarted,
+  DeadLettered,
   FilterAdded,
   Finished,
   Leased,
@@ -33,6 +34,9 @@ export function apply(state: ShardState, record: ShardRecord, watcher?: StateWat
   switch (record.kind) {
     case "message":
       applyMessage(state, record);
+      break;
+    case "deadLettered":
+      applyDeadLettered(state, record, watcher);
       break;
     case "leased":
     case "visibilityChanged":
@@ -83,7 +87,16 @@ function advanceTime(state: ShardState, timeMs: number): void {
   });
 }
 
-function applyMessage(state: ShardState, { topic, queue, offset, storedAtMs }: MessageStored): void {
+function applyDeadLettered(state: ShardState, record: DeadLettered, watcher: StateWatcher | undefined): void {
+  applyMessage(state, record);
+  const { group, topic, queue, offset } = record.source;
+  const cursor = state.cursorOf(group, topic, queue);
+  if (cursor < 0 || state.isDone(cursor, offset)) return;
+  state.cursors.dead[cursor] = (state.cursors.dead[cursor] ?? 0) + 1;
+  applyFinished(state, { kind: "acked", timeMs: record.timeMs, ...record.source, count: 1 }, watcher);
+}
+
+function applyMessage(state: ShardState, { topic, queue, offset, storedAtMs }: Omit<MessageStored, "kind">): void {
   if (state.deletedTopics.has(topic)) return;
   const row = state.queues.open(topic, queue);
   state.queues.next[row] = offset + 1;
@@ -198,6 +211,7 @@ function applyCursorStarted(state: ShardState, record: CursorStarted, watcher: S
   cursors.doneAbove[cursor] = 0;
   cursors.parked[cursor] = 0;
   cursors.expired[cursor] = 0;
+  cursors.dead[cursor] = 0;
   cursors.slots[cursor] = 0;
   watcher?.cursorStarted(cursor);
 }

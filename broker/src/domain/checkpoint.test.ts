@@ -14,7 +14,7 @@ test("a checkpoint of version 1 is read as it was meant", () => {
   expect(dump(decodeCheckpoint(Buffer.from(versionOne, "base64")))).toEqual({
     head: [1_200, 1_700_000_000_000, 12],
     queues: ["7/0: 0 to 6", "7/1: 0 to 2"],
-    cursors: ["5/7/0@1 0 1 1,0,0,2 [2]", "5/7/1@1 0 1 0,1,0,0 []"],
+    cursors: ["5/7/0@1 0 1 1,0,0,2,0 [2]", "5/7/1@1 0 1 0,1,0,0,0 []"],
     slots: ["5/7/0 1 1 1 2000 1 2 0 0 0", "5/7/0 3 1 1 2000 1 4 0 0 0"],
     parked: ["5/7/0 ", "5/7/1 0"],
     filters: [],

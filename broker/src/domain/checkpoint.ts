@@ -8,12 +8,13 @@ import { slotKind } from "./slot-table.ts";
 /*
  * A shard's state without message bodies. Little-endian, the sender's word order; the store adds length and check.
  *
- *   f64 × 8   version (3), timeMs, lastStoredAtMs, logStart, queues Q, cursors C, slots S, parked P
+ *   f64 × 8   version (4), timeMs, lastStoredAtMs, logStart, queues Q, cursors C, slots S, parked P
  *   f64 × 2   deleted topics T, deleted groups G
  *   f64 × 1   filters F                                      (from version 2 on)
  *   f64 × Q   topic | queue | min | next                     (columns, one after the other)
  *   f64 × C   group | queue's place in the columns above | epoch | start | floor | expired | finished runs above the floor
  *   f64 × 2 × all finished runs: first offset, count
+ *   f64 × C   messages given up to the dead letters          (from version 4 on)
  *   f64 × S   cursor's place | offset | attempt | deadline | term | counter | shadow | kind
  *   f64 × S   lock | holder                                  (from version 3 on)
  *   f64 × P   cursor's place | offset
@@ -23,9 +24,9 @@ import { slotKind } from "./slot-table.ts";
  *
  * Everything is an integer below 2^53, so one column type serves all.
  */
-const version = 3;
+const version = 4;
 /** Fields before the columns, by version. */
-const headFields: Readonly<Record<number, number>> = { 1: 10, 2: 11, 3: 11 };
+const headFields: Readonly<Record<number, number>> = { 1: 10, 2: 11, 3: 11, 4: 11 };
 
 /** A copy of the state, to be written while the state goes on changing. */
 export function encodeCheckpoint(state: ShardState): Uint8Array[] {
@@ -49,6 +50,7 @@ export function encodeCheckpoint(state: ShardState): Uint8Array[] {
     ...[cursors.epoch, cursors.start, cursors.floor, cursors.expired].map((column) => picked(column, cursorRows)),
     Float64Array.from(counts),
     Float64Array.from(runs),
+    picked(cursors.dead, cursorRows),
     Float64Array.from(slotRows, (row) => cursorPlace[slots.cursor[row] ?? 0] ?? 0),
     ...[slots.offset, slots.attempt, slots.deadline, slots.term, slots.counter, slots.shadow, slots.kind].map(
       (column) => picked(column, slotRows),
@@ -85,6 +87,11 @@ export function decodeCheckpoint(bytes: Uint8Array): ShardState {
   const cursorColumns = [column(c), column(c), column(c), column(c), column(c), column(c), column(c)] as const;
   const runCount = cursorColumns[6].reduce((sum, count) => sum + count, 0);
   const cursorRows = decodeCursors(state, queueRows, cursorColumns, column(2 * runCount));
+  if ((found ?? 0) >= 4) {
+    column(c).forEach((dead, place) => {
+      state.cursors.dead[cursorRows[place] ?? 0] = dead;
+    });
+  }
   const slotColumns = Array.from({ length: 8 }, () => column(s)) as unknown as Columns<8>;
   const none = new Float64Array(s);
   const [locks, holders] = (found ?? 0) < 3 ? [none, none] : [column(s), column(s)];

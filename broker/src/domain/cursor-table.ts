@@ -21,6 +21,8 @@ export class CursorTable {
   parked = new Float64Array(16);
   /** Messages that retention removed before they were finished. */
   expired = new Float64Array(16);
+  /** Messages given up to the group's dead letters. */
+  dead = new Float64Array(16);
   /** Slots (messages delivered once and not finished) of this cursor. */
   slots = new Uint32Array(16);
   /** Next cursor on the same queue; -1 for none. */
@@ -77,6 +79,7 @@ export class CursorTable {
     twin.doneAbove = copied(this.doneAbove);
     twin.parked = copied(this.parked);
     twin.expired = copied(this.expired);
+    twin.dead = copied(this.dead);
     twin.slots = copied(this.slots);
     twin.nextOnQueue = copied(this.nextOnQueue);
     twin.bits = this.bits.map((bits) => bits?.copy());
@@ -96,6 +99,7 @@ export class CursorTable {
     this.doneAbove = grown(this.doneAbove, capacity);
     this.parked = grown(this.parked, capacity);
     this.expired = grown(this.expired, capacity);
+    this.dead = grown(this.dead, capacity);
     this.slots = grown(this.slots, capacity);
     this.nextOnQueue = grown(this.nextOnQueue, capacity);
   }

@@ -13,6 +13,8 @@ export type GroupProgress = {
   /** Messages leased or hidden until a later time. */
   readonly inFlight: number;
   readonly parked: number;
+  /** Messages given up to the group's dead letters. */
+  readonly deadLettered: number;
   /** Messages that retention removed before they were finished. */
   readonly expired: number;
   readonly startOffset: number;
@@ -35,6 +37,7 @@ export function groupProgress(state: ShardState, group: number, nowMs: number): 
       lag: Math.max(0, nextOffset - floor - (cursors.doneAbove[cursor] ?? 0)),
       inFlight: inFlight(state, cursor, nowMs),
       parked: cursors.parked[cursor] ?? 0,
+      deadLettered: cursors.dead[cursor] ?? 0,
       expired: cursors.expired[cursor] ?? 0,
       startOffset: cursors.start[cursor] ?? 0,
     });

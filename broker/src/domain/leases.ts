@@ -1,3 +1,4 @@
+import type { GivenUp } from "./dead-letters.ts";
 import type { Overlay, Run } from "./overlay.ts";
 import { type ReceiptHandle, refusedHandle } from "./receipt-handle.ts";
 import type { CursorStarted, Finished, Leased } from "./shard-record.ts";
@@ -141,7 +142,12 @@ function change(
 }
 
 /** Whether the handle holds its message's lease, or its message is finished. */
-function checkHandle(state: ShardState, overlay: Overlay, handle: ReceiptHandle, nowMs: number): "holds" | "done" {
+export function checkHandle(
+  state: ShardState,
+  overlay: Overlay,
+  handle: ReceiptHandle,
+  nowMs: number,
+): "holds" | "done" {
   const { decided } = overlay;
   if (decided.deletedTopics.has(handle.topic)) throw refusedHandle("is of a deleted topic");
   if (decided.deletedGroups.has(handle.group)) throw refusedHandle("is of a deleted consumer group");
@@ -168,25 +174,30 @@ function compareSequence({ slots }: ShardState, slot: number, { term, counter }:
 export type Expiry = {
   /** Messages given up, to be recorded. */
   readonly parked: readonly Finished[];
+  /** Messages to be given up to their groups' dead letters: nobody gets them any more in this term, unless they are `Overlay.postpone`d. */
+  readonly exhausted: readonly GivenUp[];
   /** Cursors that have messages ready now, once each. */
   readonly ready: ReadonlySet<number>;
 };
 
 /**
- * Ends the leases whose time has come: a message that has used up its group's attempts is parked, any other one is ready again. The
+ * Ends the leases whose time has come: a message that has used up its group's attempts is given up, any other one is ready again. The
  * records are taken into the overlay here, since one lease's end must not be seen twice.
  *
  * @param maxAttemptsOf by group id; `undefined` for a group that is not known (any more): its messages wait
+ * @param keepsDeadLetters by group id; without dead letters a message is parked
  */
 export function decideExpiry(
   state: ShardState,
   overlay: Overlay,
   nowMs: number,
   maxAttemptsOf: (group: number) => number | undefined,
+  keepsDeadLetters: (group: number) => boolean = () => false,
 ): Expiry {
   const due: number[] = [];
   overlay.advance(state, nowMs, (slot) => due.push(slot));
   const parked: Finished[] = [];
+  const exhausted: GivenUp[] = [];
   const ready = new Set<number>();
   const { slots, cursors, queues } = overlay.decided;
   for (const slot of due) {
@@ -199,11 +210,15 @@ export function decideExpiry(
     }
     const row = cursors.queueRow[cursor] ?? 0;
     const [topic, queue, offset] = [queues.topic[row] ?? 0, queues.queue[row] ?? 0, slots.offset[slot] ?? 0];
+    if (keepsDeadLetters(group)) {
+      exhausted.push({ group, topic, queue, offset });
+      continue;
+    }
     const record: Finished = { kind: "parked", timeMs: nowMs, group, topic, queue, offset, count: 1 };
     overlay.add(record);
     parked.push(record);
   }
-  return { parked, ready };
+  return { parked, exhausted, ready };
 }
 
 /** Begins a group on a queue that holds messages; `undefined` when it has begun there in this epoch. */

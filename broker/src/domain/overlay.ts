@@ -154,6 +154,12 @@ export class Overlay implements StateWatcher {
     });
   }
 
+  /** Has a message that is due be due again later. */
+  postpone(cursor: number, offset: number, untilMs: number): void {
+    const slot = this.decided.liveSlot(cursor, offset);
+    if (slot >= 0) this.#wheel.schedule(slot, untilMs);
+  }
+
   /** Makes a due slot ready to be taken. */
   makeReady(slot: number): void {
     if (this.ordered.slotReady(slot)) return;

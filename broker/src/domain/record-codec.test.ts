@@ -1,7 +1,14 @@
 import { expect, test } from "@jest/globals";
 import { RecordBatch, recordAt, walkRecords } from "@saturnmq/store";
 import { tagFilter } from "./filter.ts";
-import { messageParts, readRecord, UnknownRecordError, writeMessage, writeRecord } from "./record-codec.ts";
+import {
+  messageParts,
+  readRecord,
+  UnknownRecordError,
+  writeDeadLetter,
+  writeMessage,
+  writeRecord,
+} from "./record-codec.ts";
 import type { ControlRecord } from "./shard-record.ts";
 import { tagHash } from "./tag-hash.ts";
 
@@ -34,6 +41,22 @@ test("every record comes back as it was written", () => {
   const found: unknown[] = [];
   walkRecords(payload, (at) => found.push(readRecord(viewOf(payload.bytes), at)));
   expect(found).toEqual(records);
+});
+
+test("a dead letter says where it is and where it was, and its parts are found", () => {
+  const batch = new RecordBatch(64);
+  const place = { timeMs: 5, topic: 9, queue: 1, offset: 2 ** 40 + 1, storedAtMs: 1_700_000_000_123 };
+  const record = { kind: "deadLettered", ...place, source: { group: 4, topic: 3, queue: 2, offset: 2 ** 50 } } as const;
+  const bytes = Uint8Array.from([1, 2, 3, 4]);
+  const message = { bytes, start: 0, length: 4, bodyStart: 1, bodyLength: 2, bodyCrc: 7 };
+  writeDeadLetter(batch, record, message, new TextEncoder().encode("blue"), 1);
+  const { bytes: written, length } = batch.payload();
+  const found = written.subarray(0, length);
+  expect(readRecord(viewOf(found), 0)).toEqual(record);
+  const { messageStart, messageEnd, tagStart, tagLength, bodyCrc } = messageParts(found);
+  expect([...found.subarray(messageStart, messageEnd)]).toEqual([1, 2, 3, 4]);
+  expect(new TextDecoder().decode(found.subarray(tagStart, tagStart + tagLength))).toBe("blue");
+  expect(bodyCrc).toBe(7);
 });
 
 test.each([

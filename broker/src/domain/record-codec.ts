@@ -1,7 +1,7 @@
 import { assertNever } from "@saturnmq/kit";
 import { type RecordSink, recordAt, recordHeadBytes } from "@saturnmq/store/record";
 import { type Filter, filterLanguageOf, filterLanguages } from "./filter.ts";
-import type { ControlRecord, ShardRecord } from "./shard-record.ts";
+import type { ControlRecord, DeadLettered, ShardRecord } from "./shard-record.ts";
 
 /*
  * Payloads, after the head of @saturnmq/store record.ts. Little-endian; every one begins with f64 timeMs (shard time). Version 1 of each, if none is said:
@@ -22,6 +22,8 @@ import type { ControlRecord, ShardRecord } from "./shard-record.ts";
  * 11 groupDeleted       8 u32 group
  * 12 filterAdded        8 u32 group  12 u32 topic  16 u32 number  20 u32 language (1: tags)  24 expression (UTF-8) to the end
  * 13 filterRemoved      8 u32 group  12 u32 topic  16 u32 number
+ * 14 deadLettered       8 f64 storedAtMs  16 u32 tag length  20 u32 group  24 u32 topic  28 u32 queue  32 f64 offset, where it was;
+ *                       40 tag, then the message. The head says where it is now.
  */
 const kinds = [
   undefined,
@@ -38,6 +40,7 @@ const kinds = [
   "groupDeleted",
   "filterAdded",
   "filterRemoved",
+  "deadLettered",
 ] as const satisfies readonly (ShardRecord["kind"] | undefined)[];
 const numberOf = Object.fromEntries(kinds.map((kind, at) => [kind, at])) as Record<ShardRecord["kind"], number>;
 const version = 1;
@@ -46,6 +49,7 @@ const orderedVersion = 2;
 const newest: Readonly<Record<string, number>> = { message: orderedVersion, leased: orderedVersion };
 const messageHeadBytes = 20;
 const orderedHeadBytes = 24;
+const deadLetterHeadBytes = 40;
 const filterHeadBytes = 24;
 const utf8 = { encoder: new TextEncoder(), decoder: new TextDecoder("utf-8", { fatal: true }) };
 
@@ -94,9 +98,33 @@ export function writeMessage(
   sink.setMessage(place.topic, place.queue, place.offset, tagHash);
 }
 
-/** Length of a message record, with room for its lock. */
+/** Adds the record of a message that is given up. @param tag UTF-8, empty for none */
+export function writeDeadLetter(
+  sink: RecordSink,
+  { timeMs, storedAtMs, topic, queue, offset, source }: DeadLettered,
+  message: MessageBytes,
+  tag: Uint8Array,
+  tagHash: number,
+): void {
+  const prefix = deadLetterHeadBytes + tag.length;
+  const at = sink.add(numberOf.deadLettered, version, prefix + message.length);
+  const { bytes, view } = sink;
+  view.setFloat64(at, timeMs, true);
+  view.setFloat64(at + 8, storedAtMs, true);
+  view.setUint32(at + 16, tag.length, true);
+  view.setUint32(at + 20, source.group, true);
+  view.setUint32(at + 24, source.topic, true);
+  view.setUint32(at + 28, source.queue, true);
+  view.setFloat64(at + 32, source.offset, true);
+  bytes.set(tag, at + deadLetterHeadBytes);
+  bytes.set(message.bytes.subarray(message.start, message.start + message.length), at + prefix);
+  sink.setBody(prefix + message.bodyStart, message.bodyLength, message.bodyCrc);
+  sink.setMessage(topic, queue, offset, tagHash);
+}
+
+/** Length of a message record, at most. */
 export function messageBytes(messageLength: number, tagLength: number): number {
-  return recordHeadBytes + orderedHeadBytes + tagLength + messageLength;
+  return recordHeadBytes + deadLetterHeadBytes + tagLength + messageLength;
 }
 
 /** Length of any other record. */
@@ -226,6 +254,21 @@ export function readRecord(view: DataView, at: number): ShardRecord {
         offset: offsetOf(view, at),
         storedAtMs: view.getFloat64(from + 8, true),
       };
+    case "deadLettered":
+      return {
+        kind,
+        timeMs,
+        topic: view.getUint32(at + recordAt.stream, true),
+        queue: view.getUint32(at + recordAt.partition, true),
+        offset: offsetOf(view, at),
+        storedAtMs: view.getFloat64(from + 8, true),
+        source: {
+          group: view.getUint32(from + 20, true),
+          topic: view.getUint32(from + 24, true),
+          queue: view.getUint32(from + 28, true),
+          offset: view.getFloat64(from + 32, true),
+        },
+      };
     case "leased":
     case "visibilityChanged":
       return {
@@ -337,10 +380,12 @@ export function messageParts(record: Uint8Array): StoredMessage {
   const view = new DataView(record.buffer, record.byteOffset, record.byteLength);
   const found = view.getUint8(recordAt.version);
   const kind = view.getUint16(recordAt.kind, true);
-  const ordered = found === orderedVersion;
-  if (kind !== numberOf.message || (found !== version && !ordered)) throw new UnknownRecordError(kind, found);
+  const dead = kind === numberOf.deadLettered && found === version;
+  const ordered = kind === numberOf.message && found === orderedVersion;
+  if (!dead && !ordered && (kind !== numberOf.message || found !== version)) throw new UnknownRecordError(kind, found);
   const tagLength = view.getUint32(recordHeadBytes + 16, true);
-  const tagStart = recordHeadBytes + (ordered ? orderedHeadBytes : messageHeadBytes);
+  const headBytes = dead ? deadLetterHeadBytes : ordered ? orderedHeadBytes : messageHeadBytes;
+  const tagStart = recordHeadBytes + headBytes;
   return {
     storedAtMs: view.getFloat64(recordHeadBytes + 8, true),
     bodyCrc: view.getUint32(recordAt.bodyCrc, true),

@@ -39,6 +39,15 @@ export type Leased = Delivered & {
 /** Finished messages: acknowledged, wanted by no filter of the group, or given up after the maximum of attempts. */
 export type Finished = Delivered & { readonly kind: "acked" | "skipped" | "parked" };
 
+/**
+ * A message that its group has given up, finished there and stored among the group's dead letters: `topic`, `queue` and `offset` are its place
+ * among them, `source` the one that it had.
+ */
+export type DeadLettered = Omit<MessageStored, "kind"> & {
+  readonly kind: "deadLettered";
+  readonly source: { readonly group: number; readonly topic: number; readonly queue: number; readonly offset: number };
+};
+
 /** A group begins on a queue, chosen once. On a cursor that exists it begins anew under a newer epoch. */
 export type CursorStarted = {
   readonly kind: "cursorStarted";
@@ -97,7 +106,8 @@ export type ShardRecord =
   | TopicDeleted
   | GroupDeleted
   | FilterAdded
-  | FilterRemoved;
+  | FilterRemoved
+  | DeadLettered;
 
 /** The facts that a leader decides without message bytes. */
-export type ControlRecord = Exclude<ShardRecord, MessageStored>;
+export type ControlRecord = Exclude<ShardRecord, MessageStored | DeadLettered>;

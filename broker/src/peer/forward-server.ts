@@ -64,6 +64,11 @@ async function perform(room: ForwardRoom, from: number, request: Request, signal
     room.shards.giveBack(request.giveBack.receiptHandles);
     return { done: true };
   }
+  if (request.deadLetter !== undefined) {
+    const { topic, group, receiptHandle } = request.deadLetter;
+    await room.shards.forwardToDeadLetters(room.topic(topic), room.group(group), receiptHandle);
+    return { done: true };
+  }
   if (request.subscribe !== undefined) {
     const { topic, group, filter, clientId } = request.subscribe;
     const who = { topic: room.topic(topic), group: room.group(group), filter: filterOf(filter), clientId };

@@ -87,6 +87,10 @@ export class RemoteShards implements ShardCalls {
     return present(changeInvisible).receiptHandle;
   }
 
+  async forwardToDeadLetters(topic: TopicInfo, group: GroupInfo, receiptHandle: string): Promise<void> {
+    await this.#call({ deadLetter: { topic: topic.id, group: group.id, receiptHandle } }, anyShard);
+  }
+
   giveBack(receiptHandles: readonly string[]): void {
     // Lost or refused, their leases end by themselves.
     void this.#ask(this.#encode({ giveBack: { receiptHandles } }), timeoutMs);

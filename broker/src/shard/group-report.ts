@@ -37,7 +37,7 @@ export async function unbegunQueue(
   const floor = row < 0 ? 0 : await reader.beginnings.startOffset(led, topic, group, queue);
   const open = floor < nextOffset;
   const oldestUnackedAtMs = open ? await timeOf(reader.messages, topic.id, queue, floor, nextOffset) : undefined;
-  const none = { inFlight: 0, parked: 0, expired: 0, startOffset: undefined };
+  const none = { inFlight: 0, parked: 0, deadLettered: 0, expired: 0, startOffset: undefined };
   return { queue, floor, nextOffset, lag: nextOffset - floor, oldestUnackedAtMs, ...none };
 }
 

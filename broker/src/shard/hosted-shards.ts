@@ -7,6 +7,7 @@ import { decodeCheckpoint } from "../domain/checkpoint.ts";
 import { decideHosting } from "../domain/hosting.ts";
 import { ShardState } from "../domain/shard-state.ts";
 import type { Checkpoints } from "./checkpoints.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import { Filling } from "./filling.ts";
 import type { ReadableShard } from "./readable-shard.ts";
 import type { ShardHost } from "./shard-host.ts";
@@ -169,7 +170,8 @@ export class HostedShards {
     };
     const runtime = new ShardRuntime(shard, state, applied, hostOfShard);
     runtimes.push(runtime);
-    shards.set(shard, { runtime, reader: new ShardReader(runtime, hostOfShard) });
+    const reader = new ShardReader(runtime, hostOfShard);
+    shards.set(shard, { runtime, reader, deadLetters: new DeadLetters(runtime, hostOfShard, reader.messages) });
     checkpoints.opened(shard, applied);
     const group = driver.open({
       ...{ group: shard, self, machine: runtime, appliedIndex: applied.index, snapshots: this.#snapshots },

@@ -242,6 +242,10 @@ export class LocalShards implements LedShards, AsyncDisposable {
     return this.#withHandle(handle, ({ runtime }, led, decoded) => runtime.changeInvisible(led, decoded, invisibleMs));
   }
 
+  forwardToDeadLetters(_topic: TopicInfo, _group: GroupInfo, handle: string): Promise<void> {
+    return this.#withHandle(handle, ({ deadLetters }, led, decoded) => deadLetters.forward(led, decoded));
+  }
+
   giveBack(receiptHandles: readonly string[]): void {
     for (const receiptHandle of receiptHandles) {
       try {
@@ -373,6 +377,10 @@ export class LocalShards implements LedShards, AsyncDisposable {
       ...{ store, clock, logger, alarmAt },
       totals: this.#totals,
       handleKeys: () => directory.handleKeys,
+      deadLettersOf: (group, topic) => directory.deadLettersOf(group, topic),
+      exhausted: (shard, givenUp) => {
+        this.#shard(shard).deadLetters.bury(givenUp);
+      },
       maxAttemptsOf: (group) => directory.groupById(group)?.maxAttempts,
       ready: (topic, group) => {
         events.ready(topic, group);
@@ -447,12 +455,15 @@ export class LocalShards implements LedShards, AsyncDisposable {
    * @throws {SaturnError} `INVALID_RECEIPT_HANDLE`, or that the outcome is unknown
    * @throws {NotLedError} if the shard is not led here
    */
-  async #withHandle<T>(handle: string, use: (shard: ReadableShard, led: Led, handle: ReceiptHandle) => T): Promise<T> {
+  async #withHandle<T>(
+    handle: string,
+    use: (shard: ReadableShard, led: Led, handle: ReceiptHandle) => T | Promise<T>,
+  ): Promise<T> {
     const decoded = decodeReceiptHandle(handle, this.#options.directory.handleKeys);
     const shard = this.#shard(decoded.shard);
     const led = this.#ledAt(shard.runtime);
     try {
-      return use(shard, led, decoded);
+      return await use(shard, led, decoded);
     } finally {
       await this.#confirmed(shard.runtime);
     }

@@ -1,5 +1,7 @@
 import type { Clock, Logger } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
+import type { GivenUp } from "../domain/dead-letters.ts";
+import type { DeadLetterNames } from "./dead-letters.ts";
 import type { Totals } from "./totals.ts";
 
 /** A place in a shard's log. */
@@ -15,6 +17,10 @@ export type ShardHost = {
   handleKeys(): readonly DataView[];
   /** Deliveries of one message before it is parked; `undefined` for a group that is not known. */
   maxAttemptsOf(group: number): number | undefined;
+  /** Where a group's dead letters go, and what the topic that they come from is called; `undefined`: the group has none. */
+  deadLettersOf(group: number, topic: number): DeadLetterNames | undefined;
+  /** Messages of the shard have used up their attempts. */
+  exhausted(shard: number, givenUp: readonly GivenUp[]): void;
   /** `ShardRuntime.expire` is to be called at this reading of the monotonic clock, or earlier. */
   alarmAt(monoMs: number): void;
   /** A topic, or one group of it, may have messages ready in this shard. */

@@ -8,8 +8,16 @@ import { lockOf } from "../domain/order.ts";
 import { Overlay } from "../domain/overlay.ts";
 import { decideSend } from "../domain/queues.ts";
 import { encodeReceiptHandle, type ReceiptHandle } from "../domain/receipt-handle.ts";
-import { messageBytes, readRecord, recordBytes, writeMessage, writeRecord } from "../domain/record-codec.ts";
-import type { ControlRecord, ShardRecord } from "../domain/shard-record.ts";
+import {
+  type MessageBytes,
+  messageBytes,
+  readRecord,
+  recordBytes,
+  writeDeadLetter,
+  writeMessage,
+  writeRecord,
+} from "../domain/record-codec.ts";
+import type { ControlRecord, DeadLettered, ShardRecord } from "../domain/shard-record.ts";
 import type { ShardState } from "../domain/shard-state.ts";
 import { ShardTime } from "../domain/shard-time.ts";
 import { tagHash } from "../domain/tag-hash.ts";
@@ -153,6 +161,16 @@ export class ShardRuntime implements GroupMachine {
     this.#group?.wake();
   }
 
+  /** Stages the record of a message that is given up, and takes it into the overlay. */
+  stageDeadLetter(led: Led, record: DeadLettered, message: MessageBytes, tag: string): void {
+    assert(led === this.#led, "a record was decided by a leader of the past");
+    const bytes = tag === "" ? noTag : utf8.encode(tag);
+    const sink = this.#staging.sink(messageBytes(message.length, bytes.length));
+    writeDeadLetter(sink, record, message, bytes, tagHash(bytes));
+    led.overlay.add(record);
+    this.#group?.wake();
+  }
+
   encodeHandle(handle: ReceiptHandle): string {
     return encodeReceiptHandle(handle, defined(this.#host.handleKeys()[0], "a receipt handle key"));
   }
@@ -167,7 +185,14 @@ export class ShardRuntime implements GroupMachine {
     const { led } = this;
     if (led === undefined) return Infinity;
     const { state, overlay } = led;
-    const { parked, ready } = decideExpiry(state, overlay, this.now(), (group) => this.#host.maxAttemptsOf(group));
+    const { parked, exhausted, ready } = decideExpiry(
+      state,
+      overlay,
+      this.now(),
+      (group) => this.#host.maxAttemptsOf(group),
+      (group) => this.#host.deadLettersOf(group, 0) !== undefined,
+    );
+    if (exhausted.length > 0) this.#host.exhausted(this.shard, exhausted);
     for (const record of parked) writeRecord(this.#staging.sink(recordBytes(record)), record);
     if (parked.length > 0) this.#group?.wake();
     this.#host.totals.parkedMessages += parked.length;
@@ -276,7 +301,7 @@ export class ShardRuntime implements GroupMachine {
 
   #applyRecord(record: ShardRecord, view: DataView, at: number, entry: AppliedEntry): void {
     apply(this.state, record);
-    if (record.kind === "message") {
+    if (record.kind === "message" || record.kind === "deadLettered") {
       if (!entry.summary) this.#index(record.topic, record.queue, record.offset, view, at, entry);
       this.#touched.add(record.topic);
     } else if (record.kind === "cursorStarted" || record.kind === "filterAdded" || record.kind === "filterRemoved") {

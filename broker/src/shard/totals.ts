@@ -7,6 +7,7 @@ export type Totals = {
   redeliveredMessages: number;
   ackedMessages: number;
   parkedMessages: number;
+  deadLetteredMessages: number;
 };
 
 export function noTotals(): Totals {
@@ -18,5 +19,6 @@ export function noTotals(): Totals {
     redeliveredMessages: 0,
     ackedMessages: 0,
     parkedMessages: 0,
+    deadLetteredMessages: 0,
   };
 }

@@ -1,4 +1,4 @@
-import { SaturnError } from "@saturnmq/kit";
+import { deadLetterTopicOf, SaturnError } from "@saturnmq/kit";
 import type {
   ClusterView,
   CreateGroup,
@@ -20,6 +20,8 @@ export class FixedMetadata implements MetadataService {
   #revision = 1;
   #lastId = 0;
   maxAttempts = 3;
+  /** Whether groups get a topic of dead letters; without one their messages are parked. */
+  deadLetters = false;
 
   readonly #voters: readonly number[];
 
@@ -66,6 +68,10 @@ export class FixedMetadata implements MetadataService {
     const attempts = maxAttempts ?? this.maxAttempts;
     const group = { id: (this.#lastId += 1), name, order, start, maxAttempts: attempts, cursorEpoch: 0, createdAtMs };
     this.#groups.set(name, group);
+    if (this.deadLetters) {
+      const about = { type: "NORMAL", queues: this.#shardCount, retentionMs: undefined } as const;
+      await this.createTopic({ name: deadLetterTopicOf(name), ...about });
+    }
     this.#changed();
     return group;
   }

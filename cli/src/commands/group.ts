@@ -81,6 +81,7 @@ function groupText({ group, topics }: Description, nowMs: number): string {
     ["Lag", sum(({ lag }) => lag)],
     ["In flight", sum(({ inFlight }) => inFlight)],
     ["Parked", sum(({ parked }) => parked)],
+    ["Dead letters", sum(({ deadLettered }) => deadLettered)],
     ["Expired", sum(({ expired }) => expired)],
     ["Oldest unacknowledged", ageText(oldest(rows), nowMs)],
   ]);
@@ -93,6 +94,7 @@ function groupText({ group, topics }: Description, nowMs: number): string {
     { title: "LAG", of: ({ lag }: Row) => lag },
     { title: "IN FLIGHT", of: ({ inFlight }: Row) => inFlight },
     { title: "PARKED", of: ({ parked }: Row) => parked },
+    { title: "DEAD LETTERS", of: ({ deadLettered }: Row) => deadLettered },
     { title: "EXPIRED", of: ({ expired }: Row) => expired },
     { title: "OLDEST UNACKED", of: ({ oldestUnackedAtMs }: Row) => ageText(oldestUnackedAtMs, nowMs) },
   ];

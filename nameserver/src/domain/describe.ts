@@ -1,3 +1,4 @@
+import { isDeadLetterTopic } from "@saturnmq/kit";
 import type { AdminMethods } from "@saturnmq/wire";
 import { heldBy } from "./broker-verbs.ts";
 import { clusterOf } from "./brokers.ts";
@@ -13,7 +14,11 @@ export function describeCluster(state: MetadataState, presence: Presence): Descr
   const { revision, featureLevel, settings, topics, groups } = state;
   return {
     ...{ clusterId, revision, replicationFactor, featureLevel, settings },
-    ...{ topics: topics.size, groups: groups.size, stale: false },
+    ...{
+      topics: [...topics.keys()].filter((name) => !isDeadLetterTopic(name)).length,
+      groups: groups.size,
+      stale: false,
+    },
     brokers: [...state.brokers.values()].map((broker) => ({
       ...brokerInfo(broker),
       replicas: heldBy(state, broker.id).length,

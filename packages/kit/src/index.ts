@@ -4,7 +4,7 @@ export { type Disk, DiskError, type DiskErrorCode, type DiskFile, type OpenOptio
 export { type ErrorCode, errorTable, SaturnError } from "./errors.ts";
 export { claimFolderRole, type FolderRole } from "./folder-role.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
-export { groupNameProblem, topicNameProblem } from "./names.ts";
+export { deadLetterTopicOf, groupNameProblem, isDeadLetterTopic, topicNameProblem } from "./names.ts";
 export {
   type Connection,
   type ConnectionHandler,

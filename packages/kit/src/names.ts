@@ -18,7 +18,18 @@ const systemTopics: ReadonlySet<string> = new Set([
   "SELF_TEST_TOPIC",
   "OFFSET_MOVED_EVENT",
 ]);
-const systemTopicPrefixes = ["%RETRY%", "%DLQ%", "rmq_sys_", "RMQ_SYS_"];
+const deadLetterPrefix = "%DLQ%";
+const systemTopicPrefixes = ["%RETRY%", deadLetterPrefix, "rmq_sys_", "RMQ_SYS_"];
+
+/** The topic of a group's dead letters. It comes and goes with its group. */
+export function deadLetterTopicOf(group: string): string {
+  return `${deadLetterPrefix}${group}`;
+}
+
+/** Whether a topic is one of dead letters: clients read them and do not write to them. */
+export function isDeadLetterTopic(name: string): boolean {
+  return name.startsWith(deadLetterPrefix);
+}
 
 /** What is wrong with a topic's name and what is allowed; `undefined` when it is fine. */
 export function topicNameProblem(name: string): string | undefined {

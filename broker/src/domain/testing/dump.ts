@@ -21,7 +21,13 @@ export function dump(state: ShardState): unknown {
         const done = [];
         const end = cursors.bits[row]?.end ?? 0;
         for (let at = cursors.floor[row]!; at < end; at += 1) if (cursors.bits[row]!.has(at)) done.push(at);
-        const counts = [cursors.doneAbove[row], cursors.parked[row], cursors.expired[row], cursors.slots[row]];
+        const counts = [
+          cursors.doneAbove[row],
+          cursors.parked[row],
+          cursors.expired[row],
+          cursors.slots[row],
+          cursors.dead[row],
+        ];
         return `${name(row)}@${cursors.epoch[row]!} ${cursors.start[row]!} ${cursors.floor[row]!} ${counts.join()} [${done.join()}]`;
       })
       .sort(),

@@ -139,7 +139,7 @@ describe("every call", () => {
   });
 
   test.each<Unary>([
-    ...(["EndTransaction", "RecallMessage", "SyncLiteSubscription", "ForwardMessageToDeadLetterQueue"] as const),
+    ...(["EndTransaction", "RecallMessage", "SyncLiteSubscription"] as const),
     ...(["UpdateOffset", "GetOffset", "QueryOffset"] as const),
   ])("%s says that this version does not have it", async (rpc) => {
     const { status } = await ask(rpc, {});
@@ -372,6 +372,31 @@ describe("ReceiveMessage", () => {
     lost.lose();
     await gone;
     expect(performance.now() - startedMs).toBeLessThan(200);
+  });
+});
+
+describe("dead letters", () => {
+  test("a consumer gives a message up by its handle", async () => {
+    const about = { topic: { name: "orders" }, group: { name: "billing" }, messageId: "01AB", deliveryAttempt: 3 };
+    const forward = (receiptHandle: string) => ask("ForwardMessageToDeadLetterQueue", { ...about, receiptHandle });
+    expect((await forward("handle-0")).status?.code).toBe(20_000);
+    expect((await forward("forged")).status).toMatchObject({
+      code: 40_013,
+      message: expect.stringContaining("INVALID_RECEIPT_HANDLE"),
+    });
+    expect(messaging.forwarded).toEqual(["handle-0"]);
+  });
+
+  test("their topics are read like any other and not written to", async () => {
+    messaging.addTopic("%DLQ%billing");
+    const topic = { name: "%DLQ%billing" };
+    const { messageQueues } = await ask("QueryRoute", { topic });
+    expect(messageQueues.map(({ permission }) => permission)).toEqual([v2.Permission.READ, v2.Permission.READ]);
+    const group = { name: "undertaker" };
+    expect((await ask("QueryAssignment", { topic, group })).status?.code).toBe(20_000);
+    const { status } = await ask("SendMessage", { messages: [message({}, "%DLQ%billing")] });
+    expect(status).toMatchObject({ code: 40_002, message: expect.stringContaining("kept for the system") });
+    expect(messaging.stored).toEqual([]);
   });
 });
 

@@ -1,6 +1,7 @@
 import type { Method, Service } from "../transport/service.ts";
 import { ackMessage } from "./ack-message.ts";
 import { changeInvisibleDuration } from "./change-invisible-duration.ts";
+import { forwardMessage } from "./forward-message.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { notBuilt } from "./not-built.ts";
 import { notifyClientTermination } from "./notify-client-termination.ts";
@@ -29,6 +30,7 @@ export function messagingService(room: Room): MessagingService {
     ["ReceiveMessage", receiveMessage(room, renewals)],
     ["AckMessage", ackMessage(room, renewals)],
     ["ChangeInvisibleDuration", changeInvisibleDuration(room, renewals)],
+    ["ForwardMessageToDeadLetterQueue", forwardMessage(room, renewals)],
     ["NotifyClientTermination", notifyClientTermination(room, renewals)],
     ["Telemetry", telemetry(room)],
     ...notBuilt(room),

@@ -1,4 +1,4 @@
-import { groupNameProblem, SaturnError, topicNameProblem } from "@saturnmq/kit";
+import { groupNameProblem, isDeadLetterTopic, SaturnError, topicNameProblem } from "@saturnmq/kit";
 import type { Call } from "../transport/service.ts";
 
 /** A topic or group as a request names it. The namespace is accepted and echoed, and means nothing. */
@@ -22,9 +22,10 @@ export function clientIdOf(call: Call): string {
   return clientId;
 }
 
-/** @throws {SaturnError} `ILLEGAL_TOPIC` */
+/** A topic to read from; one of dead letters too. @throws {SaturnError} `ILLEGAL_TOPIC` */
 export function topicNameOf(topic: Resource | undefined): string {
   const name = topic?.name ?? "";
+  if (isDeadLetterTopic(name)) return name;
   const problem = topicNameProblem(name);
   if (problem !== undefined) throw new SaturnError("ILLEGAL_TOPIC", problem);
   return name;

@@ -15,12 +15,6 @@ export function notBuilt(room: Room): ReadonlyMap<string, Method> {
     answering(rpc, room, request, reply, () => refuse(rpc, what)),
   ];
   return new Map<string, Method>([
-    unary(
-      "ForwardMessageToDeadLetterQueue",
-      "dead letters",
-      v2.ForwardMessageToDeadLetterQueueRequest,
-      v2.ForwardMessageToDeadLetterQueueResponse,
-    ),
     unary("EndTransaction", "transactions", v2.EndTransactionRequest, v2.EndTransactionResponse),
     unary("RecallMessage", "delayed messages", v2.RecallMessageRequest, v2.RecallMessageResponse),
     unary("SyncLiteSubscription", "lite topics", v2.SyncLiteSubscriptionRequest, v2.SyncLiteSubscriptionResponse),

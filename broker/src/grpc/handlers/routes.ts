@@ -1,10 +1,12 @@
+import { isDeadLetterTopic } from "@saturnmq/kit";
 import type { TopicInfo } from "@saturnmq/wire";
 import { type v2 } from "@saturnmq/wire";
 import { type Endpoints } from "./access-point.ts";
 import { acceptedTypeNumbers } from "./message-types.ts";
 import type { Resource } from "./names.ts";
 
-/** `Permission.READ_WRITE`. */
+/** Numbers of `Permission`. */
+const readOnly = 2;
 const readWrite = 4;
 /** `Broker.id` of one that leads; several clients drop all others. */
 const leaderId = 0;
@@ -28,7 +30,7 @@ export function messageQueues(
   return brokers.map((broker) => ({
     topic: { resourceNamespace: named.resourceNamespace, name: topic.name },
     id: queueId,
-    permission: readWrite,
+    permission: isDeadLetterTopic(topic.name) ? readOnly : readWrite,
     broker: { name: `broker-${String(broker)}`, id: leaderId, endpoints },
     acceptMessageTypes: [...acceptedTypeNumbers(topic.type)],
   }));

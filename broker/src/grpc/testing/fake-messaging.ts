@@ -23,6 +23,7 @@ export class FakeMessaging implements Messaging {
   readonly received: ReceiveRequest[] = [];
   readonly subscribed: Subscriber[] = [];
   readonly acked: string[] = [];
+  readonly forwarded: string[] = [];
   readonly changed: { readonly handle: string; readonly invisibleMs: number }[] = [];
   /** Thrown by the next call of any kind. */
   failure: Error | undefined;
@@ -100,6 +101,13 @@ export class FakeMessaging implements Messaging {
   changeInvisible(_topic: TopicInfo, _group: GroupInfo, handle: string, invisibleMs: number): Promise<string> {
     this.changed.push({ handle, invisibleMs });
     return Promise.resolve(`${handle}+`);
+  }
+
+  forwardToDeadLetters(_topic: TopicInfo, _group: GroupInfo, handle: string): Promise<void> {
+    if (!handle.startsWith("handle-"))
+      return Promise.reject(new SaturnError("INVALID_RECEIPT_HANDLE", "the handle is not ours"));
+    this.forwarded.push(handle);
+    return Promise.resolve();
   }
 
   giveBack(deliveries: readonly Delivery[]): void {

@@ -21,6 +21,7 @@ export type ForwardRequest = {
   readonly entries?: ForwardEntries | undefined;
   readonly subscribe?: ForwardSubscribe | undefined;
   readonly skip?: ForwardSkip | undefined;
+  readonly deadLetter?: ForwardDeadLetter | undefined;
 };
 export const ForwardRequest: MessageCodec<ForwardRequest> = schema.of<ForwardRequest>("ForwardRequest");
 
@@ -187,6 +188,14 @@ export type ForwardVisibilityReply = {
 export const ForwardVisibilityReply: MessageCodec<ForwardVisibilityReply> =
   schema.of<ForwardVisibilityReply>("ForwardVisibilityReply");
 
+/** Gives the message of a handle up to the group's dead letters. */
+export type ForwardDeadLetter = {
+  readonly topic: number;
+  readonly group: number;
+  readonly receiptHandle: string;
+};
+export const ForwardDeadLetter: MessageCodec<ForwardDeadLetter> = schema.of<ForwardDeadLetter>("ForwardDeadLetter");
+
 /** `saturnmq.v1.ForwardGiveBack`. */
 export type ForwardGiveBack = {
   readonly receiptHandles: readonly string[];
@@ -244,6 +253,7 @@ export type ForwardProgress = {
   readonly oldestUnackedAtMs?: number | undefined;
   readonly startOffset?: number | undefined;
   readonly expired: number;
+  readonly deadLettered: number;
 };
 export const ForwardProgress: MessageCodec<ForwardProgress> = schema.of<ForwardProgress>("ForwardProgress");
 

@@ -18,6 +18,7 @@ export const forwardSchema: Schema = {
     [11, "entries", "ForwardEntries", "oneof call"],
     [12, "subscribe", "ForwardSubscribe", "oneof call"],
     [13, "skip", "ForwardSkip", "oneof call"],
+    [14, "deadLetter", "ForwardDeadLetter", "oneof call"],
   ],
   ForwardReply: [
     [1, "refusal", "ForwardRefusal", "oneof outcome"],
@@ -110,6 +111,11 @@ export const forwardSchema: Schema = {
     [4, "invisibleMs", "int64"],
   ],
   ForwardVisibilityReply: [[1, "receiptHandle", "string"]],
+  ForwardDeadLetter: [
+    [1, "topic", "int64"],
+    [2, "group", "int64"],
+    [3, "receiptHandle", "string"],
+  ],
   ForwardGiveBack: [[1, "receiptHandles", "string", "repeated"]],
   ForwardDescribeTopic: [[1, "topic", "int64"]],
   ForwardTopicReply: [[1, "queues", "ForwardQueue", "repeated"]],
@@ -138,6 +144,7 @@ export const forwardSchema: Schema = {
     [8, "oldestUnackedAtMs", "int64", "optional"],
     [9, "startOffset", "int64", "optional"],
     [10, "expired", "int64"],
+    [11, "deadLettered", "int64"],
   ],
   ForwardPeek: [
     [1, "topic", "int64"],

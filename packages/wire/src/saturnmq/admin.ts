@@ -109,6 +109,7 @@ export type QueueProgress = {
   readonly inFlight: number;
   readonly parked: number;
   readonly expired: number;
+  readonly deadLettered: number;
   readonly oldestUnackedAtMs?: number;
 };
 
