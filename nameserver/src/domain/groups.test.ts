@@ -3,6 +3,7 @@ import type { ErrorCode } from "@saturnmq/kit";
 import type { CreateGroup } from "@saturnmq/wire";
 import { clusterWithBroker, commit, groupRequest, testNowMs } from "../testing/cluster-state.ts";
 import { decideCreateGroup, decideDeleteGroup } from "./groups.ts";
+import { decideDeleteTopic } from "./topics.ts";
 
 describe("creating a consumer group", () => {
   test.each<{ from: CreateGroup["from"]; start: object }>([
@@ -22,6 +23,26 @@ describe("creating a consumer group", () => {
       createdAtMs: testNowMs,
     });
     expect(state.groups.get("g")).toEqual(group);
+  });
+
+  test("comes and goes with the topic of its dead letters, a queue for each shard", () => {
+    const state = clusterWithBroker();
+    commit(state, decideCreateGroup(state, groupRequest(), testNowMs));
+    const topic = state.topics.get("%DLQ%g");
+    expect(topic).toMatchObject({ id: 1, type: "NORMAL", queues: state.cluster!.shardCount });
+    const refused = () => decideDeleteTopic(state, { requestId: "d", name: "%DLQ%g" });
+    expect(refused).toThrow(expect.objectContaining({ code: "FORBIDDEN" }));
+    commit(state, decideDeleteGroup(state, { requestId: "d", name: "g" }));
+    expect([state.groups.size, state.topics.size]).toEqual([0, 0]);
+    expect(decideDeleteGroup(state, { requestId: "d", name: "g" }).records).toEqual([]);
+  });
+
+  test("made by a version without dead letters is deleted all the same", () => {
+    const state = clusterWithBroker();
+    commit(state, decideCreateGroup(state, groupRequest(), testNowMs));
+    state.topics.delete("%DLQ%g");
+    commit(state, decideDeleteGroup(state, { requestId: "d", name: "g" }));
+    expect(state.groups.size).toBe(0);
   });
 
   test("may be ordered", () => {

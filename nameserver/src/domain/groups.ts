@@ -1,6 +1,6 @@
-import { groupNameProblem, SaturnError } from "@saturnmq/kit";
-import type { CreateGroup, GroupInfo, StartPosition } from "@saturnmq/wire";
-import type { Decision } from "./records.ts";
+import { deadLetterTopicOf, defined, groupNameProblem, SaturnError } from "@saturnmq/kit";
+import type { CreateGroup, GroupInfo, StartPosition, TopicInfo } from "@saturnmq/wire";
+import type { Decision, MetadataRecord } from "./records.ts";
 import { finishedBefore } from "./repeated.ts";
 import type { MetadataState } from "./state.ts";
 
@@ -9,7 +9,8 @@ const maxAttemptsDefault = 17;
 const maxAttemptsMax = 1_000;
 
 /**
- * A new group with the next id; its start is settled here, once. An existing one answers an implicit creation.
+ * A new group with the next id, and the topic of its dead letters: a queue for each shard. Its start is settled here, once. An existing one
+ * answers an implicit creation.
  *
  * @param nowMs wall clock of the leader, milliseconds
  * @throws {SaturnError} `ILLEGAL_CONSUMER_GROUP`, `BAD_REQUEST`, `ALREADY_EXISTS`
@@ -31,7 +32,20 @@ export function decideCreateGroup(state: MetadataState, request: CreateGroup, no
     cursorEpoch: 1,
     createdAtMs: nowMs,
   };
-  return { records: [{ kind: "groupCreated", requestId, group }], reply: group };
+  const topic = deadLetterTopic(state, name, nowMs);
+  return {
+    records: [
+      { kind: "topicCreated", requestId, topic },
+      { kind: "groupCreated", requestId, group },
+    ],
+    reply: group,
+  };
+}
+
+function deadLetterTopic(state: MetadataState, group: string, nowMs: number): TopicInfo {
+  const queues = defined(state.cluster, "a cluster that takes commands").shardCount;
+  const about = { name: deadLetterTopicOf(group), type: "NORMAL", retentionMs: undefined, createdAtMs: nowMs } as const;
+  return { id: state.nextTopicId, queues, ...about };
 }
 
 function checkGroup({ name, maxAttempts }: CreateGroup): void {
@@ -49,7 +63,7 @@ function startOf(from: CreateGroup["from"], nowMs: number): StartPosition {
 }
 
 /**
- * The end of a group and of its progress.
+ * The end of a group, of its progress and of its dead letters. One that an earlier version made may have no topic for them.
  *
  * @throws {SaturnError} `CONSUMER_GROUP_NOT_FOUND`, `BAD_REQUEST`
  */
@@ -61,5 +75,8 @@ export function decideDeleteGroup(
   if (!state.groups.has(name)) {
     throw new SaturnError("CONSUMER_GROUP_NOT_FOUND", `consumer group ${JSON.stringify(name)} does not exist`);
   }
-  return { records: [{ kind: "groupDeleted", requestId, name }], reply: undefined };
+  const topic = deadLetterTopicOf(name);
+  const records: MetadataRecord[] = [{ kind: "groupDeleted", requestId, name }];
+  if (state.topics.has(topic)) records.unshift({ kind: "topicDeleted", requestId, name: topic });
+  return { records, reply: undefined };
 }

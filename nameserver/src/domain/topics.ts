@@ -1,4 +1,4 @@
-import { SaturnError, topicNameProblem } from "@saturnmq/kit";
+import { isDeadLetterTopic, SaturnError, topicNameProblem } from "@saturnmq/kit";
 import type { CreateTopic, MessageType, TopicInfo } from "@saturnmq/wire";
 import type { Decision } from "./records.ts";
 import { finishedBefore } from "./repeated.ts";
@@ -48,13 +48,15 @@ function checkTopic({ name, type, queues, retentionMs }: CreateTopic): void {
 /**
  * The end of a topic and of its messages.
  *
- * @throws {SaturnError} `TOPIC_NOT_FOUND`, `BAD_REQUEST`
+ * @throws {SaturnError} `TOPIC_NOT_FOUND`, `BAD_REQUEST`, `FORBIDDEN` for a topic of dead letters
  */
 export function decideDeleteTopic(
   state: MetadataState,
   { requestId, name }: { readonly requestId: string; readonly name: string },
 ): Decision<undefined> {
   if (finishedBefore(state, requestId, `deleteTopic ${name}`) !== undefined) return { records: [], reply: undefined };
+  if (isDeadLetterTopic(name))
+    throw new SaturnError("FORBIDDEN", `topic ${name} holds a group's dead letters: it is deleted with its group`);
   if (!state.topics.has(name)) throw new SaturnError("TOPIC_NOT_FOUND", `topic ${JSON.stringify(name)} does not exist`);
   return { records: [{ kind: "topicDeleted", requestId, name }], reply: undefined };
 }
