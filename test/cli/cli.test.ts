@@ -128,7 +128,17 @@ describe("a user of the command line", () => {
       expect(late.out).toBe("new\n");
       const early = await saturnmq(["consume", "lagging", "--group", "early", "--count", "1", "--timeout", "10s"]);
       expect(early.out).toBe("old 1\n");
-      const queue = { queue: 0, startOffset: 0, floor: 1, nextOffset: 3, lag: 2, inFlight: 0, parked: 0, expired: 0 };
+      const queue = {
+        queue: 0,
+        startOffset: 0,
+        floor: 1,
+        nextOffset: 3,
+        lag: 2,
+        inFlight: 0,
+        parked: 0,
+        deadLettered: 0,
+        expired: 0,
+      };
       expect(await json("group", "describe", "early")).toMatchObject({
         group: { name: "early", start: { earliest: true }, maxAttempts: 17 },
         topics: [{ topic: "lagging", queues: [{ ...queue, oldestUnackedAtMs: expect.any(Number) }] }],

@@ -33,8 +33,11 @@ beforeAll(async () => {
   server = await DevServer.start();
   for (const topic of ["lines", "again", "tags", "colours", "pushed", "polled", "empty", "tls"])
     await server.cli("topic", "create", topic);
-  for (const topic of ["ordered", "pushed-in-order"]) await server.cli("topic", "create", topic, "--type", "fifo");
+  for (const topic of ["ordered", "pushed-in-order", "given-up"])
+    await server.cli("topic", "create", topic, "--type", "fifo");
   for (const group of ["ordered-readers", "ordered-push"]) await server.cli("group", "create", group, "--order");
+  await server.cli("group", "create", "strict-push", "--order", "--max-attempts", "1");
+  await server.cli("group", "create", "impatient", "--max-attempts", "1");
   producer = new Producer({ ...client(), topics: ["lines"] });
   await producer.startup();
   closing.push(() => producer.shutdown());
@@ -259,6 +262,39 @@ describe("message groups", () => {
       expected["b"]?.splice(3, 0, "b3");
       expect(byGroup(bodies)).toEqual(expected);
       expect(await lagOf("ordered-push")).toEqual(["0"]);
+    },
+    patienceMs,
+  );
+});
+
+describe("dead letters", () => {
+  test(
+    "what an ordered push consumer gives up goes to its group's dead letters, and what follows it is consumed",
+    async () => {
+      for (const body of ["a0", "a1", "a2"])
+        await producer.send({ topic: "given-up", messageGroup: "a", tag: "t", body: Buffer.from(body) });
+      const deliveries = await pushDeliveries("given-up", 3, "strict-push", "a1");
+      expect(deliveries.map(({ body }) => body)).toEqual(["a0", "a1", "a2"]);
+      const [letter] = await receiveFor(await consumer("%DLQ%strict-push", "undertaker"), 1);
+      expect(letter).toMatchObject({ topic: "%DLQ%strict-push", tag: "t", messageGroup: "a" });
+      expect(letter?.body.toString()).toBe("a1");
+      expect(letter?.corrupted).toBeUndefined();
+      expect(await server.cli("group", "describe", "strict-push")).toMatch(/^Dead letters: +1$/m);
+    },
+    patienceMs,
+  );
+
+  test(
+    "a message that is never acknowledged becomes one after its last attempt; nobody sends to their topic",
+    async () => {
+      await producer.send({ ...lineMessage("given up", 7), topic: "again" });
+      const impatient = await consumer("again", "impatient");
+      const last = await receiveUntil(impatient, ({ body }) => body.toString() === "given up");
+      await impatient.changeInvisibleDuration(last, 0);
+      const letters = await receiveFor(await consumer("%DLQ%impatient", "undertaker"), 1);
+      const expected = { ...expectation("given up", 7), topic: "%DLQ%impatient" };
+      expect(letters.map((letter) => asSent(letter))).toContainEqual(expected);
+      await expect(producer.send({ topic: "%DLQ%impatient", body: Buffer.from("x") })).rejects.toThrow();
     },
     patienceMs,
   );
