@@ -1,6 +1,6 @@
 import { deadLetterTopicOf, type Random, SaturnError, type Timers } from "@saturnmq/kit";
 import type { ClusterView, GroupInfo, MetadataService, TopicInfo } from "@saturnmq/wire";
-import type { DeadLetterNames } from "./shard/dead-letters.ts";
+import type { DeadLetterNames } from "./shard/shard-host.ts";
 
 /** Topics and groups by name and id, as last heard from the name server. Groups come into being at their first use. */
 export class Directory {

@@ -1,12 +1,9 @@
-import { checkHandle, type Reader } from "./leases.ts";
+import { checkHandle, type GivenUp } from "./leases.ts";
 import type { Overlay } from "./overlay.ts";
 import { decideSend } from "./queues.ts";
 import type { ReceiptHandle } from "./receipt-handle.ts";
 import type { DeadLettered, Finished } from "./shard-record.ts";
 import type { ShardState } from "./shard-state.ts";
-
-/** A message of a group that is to be given up. */
-export type GivenUp = Omit<Reader, "cursor"> & { readonly offset: number };
 
 /** Where a group's dead letters of a shard go. */
 export type DeadLetterPlace = { readonly topic: number; readonly queue: number };

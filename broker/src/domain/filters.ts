@@ -2,7 +2,8 @@ import { SaturnError } from "@saturnmq/kit";
 import type { Filter } from "./filter.ts";
 import { filtersMax, type RecordedFilter } from "./filter-table.ts";
 import type { Reader } from "./leases.ts";
-import { extend, type Left, type Overlay, type Run } from "./overlay.ts";
+import type { Left, Overlay } from "./overlay.ts";
+import { extend, type Run } from "./runs.ts";
 import type { FilterAdded, FilterRemoved, Finished } from "./shard-record.ts";
 
 /** Shard time after its last use from which a filter may be removed (design 7). */

@@ -1,6 +1,6 @@
-import type { GivenUp } from "./dead-letters.ts";
-import type { Overlay, Run } from "./overlay.ts";
+import type { Overlay } from "./overlay.ts";
 import { type ReceiptHandle, refusedHandle } from "./receipt-handle.ts";
+import type { Run } from "./runs.ts";
 import type { CursorStarted, Finished, Leased } from "./shard-record.ts";
 import type { ShardState } from "./shard-state.ts";
 
@@ -11,6 +11,9 @@ export type Reader = {
   readonly topic: number;
   readonly queue: number;
 };
+
+/** A message of a group that is to be given up. */
+export type GivenUp = Omit<Reader, "cursor"> & { readonly offset: number };
 
 /** The order that leased messages are in (`lockOf`), and who asked for them (`holderOf`). */
 export type Order = { readonly lock: number; readonly holder: number };

@@ -1,7 +1,7 @@
 import { tagHash } from "./tag-hash.ts";
 
 /** Slots that message groups are spread over; each belongs to one queue of its topic for ever (design 2). */
-export const groupSlots = 1_024;
+const groupSlots = 1_024;
 
 const utf8 = new TextEncoder();
 

@@ -2,7 +2,7 @@ import { filtersMax } from "./filter-table.ts";
 import { KeyTable } from "./key-table.ts";
 import { Lists } from "./lists.ts";
 import { Locks } from "./locks.ts";
-import type { Run } from "./overlay.ts";
+import { extend, type Run } from "./runs.ts";
 import { ScanPositions } from "./scan-positions.ts";
 import type { ShardState } from "./shard-state.ts";
 
@@ -108,10 +108,7 @@ export class OrderedReads {
     const runs: Run[] = [];
     for (let at = from; at < to; at += 1) {
       if (!this.#waits(cursor, at)) continue;
-      const last = runs.at(-1);
-      if (last !== undefined && last.offset + last.count === at)
-        runs[runs.length - 1] = { ...last, count: last.count + 1 };
-      else runs.push({ offset: at, count: 1 });
+      extend(runs, at, 1);
     }
     return { cursor, runs, to };
   }

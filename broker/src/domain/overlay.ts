@@ -4,14 +4,12 @@ import { filtersMax } from "./filter-table.ts";
 import { Lists } from "./lists.ts";
 import { OrderedReads } from "./ordered-reads.ts";
 import { ReadyLists } from "./ready-lists.ts";
+import { extend, type Run } from "./runs.ts";
 import { ScanPositions } from "./scan-positions.ts";
 import type { ShardRecord } from "./shard-record.ts";
 import type { ShardState } from "./shard-state.ts";
 import { slotKind } from "./slot-table.ts";
 import { TimingWheel } from "./timing-wheel.ts";
-
-/** Messages [offset, offset + count) of one queue. */
-export type Run = { readonly offset: number; readonly count: number };
 
 /** Messages that the one who took them does not want; a bit for each filter, by number, that may. */
 export type Left = Run & { readonly mask: number };
@@ -342,15 +340,5 @@ export class Overlay implements StateWatcher {
       slots.term[slot] === decided.term[slot] &&
       slots.counter[slot] === decided.counter[slot]
     );
-  }
-}
-
-/** Adds messages to the last run if they follow it, else as a new run. */
-export function extend(runs: Run[], offset: number, count: number): void {
-  const last = runs.at(-1);
-  if (last !== undefined && last.offset + last.count === offset) {
-    runs[runs.length - 1] = { offset: last.offset, count: last.count + count };
-  } else {
-    runs.push({ offset, count });
   }
 }

@@ -1,6 +1,7 @@
 import { SaturnError } from "@saturnmq/kit";
 import { CorruptionError } from "@saturnmq/store";
-import { type DeadLetterPlace, decideDeadLetter, decidePark, type GivenUp, mayGiveUp } from "../domain/dead-letters.ts";
+import { type DeadLetterPlace, decideDeadLetter, decidePark, mayGiveUp } from "../domain/dead-letters.ts";
+import type { GivenUp } from "../domain/leases.ts";
 import type { ReceiptHandle } from "../domain/receipt-handle.ts";
 import { deadLetterForm } from "./dead-letter-form.ts";
 import type { ShardHost } from "./shard-host.ts";
@@ -11,9 +12,6 @@ import type { ReadMessage, StoredMessages } from "./stored-messages.ts";
 const retryMs = 1_000;
 /** Bytes staged beyond which the next message waits for a commit. */
 const stagedMax = 8 * 1_048_576;
-
-/** A group's topic of dead letters, and the name of the topic that a message came from. */
-export type DeadLetterNames = { readonly id: number; readonly name: string; readonly origin: string };
 
 /** Moves the messages of one shard that their groups give up to the groups' dead letters, one after another. */
 export class DeadLetters {

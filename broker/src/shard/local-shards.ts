@@ -37,7 +37,7 @@ import type { ReadableShard } from "./readable-shard.ts";
 import { Retention } from "./retention.ts";
 import { Sends } from "./sends.ts";
 import type { ShardHost } from "./shard-host.ts";
-import type { ShardReceive } from "./shard-reader.ts";
+import type { ShardReceive } from "./shard-receive.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import { peekOne, skipOne } from "./single-message.ts";
 import { noTotals } from "./totals.ts";

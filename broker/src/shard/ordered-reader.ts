@@ -5,14 +5,14 @@ import { decideSkip, type Unwanted } from "../domain/filters.ts";
 import { decideAgain, decideLease, type Reader } from "../domain/leases.ts";
 import { holderOf, ownLock } from "../domain/order.ts";
 import type { LockTaken, Scan } from "../domain/ordered-reads.ts";
-import { extend, type Run } from "../domain/overlay.ts";
 import { decodeReceiptHandle } from "../domain/receipt-handle.ts";
+import { extend, type Run } from "../domain/runs.ts";
 import type { Leased } from "../domain/shard-record.ts";
 import type { Delivery } from "../messaging.ts";
 import type { Beginnings } from "./beginnings.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { ShardHost } from "./shard-host.ts";
-import type { ShardReceive } from "./shard-reader.ts";
+import type { ShardReceive } from "./shard-receive.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import type { ReadMessage, StoredMessages } from "./stored-messages.ts";
 

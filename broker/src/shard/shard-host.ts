@@ -1,11 +1,13 @@
 import type { Clock, Logger } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
-import type { GivenUp } from "../domain/dead-letters.ts";
-import type { DeadLetterNames } from "./dead-letters.ts";
+import type { GivenUp } from "../domain/leases.ts";
 import type { Totals } from "./totals.ts";
 
 /** A place in a shard's log. */
 export type LogPoint = { readonly index: number; readonly term: number };
+
+/** A group's topic of dead letters, and the name of the topic that a message came from. */
+export type DeadLetterNames = { readonly id: number; readonly name: string; readonly origin: string };
 
 /** What a shard needs from the process it runs in. */
 export type ShardHost = {

@@ -3,12 +3,14 @@ import type { Filter } from "../domain/filter.ts";
 import type { RecordedFilter } from "../domain/filter-table.ts";
 import { decideSkip } from "../domain/filters.ts";
 import { decideLease, type Reader } from "../domain/leases.ts";
-import { extend, type Left, type Run, type Taken } from "../domain/overlay.ts";
+import type { Left, Taken } from "../domain/overlay.ts";
+import { extend, type Run } from "../domain/runs.ts";
 import type { Delivery } from "../messaging.ts";
 import { Beginnings } from "./beginnings.ts";
 import { Deliveries } from "./deliveries.ts";
 import { OrderedReader } from "./ordered-reader.ts";
 import type { ShardHost } from "./shard-host.ts";
+import type { ShardReceive } from "./shard-receive.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import { type Sifted, sift } from "./sift.ts";
 import { type ReadMessage, StoredMessages } from "./stored-messages.ts";
@@ -17,23 +19,6 @@ import { type ReadMessage, StoredMessages } from "./stored-messages.ts";
 const scanMax = 10_000;
 /** With a filter, messages looked at in one step. */
 const scanStep = 256;
-
-/** One receive on one shard. */
-export type ShardReceive = {
-  readonly topic: TopicInfo;
-  readonly group: GroupInfo;
-  /** The topic's queues in this shard, and where among them to begin. */
-  readonly queues: readonly number[];
-  readonly from: number;
-  readonly filter: Filter;
-  readonly count: number;
-  readonly invisibleMs: number;
-  /** False once nobody waits for the answer: nothing is leased then. */
-  readonly alive: () => boolean;
-  readonly clientId: string;
-  /** What the client calls this receive and its repetitions; empty: nothing. */
-  readonly attemptId: string;
-};
 
 /** Takes, reads, filters and leases the messages of one shard. */
 export class ShardReader {

@@ -3,7 +3,7 @@ import { CorruptionError, type IndexRow } from "@saturnmq/store";
 import type { FilterTest } from "../domain/filter.ts";
 import type { Unwanted } from "../domain/filters.ts";
 import type { Reader } from "../domain/leases.ts";
-import type { Run } from "../domain/overlay.ts";
+import type { Run } from "../domain/runs.ts";
 import type { ReadMessage, StoredMessages } from "./stored-messages.ts";
 
 /** Taken messages by what is to become of them. What is in none of the three is not needed. */
