@@ -198,7 +198,7 @@ function addGroup(program: Command, io: Io): void {
     .option("--order", "deliver messages of one message group in order, to one consumer at a time")
     .option(
       "--max-attempts <n>",
-      "deliveries of a message before it is parked (default: 17)",
+      "deliveries of a message before it becomes a dead letter (default: 17)",
       parseWhole(1, attemptsMax),
     )
     .action(async (name: string, _options: object, command: Command) => {
@@ -209,12 +209,14 @@ function addGroup(program: Command, io: Io): void {
     const { groupList } = await import("./commands/group.ts");
     await groupList(io, command.optsWithGlobals<GlobalOptions>());
   });
-  add(group, "describe <name>", "show start, lag, in flight, parked, expired and oldest unacknowledged message").action(
-    async (name: string, _options: object, command: Command) => {
-      const { groupDescribe } = await import("./commands/group.ts");
-      await groupDescribe(io, name, command.optsWithGlobals<GlobalOptions>());
-    },
-  );
+  add(
+    group,
+    "describe <name>",
+    "show start, lag, in flight, parked, dead letters, expired and oldest unacknowledged message",
+  ).action(async (name: string, _options: object, command: Command) => {
+    const { groupDescribe } = await import("./commands/group.ts");
+    await groupDescribe(io, name, command.optsWithGlobals<GlobalOptions>());
+  });
   add(group, "delete <name>", "delete a consumer group and its progress").action(
     async (name: string, _options: object, command: Command) => {
       const { groupDelete } = await import("./commands/group.ts");

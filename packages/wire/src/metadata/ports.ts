@@ -25,7 +25,7 @@ export type GroupInfo = {
   readonly name: string;
   readonly order: boolean;
   readonly start: StartPosition;
-  /** Deliveries of one message before it is parked (later: dead-lettered). */
+  /** Deliveries of one message before it becomes a dead letter. */
   readonly maxAttempts: number;
   readonly cursorEpoch: number;
   readonly createdAtMs: number;
