@@ -1,4 +1,5 @@
 import { expect, test } from "@jest/globals";
+import { SeededRandom } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
 import { type GroupInfo, type TopicInfo, v2 } from "@saturnmq/wire";
 import type { Delivery, OutgoingMessage } from "./messaging.ts";
@@ -178,3 +179,74 @@ test("a group of an earlier version, without a topic for dead letters, has its m
   expect(status).toMatchObject({ topic: topic.name });
   expect(status!.queues.reduce((sum, { parked }) => sum + parked, 0)).toBe(1);
 });
+
+async function lagOf({ bench, group }: Pick<Bench, "bench" | "group">): Promise<number> {
+  const statuses = await bench.plane.describeGroup(group);
+  return statuses.flatMap(({ queues }) => queues).reduce((sum, { lag }) => sum + lag, 0);
+}
+
+/** Clients work and the process dies at random moments, in the middle of writes; then everything runs out. What clients know of each message. */
+async function randomLife(
+  seed: number,
+  order: boolean,
+): Promise<Bench & { readonly acked: Set<string>; readonly doubtful: Set<string> }> {
+  const random = new SeededRandom(seed);
+  const write = async (): Promise<void> => {
+    for (let turns = random.below(6); turns > 0; turns -= 1) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const world = await open({ store: { write, segmentBytes: 8_192, checkpointBytes: 2_048 } }, order);
+  const { bench, topic, group } = world;
+  for (let at = 0; at < 40; at += 1) await send(world, stored(`m${at}`, "t", order ? `g${at % 5}` : undefined));
+  const [acked, doubtful] = [new Set<string>(), new Set<string>()];
+  let life = 0;
+  for (let step = 0; step < 60; step += 1) {
+    const choice = random.below(10);
+    if (choice < 4) await bench.time.pass(random.below(900));
+    else if (choice < 5) {
+      life += 1;
+      await bench.crash();
+    } else {
+      const deliveries = await bench.receive(topic, group, { batchSize: 1 + random.below(4), invisibleMs: 500 });
+      for (const delivery of deliveries.filter(() => random.below(2) === 0)) {
+        const [text, calledIn] = [bodyOf(delivery), life];
+        doubtful.add(text);
+        const { receiptHandle } = delivery;
+        const done = (ok: boolean): void => {
+          if (calledIn !== life) return;
+          doubtful.delete(text);
+          if (ok) acked.add(text);
+        };
+        if (random.below(4) === 0) {
+          bench.plane.forwardToDeadLetters(topic, group, receiptHandle).then(
+            () => done(false),
+            () => done(false),
+          );
+        } else {
+          bench.plane.ack(topic, group, [receiptHandle]).then(
+            ([error]) => done(error === undefined),
+            () => undefined,
+          );
+        }
+      }
+    }
+  }
+  for (let round = 0; round < 40 && (await lagOf(world)) > 0; round += 1) await exhaust(world);
+  return { ...world, acked, doubtful };
+}
+
+// Goal: reliability.md invariant 7e, over the real store port, Raft driver and data plane, with power cuts.
+test.each([1, 2, 3, 4, 5, 6, 7, 8])(
+  "every message is acknowledged or exactly once a dead letter, whatever dies in between (seed %i)",
+  async (seed) => {
+    const { bench, dead, group, acked, doubtful } = await randomLife(seed, seed % 2 === 0);
+    const letters = (await bench.receiveAll(dead, await bench.group("undertaker"))).map(bodyOf);
+    expect(new Set(letters).size).toBe(letters.length);
+    for (let at = 0; at < 40; at += 1) {
+      const text = `m${at}`;
+      if (!doubtful.has(text)) expect([text, letters.includes(text)]).toEqual([text, !acked.has(text)]);
+    }
+    expect(letters.length).toBeGreaterThan(5);
+    expect(await lagOf({ bench, group })).toBe(0);
+    expect(bench.failures).toEqual([]);
+  },
+);
