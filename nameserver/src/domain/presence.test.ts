@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { emptyReport } from "@saturnmq/wire";
 import { commit, join, newCluster, newcomer } from "../testing/cluster-state.ts";
 import { decideTransferLeaders } from "./broker-verbs.ts";
-import { decideDown, decideRegister } from "./brokers.ts";
+import { decideDown, decideHeartbeat, decideRegister } from "./brokers.ts";
 import { Presence } from "./presence.ts";
 import type { MetadataState } from "./state.ts";
 
@@ -96,4 +96,29 @@ test("one that has not shown that it kept its id is given nothing", () => {
   commit(state, decideRegister(state, { ...newcomer, process: "new" }));
   presence.follow(state, 2_000);
   expect(presence.world(state, 2_000).members.map(({ id }) => id)).toEqual([1, 2, 3]);
+});
+
+describe("who is fit to lead", () => {
+  const replica = {
+    ...{ shard: 0, term: 1, leads: true, lastIndex: 5_000, lastTerm: 1, commitIndex: 5_000 },
+    ...{ voters: [1, 2, 3], outgoing: [], learners: [], revision: 1 },
+  };
+
+  test.each([
+    { what: "nobody, while the leader has not told", progress: undefined, lagging: [1, 2, 3] },
+    { what: "those that are as far", progress: [0, 0], lagging: [] },
+    { what: "not those that are far behind", progress: [1_001, 1_000], lagging: [0] },
+  ])("$what", ({ progress, lagging }) => {
+    const { state, presence } = led();
+    const leader = state.shards[0]?.leaderHint ?? 0;
+    const others = [1, 2, 3].filter((id) => id !== leader);
+    if (progress !== undefined) {
+      const told = others.map((broker, nth) => ({ broker, match: 5_000 - (progress[nth] ?? 0) }));
+      const report = { ...emptyReport, replicas: [{ ...replica, progress: told }] };
+      commit(state, decideHeartbeat(state, leader, 1, report));
+      presence.heard(leader, 1, report, state, 1_000);
+    }
+    const expected = progress === undefined ? lagging : lagging.map((nth) => others[nth]);
+    expect([...(presence.world(state, 1_000).lagging.get(0) ?? [])].sort()).toEqual(expected);
+  });
 });

@@ -1,4 +1,4 @@
-import type { BrokerReport } from "@saturnmq/wire";
+import type { BrokerReport, ReplicaReport } from "@saturnmq/wire";
 import type { Member, World } from "./plan/world.ts";
 import type { MetadataState } from "./state.ts";
 
@@ -129,15 +129,21 @@ export class Presence {
     return since !== undefined && nowMs - since >= settings.replacementGraceMs;
   }
 
+  /** While the leader has not told how far they are, nobody knows, and nobody counts as fit to lead. */
   #lagging(state: MetadataState, shard: number): ReadonlySet<number> {
+    if (this.#leaderReport(state, shard) === undefined) return new Set(state.shards[shard]?.voters);
     const lags = this.lags(state, shard);
     return new Set(lags.flatMap(({ broker, entries }) => (entries > lagEntriesMax ? [broker] : [])));
   }
 
-  /** How many entries each member is behind its leader; empty while the leader has not told. */
-  lags({ shards }: MetadataState, shard: number): readonly { readonly broker: number; readonly entries: number }[] {
+  #leaderReport({ shards }: MetadataState, shard: number): ReplicaReport | undefined {
     const leader = shards[shard]?.leaderHint ?? 0;
-    const replica = this.report(leader)?.replicas.find((candidate) => candidate.shard === shard && candidate.leads);
+    return this.report(leader)?.replicas.find((candidate) => candidate.shard === shard && candidate.leads);
+  }
+
+  /** How many entries each member is behind its leader; empty while the leader has not told. */
+  lags(state: MetadataState, shard: number): readonly { readonly broker: number; readonly entries: number }[] {
+    const replica = this.#leaderReport(state, shard);
     if (replica === undefined) return [];
     return replica.progress.map(({ broker, match }) => ({ broker, entries: Math.max(0, replica.lastIndex - match) }));
   }
@@ -149,7 +155,7 @@ export class Presence {
   reliable(state: MetadataState, shard: number, nowMs: number): ReadonlySet<number> | undefined {
     const row = state.shards[shard];
     const heard = this.#heard.get(row?.leaderHint ?? 0);
-    const replica = heard?.report?.replicas.find((candidate) => candidate.shard === shard && candidate.leads);
+    const replica = this.#leaderReport(state, shard);
     if (row === undefined || heard === undefined || replica === undefined || replica.term !== row.term)
       return undefined;
     if (nowMs - heard.reportedMs > reportLeases * state.settings.brokerLeaseMs) return undefined;

@@ -67,7 +67,8 @@ export class LeaderFinder {
     const { endpoints } = this.#options;
     this.#failures += 1;
     this.#hintsFollowed = 0;
-    this.#at = (Math.max(this.#at, endpoints.indexOf(address)) + 1) % endpoints.length;
+    const at = endpoints.indexOf(address);
+    this.#at = ((at < 0 ? this.#at : at) + 1) % endpoints.length;
     this.#current = endpoints[this.#at] ?? address;
     return this.#failures % endpoints.length === 0 ? this.pauseMs(this.#failures / endpoints.length) : 0;
   }
