@@ -63,7 +63,10 @@ class Group {
     const levels = new Map(ids.map((member) => [member, 1]));
     const about = { ...world, presence: new Presence(), nameServerLevels: () => levels };
     const cluster = new ClusterService({ metadata: metadata.metadata, ...about });
-    const services = [metadataService(cluster, new AbortController().signal), adminService(cluster)];
+    const services = [
+      metadataService(cluster, new AbortController().signal, () => ({ state: "formed", clusterId: "cluster-a" })),
+      adminService(cluster),
+    ];
     const leaderAddress = (): string | undefined => this.#address(cluster.leader);
     const grpc = await serveGrpc(services, { host: "127.0.0.1", port: 0, logger: silentLogger, leaderAddress });
     this.#members.set(id, { metadata, cluster, grpc });

@@ -8,6 +8,7 @@ export {
   type NameServer,
   type NameServerDeps,
   type NameServerOptions,
+  type OpenLinks,
   openNameServer,
   type RunningNameServer,
   startNameServer,

@@ -1,33 +1,25 @@
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { join } from "node:path";
-import {
-  type Clock,
-  claimFolderRole,
-  type Disk,
-  type Logger,
-  type Random,
-  SaturnError,
-  type Timers,
-} from "@saturnmq/kit";
+import { type Clock, type Disk, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
 import { nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
-import { type LogStore, openLogStore } from "@saturnmq/store";
-import { featureLevelKnown, type MetadataService } from "@saturnmq/wire";
-import { immediateTurn } from "raft-ts";
+import type { LogStore } from "@saturnmq/store";
+import { featureLevelKnown, type Introduction, type MemberStatement, type MetadataService } from "@saturnmq/wire";
+import { immediateTurn, type PeerMessage, type ReplicaId, type Transport } from "raft-ts";
 import { ClusterService } from "./cluster-service.ts";
 import type { NameServerConfig } from "./config.ts";
 import { runController } from "./controller.ts";
+import { checkCluster, checkFolder, isNewFolder, openFolder } from "./data-folder.ts";
+import type { MemberState } from "./domain/bootstrap.ts";
 import { Presence } from "./domain/presence.ts";
 import { defaultSettings } from "./domain/state.ts";
 import { EmbeddedMetadata } from "./embedded-metadata.ts";
+import { formGroup, ownState } from "./form-group.ts";
 import { adminService } from "./grpc/admin-service.ts";
+import { askMember, introductionService, statementFor } from "./grpc/introductions.ts";
 import { metadataService } from "./grpc/metadata-service.ts";
 import { type RunningGrpc, serveGrpc } from "./grpc/serve.ts";
 import { type RunningHttp, serveHttp } from "./http/http.ts";
 import { type OpenMetadata, openMetadata } from "./open-metadata.ts";
-
-const mib = 1_024 * 1_024;
-// Metadata is small: an entry is a record or two, and one segment holds tens of thousands of changes.
-const sizes = { segmentBytes: 16 * mib, cacheBytes: 4 * mib, maxEntryBytes: 1 * mib, checkpointBytes: 16 * mib };
 
 /** Below the data folder of a name server's process. */
 const folderName = "nameserver";
@@ -67,7 +59,8 @@ export type NameServer = {
  * @throws {CorruptionError | DiskError | SaturnError} if the folder cannot be read or written, is not a name server's, or is in use
  */
 export async function openNameServer(options: NameServerOptions): Promise<NameServer> {
-  const store = await openStore(options, 1);
+  const clusterId = (await isNewFolder(options)) ? options.newClusterId() : undefined;
+  const store = await openFolder(options, 1, clusterId);
   try {
     const about = {
       replicationFactor: 1,
@@ -90,19 +83,6 @@ export async function openNameServer(options: NameServerOptions): Promise<NameSe
   }
 }
 
-type StoreOptions = Pick<
-  NameServerOptions,
-  "folder" | "disk" | "clock" | "timers" | "random" | "logger" | "newClusterId"
->;
-
-async function openStore(options: StoreOptions, self: number): Promise<LogStore> {
-  const { folder, disk, clock, timers, random, logger } = options;
-  await claimFolderRole(disk, folder, "nameserver");
-  const isNew = !(await disk.list(folder)).includes("identity");
-  const clusterId = isNew ? options.newClusterId() : undefined;
-  return openLogStore({ disk, folder, clusterId, replicaId: self, clock, timers, random, logger, ...sizes });
-}
-
 function clusterService(
   { metadata }: OpenMetadata,
   self: number,
@@ -113,9 +93,22 @@ function clusterService(
   return new ClusterService({ metadata, presence, clock, timers, nameServerLevels });
 }
 
+/**
+ * Opens the links to the other members of the group: once, when this member's identity is settled. `receive` takes each message of another
+ * member; `close` ends them.
+ */
+export type OpenLinks = (
+  identity: LogStore["identity"],
+  receive: (from: ReplicaId, message: PeerMessage) => void,
+) => Promise<{ readonly transport: Transport<PeerMessage>; close(): Promise<void> }>;
+
 /** What a name server's process needs from outside. */
 export type NameServerDeps = {
   readonly logger: Logger;
+  /** A group of several needs them. */
+  readonly openLinks?: OpenLinks;
+  /** Ends a start that waits for other members. */
+  readonly signal?: AbortSignal;
   /** Called once with what broke: the process must end. */
   readonly fatal: (error: unknown) => void;
   /** The machine's by default. */
@@ -136,7 +129,7 @@ export type RunningNameServer = {
 
 const cryptoRandom: Random = { below: (bound) => randomInt(bound) };
 
-type World = Required<NameServerDeps>;
+type World = Required<Omit<NameServerDeps, "openLinks" | "signal">>;
 
 /**
  * Opens a name server's log and serves. Resolves when its ports are open.
@@ -145,51 +138,124 @@ type World = Required<NameServerDeps>;
  */
 export async function startNameServer(config: NameServerConfig, deps: NameServerDeps): Promise<RunningNameServer> {
   const machine = { disk: nodeDisk(), clock: systemClock(), timers: systemTimers(), random: cryptoRandom };
-  const world: World = { ...machine, ...deps };
-  checkGroup(config);
+  const { openLinks, signal = new AbortController().signal, ...given } = deps;
+  const world: World = { ...machine, ...given };
+  checkGroup(config, openLinks);
   const folder = join(config.dataDir, folderName);
   await checkFolder(world.disk, config, folder);
   await using opened = new AsyncDisposableStack();
   // Its timers do not keep a process alive; until its ports are open nothing else would.
   const alive = setInterval(() => undefined, aliveMs);
   opened.defer(() => clearInterval(alive));
-  const store = opened.use(await openStore({ ...world, folder, newClusterId: () => randomUUID() }, config.self));
+  const about: About = { metadata: undefined };
+  const http = await serveHealth(config, about);
+  opened.defer(() => http.close());
+  const store = opened.use(await settledStore(config, world, folder, signal));
   checkCluster(config, store, folder);
-  const metadata = await openGroup(config, store, world);
-  opened.defer(() => metadata.close());
+  const metadata = await openGroup(config, store, world, openLinks, about, opened);
   const ending = new AbortController();
   opened.defer(() => ending.abort());
-  const { grpc, http } = await serve(config, metadata, world, ending.signal, opened);
+  const grpc = await serve(config, store, metadata, world, ending.signal);
+  opened.defer(() => grpc.close(0));
   return running({ grpc, http, ending, store, shutdownMs: config.shutdownMs }, opened.move());
 }
 
-function openGroup(config: NameServerConfig, store: LogStore, world: World): Promise<OpenMetadata> {
-  const { shards, replicationFactor, settings, self } = config;
-  const about = { shards, replicationFactor, settings, members: [self], newHandleKey: () => randomBytes(32) };
-  return openMetadata(store, { ...world, ...about, transport: undefined, turn: immediateTurn });
+/** What `/readyz` and `/metrics` tell of; nothing until the group is open. */
+type About = { metadata: OpenMetadata | undefined };
+
+/** Open from the start: a member that waits for the others lives, and says what it waits for. */
+function serveHealth({ host, httpPort }: NameServerConfig, about: About): Promise<RunningHttp> {
+  const notReady = (): readonly string[] => {
+    if (about.metadata === undefined) return ["the group is not open: not all members are there"];
+    return about.metadata.metadata.leader === 0 ? ["no name server leads"] : [];
+  };
+  return serveHttp({ host, port: httpPort, notReady, gauges: () => gaugesOf(about.metadata) });
 }
 
-async function serve(
+/** This member's log, once its cluster is settled: alone at once, in a group when all are there. */
+async function settledStore(
   config: NameServerConfig,
+  world: World,
+  folder: string,
+  signal: AbortSignal,
+): Promise<LogStore> {
+  const { self, members } = config;
+  const options = { ...world, folder };
+  const isNew = await isNewFolder(options);
+  if (members.length < 2) return openFolder(options, self, isNew ? randomUUID() : undefined);
+  let own: MemberState = { kind: "empty" };
+  await using introducing = await introduceOnly(config, world, () => own);
+  const list = introducing.members;
+  return await formGroup({
+    ...{ self, others: members.map(({ id }) => id).filter((id) => id !== self) },
+    ask: (id) => askMember(addressOf(config, id) ?? "", { member: self, members: list }),
+    store: isNew ? undefined : await openFolder(options, self, undefined),
+    prepare: (clusterId) => openFolder(options, self, clusterId),
+    newClusterId: () => randomUUID(),
+    became: (state) => {
+      own = state;
+    },
+    ...{ signal, timers: world.timers, logger: world.logger },
+  });
+}
+
+/** The gRPC port while the group forms: it says who this member is, and nothing else. */
+async function introduceOnly(
+  config: NameServerConfig,
+  { logger }: World,
+  own: () => MemberState,
+): Promise<AsyncDisposable & { readonly members: string }> {
+  const members = memberList(config);
+  const answers = introductionService((asker) => statementFor(asker, members, own()));
+  const { host, grpcPort: port } = config;
+  const grpc = await serveGrpc([answers], { host, port, logger, leaderAddress: () => undefined });
+  return { members, [Symbol.asyncDispose]: () => grpc.close(0) };
+}
+
+/** The members as they are compared among each other. */
+function memberList({ members }: NameServerConfig): string {
+  const sorted = [...members].sort((a, b) => a.id - b.id);
+  return sorted.map(({ id, host, peerPort }) => `${id}=${host}:${peerPort}`).join(",");
+}
+
+/** Opens the group, as `about.metadata`. Until then what other members send is lost; they send it again. */
+async function openGroup(
+  config: NameServerConfig,
+  store: LogStore,
+  world: World,
+  openLinks: OpenLinks | undefined,
+  about: About,
+  stack: AsyncDisposableStack,
+): Promise<OpenMetadata> {
+  const links = await openLinks?.(store.identity, (from, message) => about.metadata?.receive(from, message));
+  if (links !== undefined) stack.defer(() => links.close());
+  const { shards, replicationFactor, settings, self } = config;
+  const members = config.members.length === 0 ? [self] : config.members.map(({ id }) => id);
+  const group = { shards, replicationFactor, settings, members, newHandleKey: () => randomBytes(32) };
+  const metadata = await openMetadata(store, {
+    ...{ ...world, ...group, turn: immediateTurn },
+    transport: links?.transport,
+  });
+  about.metadata = metadata;
+  stack.defer(() => metadata.close());
+  return metadata;
+}
+
+function serve(
+  config: NameServerConfig,
+  store: LogStore,
   opened: OpenMetadata,
   world: World,
   signal: AbortSignal,
-  stack: AsyncDisposableStack,
-): Promise<{ readonly grpc: RunningGrpc; readonly http: RunningHttp }> {
+): Promise<RunningGrpc> {
   const { metadata } = opened;
   const presence = new Presence();
   const cluster = clusterService(opened, config.self, world, presence);
   runController({ ...world, metadata, presence }, signal);
-  const { host, grpcPort, httpPort } = config;
   const leaderAddress = (): string | undefined => addressOf(config, cluster.leader);
-  const services = [metadataService(cluster, signal), adminService(cluster)];
-  const grpc = await serveGrpc(services, { host, port: grpcPort, logger: world.logger, leaderAddress });
-  stack.defer(() => grpc.close(0));
-  const notReady = (): readonly string[] => (cluster.leader === 0 ? ["no name server leads"] : []);
-  const gauges = (): Readonly<Record<string, number>> => gaugesOf(opened, grpc.streams);
-  const http = await serveHttp({ host, port: httpPort, notReady, gauges });
-  stack.defer(() => http.close());
-  return { grpc, http };
+  const introduce = (asker: Introduction): MemberStatement => statementFor(asker, memberList(config), ownState(store));
+  const services = [metadataService(cluster, signal, introduce), adminService(cluster)];
+  return serveGrpc(services, { host: config.host, port: config.grpcPort, logger: world.logger, leaderAddress });
 }
 
 type Parts = {
@@ -213,43 +279,12 @@ function running({ grpc, http, ending, store, shutdownMs }: Parts, opened: Async
   };
 }
 
-/** @throws {SaturnError} `UNIMPLEMENTED` for a group of several: this process has no links to other members */
-function checkGroup({ members }: NameServerConfig): void {
-  if (members.length < 2) return;
+/** @throws {SaturnError} `UNIMPLEMENTED` for a group of several in a process without links to other members */
+function checkGroup({ members }: NameServerConfig, openLinks: OpenLinks | undefined): void {
+  if (members.length < 2 || openLinks !== undefined) return;
   throw new SaturnError(
     "UNIMPLEMENTED",
     `this version runs a name server alone: give members one entry or none, not ${members.length}`,
-  );
-}
-
-/** The folder itself says whose it is (`claimFolderRole`); here it is about the folder around it. */
-async function checkFolder(disk: Disk, { dataDir, clusterId }: NameServerConfig, folder: string): Promise<void> {
-  const isDataFolder = async (path: string): Promise<boolean> => (await disk.list(path)).includes("identity");
-  if (await isDataFolder(dataDir)) {
-    throw new SaturnError(
-      "FORBIDDEN",
-      `${dataDir} is itself the data folder of a broker or a name server: name the folder around it, or another one`,
-    );
-  }
-  if (await isDataFolder(folder)) return;
-  if (await isDataFolder(join(dataDir, "broker"))) {
-    throw new SaturnError(
-      "FORBIDDEN",
-      `${dataDir} holds the data of a broker: give the name server a folder of its own`,
-    );
-  }
-  if (clusterId === "") return;
-  throw new SaturnError(
-    "FORBIDDEN",
-    `${folder} holds nothing, but clusterId says that it holds cluster ${clusterId}: restore it, or leave clusterId out to make a new cluster`,
-  );
-}
-
-function checkCluster({ clusterId }: NameServerConfig, { identity }: LogStore, folder: string): void {
-  if (clusterId === "" || clusterId === identity.clusterId) return;
-  throw new SaturnError(
-    "FORBIDDEN",
-    `${folder} holds cluster ${identity.clusterId}, but clusterId says ${clusterId}: name that cluster's folder`,
   );
 }
 
@@ -259,12 +294,16 @@ function addressOf({ members }: NameServerConfig, id: number): string | undefine
   return member === undefined ? undefined : `${member.host}:${member.grpcPort}`;
 }
 
-function gaugesOf({ metadata }: OpenMetadata, streams: number): Readonly<Record<string, number>> {
+function gaugesOf(opened: OpenMetadata | undefined): Readonly<Record<string, number>> {
+  if (opened === undefined) return noGauges;
+  const { metadata } = opened;
   const { revision, brokers, shards, topics, groups } = metadata.state;
   const all = [...brokers.values()].filter(({ removed }) => !removed);
   return {
-    ...{ metadataRevision: revision, leads: metadata.serving ? 1 : 0, grpcStreams: streams },
+    ...{ metadataRevision: revision, leads: metadata.serving ? 1 : 0 },
     ...{ topics: topics.size, consumerGroups: groups.size, shards: shards.length },
     ...{ brokers: all.length, brokersUp: all.filter(({ alive }) => alive).length },
   };
 }
+
+const noGauges = { metadataRevision: 0, leads: 0, topics: 0, consumerGroups: 0, shards: 0, brokers: 0, brokersUp: 0 };

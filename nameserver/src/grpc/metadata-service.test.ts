@@ -34,7 +34,7 @@ async function serve(members: readonly number[] = [1]) {
   const about = { ...world, presence: new Presence(), nameServerLevels: () => new Map([[1, 1]]) };
   const cluster = new ClusterService({ metadata: metadata.metadata, ...about });
   const ending = new AbortController();
-  const { methods } = metadataService(cluster, ending.signal);
+  const { methods } = metadataService(cluster, ending.signal, () => ({ state: "formed", clusterId: "cluster-a" }));
   return { cluster, metadata: metadata.metadata, methods, end: () => ending.abort() };
 }
 

@@ -1,5 +1,11 @@
 import { SaturnError } from "@saturnmq/kit";
-import { loadMetadataCodecs, type MetadataCodec, metadataServiceName } from "@saturnmq/wire";
+import {
+  type Introduction,
+  loadMetadataCodecs,
+  type MemberStatement,
+  type MetadataCodec,
+  metadataServiceName,
+} from "@saturnmq/wire";
 import type { ClusterService } from "../cluster-service.ts";
 import type { HeartbeatStream } from "../heartbeat-streams.ts";
 import type { Incoming, Method, Outgoing, Service } from "./service.ts";
@@ -9,8 +15,17 @@ import { unaryMethod } from "./unary-method.ts";
 const unansweredMax = 16;
 const notLeading = "this name server does not lead at the moment: try again, or ask another one";
 
-/** `saturnmq.v1.Metadata`. @param signal ends all watches */
-export function metadataService(cluster: ClusterService, signal: AbortSignal): Service {
+/**
+ * `saturnmq.v1.Metadata`.
+ *
+ * @param signal ends all watches
+ * @param introduce what this member says of itself to one that starts
+ */
+export function metadataService(
+  cluster: ClusterService,
+  signal: AbortSignal,
+  introduce: (asker: Introduction) => MemberStatement,
+): Service {
   const codecs = loadMetadataCodecs();
   const { Heartbeat, Watch } = codecs;
   const methods = new Map<string, Method>([
@@ -20,6 +35,7 @@ export function metadataService(cluster: ClusterService, signal: AbortSignal): S
     ["CreateTopic", unaryMethod(codecs.CreateTopic, (request) => cluster.createTopic(request))],
     ["DeleteTopic", unaryMethod(codecs.DeleteTopic, (request) => cluster.deleteTopic(request).then(() => ({})))],
     ["CreateGroup", unaryMethod(codecs.CreateGroup, (request) => cluster.createGroup(request))],
+    ["Introduce", unaryMethod(codecs.Introduce, (asker) => Promise.resolve(introduce(asker)))],
     ["DeleteGroup", unaryMethod(codecs.DeleteGroup, (request) => cluster.deleteGroup(request).then(() => ({})))],
   ]);
   return { name: metadataServiceName, methods };

@@ -48,7 +48,9 @@ export {
 export { type AdminCodec, type AdminCodecs, loadAdminCodecs, loadAdminDefinition } from "./saturnmq/admin-codec.ts";
 export { adminGroup, adminTopic } from "./saturnmq/admin-messages.ts";
 export {
+  type Introduction,
   loadMetadataCodecs,
+  type MemberStatement,
   type MetadataCall,
   type MetadataCalls,
   type MetadataCodec,

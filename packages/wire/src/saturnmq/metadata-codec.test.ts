@@ -155,6 +155,10 @@ const values: { [Call in MetadataCall]: { [Side in "request" | "reply"]: fc.Arbi
     reply: group,
   },
   DeleteGroup: { request: deletion, reply: done },
+  Introduce: {
+    request: fc.record({ member: whole, members: name }),
+    reply: fc.record({ state: fc.constantFrom("empty", "prepared", "formed", "otherMembers"), clusterId: name }),
+  },
 };
 
 /** The codec of any call, its types forgotten. */

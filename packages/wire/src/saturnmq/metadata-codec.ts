@@ -52,6 +52,15 @@ export type WatchEvent =
   | { readonly kind: "view"; readonly view: ClusterView }
   | { readonly kind: "delta"; readonly delta: ViewDelta };
 
+/** A name server at its start, and the members that it is configured with: `id=host:port` of each, by id, separated by commas. */
+export type Introduction = { readonly member: number; readonly members: string };
+
+/** What a name server says of itself; `clusterId` is empty unless it is prepared or formed. */
+export type MemberStatement = {
+  readonly state: "empty" | "prepared" | "formed" | "otherMembers";
+  readonly clusterId: string;
+};
+
 type Deletion = { readonly requestId: string; readonly name: string };
 type Done = Readonly<Record<string, never>>;
 
@@ -64,6 +73,7 @@ export type MetadataCalls = {
   readonly DeleteTopic: { readonly request: Deletion; readonly reply: Done };
   readonly CreateGroup: { readonly request: CreateGroup; readonly reply: GroupInfo };
   readonly DeleteGroup: { readonly request: Deletion; readonly reply: Done };
+  readonly Introduce: { readonly request: Introduction; readonly reply: MemberStatement };
 };
 
 export type MetadataCall = keyof MetadataCalls;
@@ -108,6 +118,7 @@ export function loadMetadataCodecs(): MetadataCodecs {
     DeleteTopic: codec("DeleteTopic"),
     CreateGroup: codec("CreateGroup"),
     DeleteGroup: codec("DeleteGroup"),
+    Introduce: codec("Introduce"),
   };
 }
 
@@ -341,6 +352,19 @@ const deletion: Form<Deletion> = {
   fromMessage: (at) => ({ requestId: text(at, "requestId"), name: text(at, "name") }),
 };
 
+const introduction: Form<Introduction> = {
+  toMessage: (value) => value,
+  fromMessage: (at) => ({ member: whole(at, "member"), members: text(at, "members") }),
+};
+
+const memberStatement: Form<MemberStatement> = {
+  toMessage: (value) => value,
+  fromMessage: (at) => ({
+    state: oneOf(at, "state", ["empty", "prepared", "formed", "otherMembers"]),
+    clusterId: text(at, "clusterId"),
+  }),
+};
+
 const done: Form<Done> = { toMessage: () => ({}), fromMessage: () => ({}) };
 
 const forms: {
@@ -353,4 +377,5 @@ const forms: {
   DeleteTopic: { request: deletion, reply: done },
   CreateGroup: { request: createGroup, reply: group },
   DeleteGroup: { request: deletion, reply: done },
+  Introduce: { request: introduction, reply: memberStatement },
 };

@@ -1,0 +1,51 @@
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import { type Introduction, loadMetadataCodecs, type MemberStatement, metadataServiceName } from "@saturnmq/wire";
+import type { MemberState } from "../domain/bootstrap.ts";
+import type { Service } from "./service.ts";
+import { unaryMethod } from "./unary-method.ts";
+
+const askMs = 1_000;
+
+/** What a member answers to others that start: its state, or that they are configured with other members. */
+export function statementFor(asker: Introduction, members: string, own: MemberState): MemberStatement {
+  if (asker.members !== members) return { state: "otherMembers", clusterId: "" };
+  if (own.kind === "unreachable") return { state: "empty", clusterId: "" };
+  return { state: own.kind, clusterId: "clusterId" in own ? own.clusterId : "" };
+}
+
+/** The service of a member that waits for the others: nothing but who it is. */
+export function introductionService(answer: (asker: Introduction) => MemberStatement): Service {
+  const { Introduce } = loadMetadataCodecs();
+  const introduce = unaryMethod(Introduce, (asker) => Promise.resolve(answer(asker)));
+  return { name: metadataServiceName, methods: new Map([["Introduce", introduce]]) };
+}
+
+/** Asks a member at `host:port`. One that does not answer, or not so that it can be understood, is unreachable. */
+export async function askMember(address: string, introduction: Introduction): Promise<MemberState> {
+  const { Introduce } = loadMetadataCodecs();
+  const client = new Client(address, credentials.createInsecure(), { "grpc.enable_http_proxy": 0 });
+  const encode = (value: Introduction): Buffer => Buffer.from(Introduce.encodeRequest(value));
+  const decode = (bytes: Buffer): MemberStatement => Introduce.decodeReply(bytes);
+  const deadline = Date.now() + askMs;
+  try {
+    const { state, clusterId } = await new Promise<MemberStatement>((resolve, reject) => {
+      client.makeUnaryRequest(
+        Introduce.path,
+        encode,
+        decode,
+        introduction,
+        new Metadata(),
+        { deadline },
+        (error, reply) => {
+          if (error !== null || reply === undefined) reject(error ?? new Error("nothing was answered"));
+          else resolve(reply);
+        },
+      );
+    });
+    return state === "prepared" || state === "formed" ? { kind: state, clusterId } : { kind: state };
+  } catch {
+    return { kind: "unreachable" };
+  } finally {
+    client.close();
+  }
+}
