@@ -1,5 +1,6 @@
 import type { LogLevel } from "@saturnmq/kit/node";
 import { Command, Option } from "commander";
+import type { BrokerVerb } from "./commands/broker.ts";
 import type { ConsumeOptions } from "./commands/consume.ts";
 import type { DevOptions } from "./commands/dev.ts";
 import type { GroupCreateOptions } from "./commands/group.ts";
@@ -54,6 +55,8 @@ export function buildProgram(io: Io, version: string): Command {
   addConsume(program, io);
   addMessage(program, io);
   addCluster(program, io);
+  addBroker(program, io);
+  addShard(program, io);
   addLog(program, io);
   return program;
 }
@@ -282,6 +285,56 @@ function addCluster(program: Command, io: Io): void {
     const { clusterDescribe } = await import("./commands/cluster.ts");
     await clusterDescribe(io, command.optsWithGlobals<GlobalOptions>());
   });
+}
+
+const brokerVerbs = {
+  drain: "have a broker emptied: its leaders and replicas move to others",
+  undrain: "take a drain back",
+  "transfer-leaders": "have a broker hand over all that it leads, before a restart",
+  forget: "remove a broker that is down and holds nothing, for ever",
+} as const satisfies Record<BrokerVerb, string>;
+
+function addBroker(program: Command, io: Io): void {
+  const broker = add(program, "broker", "look at brokers, empty and remove them");
+  const byId = (line: string, description: string): Command =>
+    add(broker, line, description).argument("<id>", "id of the broker", parseWhole(1, 2 ** 31 - 1));
+  add(broker, "list", "show brokers and what they hold").action(async (_options: object, command: Command) => {
+    const { brokerList } = await import("./commands/broker.ts");
+    await brokerList(io, command.optsWithGlobals<GlobalOptions>());
+  });
+  for (const [verb, description] of Object.entries(brokerVerbs) as [BrokerVerb, string][])
+    byId(verb, description).action(async (id: number, _options: object, command: Command) => {
+      const { brokerVerb } = await import("./commands/broker.ts");
+      await brokerVerb(io, verb, id, command.optsWithGlobals<GlobalOptions>());
+    });
+  byId("restart-safety", "say which shards would lose their majority if the broker stopped now").action(
+    async (id: number, _options: object, command: Command) => {
+      const { brokerRestartSafety } = await import("./commands/broker.ts");
+      await brokerRestartSafety(io, id, command.optsWithGlobals<GlobalOptions>());
+    },
+  );
+}
+
+function addShard(program: Command, io: Io): void {
+  const shard = add(program, "shard", "look at shards, move their leaders, recover them");
+  const byNumber = (line: string, description: string): Command =>
+    add(shard, line, description).argument("<shard>", "number of the shard", parseWhole(0, 65_535));
+  add(shard, "list", "show leaders, members, moves and lag").action(async (_options: object, command: Command) => {
+    const { shardList } = await import("./commands/shard.ts");
+    await shardList(io, command.optsWithGlobals<GlobalOptions>());
+  });
+  byNumber("transfer", "ask a shard's leader to hand over")
+    .requiredOption("--to <broker>", "one of its voters", parseWhole(1, 2 ** 31 - 1))
+    .action(async (number: number, _options: object, command: Command) => {
+      const { shardTransfer } = await import("./commands/shard.ts");
+      await shardTransfer(io, number, command.optsWithGlobals<GlobalOptions & { readonly to: number }>());
+    });
+  byNumber("recover", "let the best replica that lives go on alone, after a majority is lost for good")
+    .option("--unsafe", "acknowledged messages may be lost: do it all the same")
+    .action(async (number: number, _options: object, command: Command) => {
+      const { shardRecover } = await import("./commands/shard.ts");
+      await shardRecover(io, number, command.optsWithGlobals<GlobalOptions & { readonly unsafe?: boolean }>());
+    });
 }
 
 function addLog(program: Command, io: Io): void {

@@ -1,0 +1,65 @@
+import type { AdminMethods } from "@saturnmq/wire";
+import { AdminClient, newRequestId } from "../client/admin-client.ts";
+import type { Io } from "../io.ts";
+import { type GlobalOptions, printResult, table } from "../output.ts";
+
+type Broker = AdminMethods["DescribeCluster"]["reply"]["brokers"][number];
+
+export async function brokerList(io: Io, { endpoint, output }: GlobalOptions): Promise<void> {
+  using admin = await AdminClient.open(endpoint);
+  const { brokers } = await admin.call("DescribeCluster", {});
+  await printResult(io, output, { brokers }, () => brokerTable(brokers));
+}
+
+function brokerTable(brokers: readonly Broker[]): string {
+  return table(
+    brokers,
+    [
+      { title: "BROKER", of: ({ id }: Broker) => id },
+      {
+        title: "STATE",
+        of: ({ state, draining }: Broker) => (draining && state === "down" ? "down, draining" : state),
+      },
+      { title: "ZONE", of: ({ zone }: Broker) => (zone === "" ? "-" : zone) },
+      { title: "REPLICAS", of: ({ replicas }: Broker) => replicas },
+      { title: "LEADS", of: ({ leads }: Broker) => leads },
+      { title: "ADDRESS", of: ({ address }: Broker) => (address === "" ? "-" : address) },
+    ],
+    "no brokers",
+  );
+}
+
+/** What each verb about one broker is called, and what it says when it was taken. */
+const verbs = {
+  drain: { method: "DrainBroker", done: "is being emptied: see 'saturnmq broker list' for what it still holds" },
+  undrain: { method: "CancelDrain", done: "takes replicas and leaders again" },
+  "transfer-leaders": {
+    method: "TransferLeaders",
+    done: "hands over what it leads, and leads nothing until it restarts",
+  },
+  forget: { method: "ForgetBroker", done: "is forgotten: its id is refused from now on" },
+} as const;
+
+export type BrokerVerb = keyof typeof verbs;
+
+export async function brokerVerb(
+  io: Io,
+  verb: BrokerVerb,
+  broker: number,
+  { endpoint, output }: GlobalOptions,
+): Promise<void> {
+  using admin = await AdminClient.open(endpoint);
+  const { method, done } = verbs[verb];
+  await admin.call(method, { requestId: newRequestId(), broker });
+  await printResult(io, output, { broker }, () => `broker ${broker} ${done}`);
+}
+
+export async function brokerRestartSafety(io: Io, broker: number, { endpoint, output }: GlobalOptions): Promise<void> {
+  using admin = await AdminClient.open(endpoint);
+  const report = await admin.call("RestartSafety", { broker });
+  await printResult(io, output, report, () => {
+    if (report.safe) return `broker ${broker} can be stopped: every shard keeps its majority`;
+    const shards = report.shards.map(({ shard, reason }) => `  shard ${shard}: ${reason}`);
+    return [`broker ${broker} must not be stopped now, these shards would lose their majority:`, ...shards].join("\n");
+  });
+}

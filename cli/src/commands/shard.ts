@@ -1,0 +1,58 @@
+import type { AdminMethods } from "@saturnmq/wire";
+import { AdminClient, newRequestId } from "../client/admin-client.ts";
+import type { Io } from "../io.ts";
+import { type GlobalOptions, printResult, table } from "../output.ts";
+
+type Shard = AdminMethods["DescribeCluster"]["reply"]["shards"][number];
+
+export async function shardList(io: Io, { endpoint, output }: GlobalOptions): Promise<void> {
+  using admin = await AdminClient.open(endpoint);
+  const { shards } = await admin.call("DescribeCluster", {});
+  await printResult(io, output, { shards }, () => shardTable(shards));
+}
+
+function shardTable(shards: readonly Shard[]): string {
+  return table(
+    shards,
+    [
+      { title: "SHARD", of: ({ shard }: Shard) => shard },
+      { title: "LEADER", of: ({ leaderHint }: Shard) => (leaderHint === 0 ? "-" : leaderHint) },
+      { title: "VOTERS", of: ({ voters }: Shard) => voters.join(" ") },
+      { title: "LEARNERS", of: ({ learners }: Shard) => (learners.length === 0 ? "-" : learners.join(" ")) },
+      { title: "MOVES TO", of: ({ moving, targetVoters }: Shard) => (moving ? targetVoters.join(" ") : "-") },
+      {
+        title: "LAG",
+        of: ({ lags }: Shard) => lags.map(({ broker, entries }) => `${broker}:${entries}`).join(" ") || "-",
+      },
+    ],
+    "no shards placed: as many brokers as a shard has voters must register first",
+  );
+}
+
+export async function shardTransfer(
+  io: Io,
+  shard: number,
+  { endpoint, output, to }: GlobalOptions & { readonly to: number },
+): Promise<void> {
+  using admin = await AdminClient.open(endpoint);
+  await admin.call("TransferShard", { shard, to });
+  await printResult(
+    io,
+    output,
+    { shard, to },
+    () => `the leader of shard ${shard} is asked to hand over to broker ${to}`,
+  );
+}
+
+export async function shardRecover(
+  io: Io,
+  shard: number,
+  { endpoint, output, unsafe = false }: GlobalOptions & { readonly unsafe?: boolean },
+): Promise<void> {
+  using admin = await AdminClient.open(endpoint);
+  const recovery = await admin.call("RecoverShard", { requestId: newRequestId(), shard, unsafe });
+  await printResult(io, output, recovery, () => {
+    const { survivor, writtenOff, mayBeLost } = recovery;
+    return `shard ${shard} goes on with broker ${survivor} alone; written off: ${writtenOff.join(" ")}\n${mayBeLost}`;
+  });
+}
