@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { type ClusterPlan, checkPlan, membersOf, nameServerEndpoints } from "./layout.ts";
+import { type ClusterPlan, checkPlan, memberPorts, membersOf, nameServerEndpoints } from "./layout.ts";
 
 const plan: ClusterPlan = { brokers: 4, nameServers: 3, zones: ["a", "b", "c"], data: "d", network: 7 };
 
@@ -19,6 +19,10 @@ describe("the members of a cluster", () => {
     const hosts = membersOf({ ...plan, brokers: 100, nameServers: 5 }).map(({ host }) => host);
     expect(new Set(hosts).size).toBe(105);
     for (const host of hosts) expect(Number(host.split(".")[3])).toBeLessThan(255);
+  });
+
+  test("need one port of each kind, each its own", () => {
+    expect(new Set(Object.values(memberPorts)).size).toBe(5);
   });
 
   test("without zones are all in the unnamed one", () => {
