@@ -1,66 +1,85 @@
-import { execFileSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, test } from "@jest/globals";
-import { DevServer, decodeSendReply, encodeSend, RpcClient } from "@saturnmq/bench";
+import { describe, expect, test } from "@jest/globals";
+import { type DevOptions, DevServer, decodeSendReply, encodeSend, RpcClient } from "@saturnmq/bench";
 import { readAll } from "../support/consumers.ts";
+import { Ballast, LoopDisk, whyNoLoopDisk, whyNoMountNamespace } from "../support/disk/small-disk.ts";
 
 const patienceMs = 120_000;
 const topic = "filling";
 const diskMib = 224;
+/** Filled beforehand, so that less is to be sent. */
+const ballastBytes = 48 * 2 ** 20;
 /** Small segments, so that a small disk holds several. */
 const env = { SATURNMQ_STORE_SEGMENT_BYTES: String(8 * 2 ** 20) };
 
-/** A disk of its own needs a namespace of its own; some kernels give none to this user. */
-function whyNoDisk(): string | undefined {
-  try {
-    execFileSync("unshare", ["-Urm", "true"], { stdio: "ignore" });
-    return undefined;
-  } catch {
-    return "this user may not make a mount namespace";
+const tmpfs = whyNoMountNamespace();
+const loop = await whyNoLoopDisk();
+const disks: readonly {
+  readonly disk: string;
+  readonly missing: string | undefined;
+  readonly open: () => Promise<Disk>;
+}[] = [
+  { disk: "tmpfs of a mount namespace", missing: tmpfs, open: openMemoryDisk },
+  { disk: "ext4 on a loop mount", missing: loop, open: openLoopDisk },
+];
+
+describe("a full disk: sends are refused and may be tried again, acks go on, and sends go on once there is room", () => {
+  for (const { disk, missing, open } of disks) {
+    if (missing !== undefined) test.skip(`${disk} (skipped: ${missing})`, () => undefined);
+    else test(disk, () => fillAndFree(open), patienceMs);
   }
+});
+
+async function fillAndFree(open: () => Promise<Disk>): Promise<void> {
+  await using disk = await open();
+  await using server = await DevServer.start({ ...disk.options, env });
+  await server.cli("topic", "create", topic);
+  const client = await RpcClient.open({ host: server.host, port: server.grpcPort });
+  const ballast = new Ballast(disk.asSeenBy(server));
+  await ballast.take(ballastBytes);
+
+  const { stored, refusal } = await fill(client);
+  expect(refusal).toMatchObject({ code: 42_900 });
+  expect(refusal.message).toMatch(/disk|space|full/i);
+  expect(stored.length).toBeGreaterThan(20);
+  const before = await readAll(client.address, { topic, group: "while-full" }); // Acknowledges what it reads.
+  expect(before.map(({ body }) => body.readUInt32BE(0)).toSorted((a, b) => a - b)).toEqual(stored);
+
+  await ballast.release();
+  expect(await sendUntilTaken(client, stored.length)).toBe(true);
+  const after = await readAll(client.address, { topic, group: "afterwards" });
+  expect(after).toHaveLength(stored.length + 1);
+  client.close();
 }
 
-const missing = whyNoDisk();
-const name = "a full disk: sends are refused and may be tried again, acks go on, and sends go on once there is room";
+interface Disk extends AsyncDisposable {
+  readonly options: DevOptions;
+  /** A folder on the disk as a path of this process. */
+  asSeenBy(server: DevServer): string;
+}
 
-if (missing !== undefined) test.skip(`${name} (skipped: ${missing})`, () => undefined);
-else
-  test(
-    name,
-    async () => {
-      const dataFolder = await mkdtemp(join(tmpdir(), "saturnmq-full-"));
-      const mount = `mount -t tmpfs -o size=${diskMib}m tmpfs "${dataFolder}" && exec "$@"`;
-      await using server = await DevServer.start({
-        dataFolder,
-        env,
-        wrapper: ["unshare", "-Urm", "sh", "-c", mount, "sh"],
-      });
-      await server.cli("topic", "create", topic);
-      const client = await RpcClient.open({ host: server.host, port: server.grpcPort });
-      // The disk as the server sees it.
-      const ballast = join(`/proc/${server.pid}/root`, dataFolder, "ballast");
-      await writeFile(ballast, Buffer.alloc(48 * 2 ** 20));
+/** The server mounts it for itself alone: no root is needed, and none of it is left when the server is gone. */
+async function openMemoryDisk(): Promise<Disk> {
+  const dataFolder = await mkdtemp(join(tmpdir(), "saturnmq-full-"));
+  const mount = `mount -t tmpfs -o size=${diskMib}m tmpfs "${dataFolder}" && exec "$@"`;
+  return {
+    options: { dataFolder, wrapper: ["unshare", "-Urm", "sh", "-c", mount, "sh"] },
+    asSeenBy: ({ pid }) => join(`/proc/${pid}/root`, dataFolder),
+    [Symbol.asyncDispose]: () => rm(dataFolder, { recursive: true, force: true }),
+  };
+}
 
-      const { stored, refusal } = await fill(client);
-      expect(refusal).toMatchObject({ code: 42_900 });
-      expect(refusal.message).toMatch(/disk|space|full/i);
-      expect(stored.length).toBeGreaterThan(20);
-      const before = await readAll(client.address, { topic, group: "while-full" }); // Acknowledges what it reads.
-      expect(before.map(({ body }) => body.readUInt32BE(0)).toSorted((a, b) => a - b)).toEqual(stored);
-
-      await rm(ballast);
-      const resumed = await sendUntilTaken(client, stored.length);
-      expect(resumed).toBe(true);
-      const after = await readAll(client.address, { topic, group: "afterwards" });
-      expect(after).toHaveLength(stored.length + 1);
-      client.close();
-      await rm(dataFolder, { recursive: true, force: true });
-    },
-    patienceMs,
-  );
+async function openLoopDisk(): Promise<Disk> {
+  const disk = await LoopDisk.open(diskMib);
+  return {
+    options: { dataFolder: join(disk.folder, "data") },
+    asSeenBy: () => disk.folder,
+    [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose](),
+  };
+}
 
 type Answer = { readonly code: number; readonly message: string };
 

@@ -2,6 +2,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { Ballast, mountMemoryDisk } from "../disk/small-disk.ts";
 
 // Runs inside a namespace: what a test of namespaces asks for.
 
@@ -34,9 +36,21 @@ export async function leave(seconds: string): Promise<void> {
   await once(child, "spawn");
 }
 
-/** Mounts a small disk over a folder and writes to it. */
-export async function mountOver(folder: string): Promise<void> {
-  const mounted = spawn("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", folder]);
-  await once(mounted, "exit");
-  writeFileSync(`${folder}/inside`, "");
+/** Mounts a small disk over a folder, fills it up and makes room again: what writing a file to it says each time. */
+export async function fillUp(folder: string): Promise<readonly string[]> {
+  const write = (name: string): string => {
+    try {
+      writeFileSync(join(folder, name), Buffer.alloc(4_096));
+      return "written";
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code ?? String(error);
+    }
+  };
+  await mountMemoryDisk(folder, 1);
+  const ballast = new Ballast(folder);
+  const empty = write("one");
+  await ballast.leave(0);
+  const full = write("two");
+  await ballast.release();
+  return [empty, full, write("three")];
 }

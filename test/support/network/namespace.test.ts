@@ -36,8 +36,12 @@ else
       const value = { text: "später", map: new Map([[1, undefined]]), bytes: Buffer.from([1]) };
       expect(await one.call("echo", value)).toEqual({ ...value, bytes: new Uint8Array([1]) });
       expect(await one.call("look", undefined as never)).toEqual({ pid: 1, interfaces: ["lo"], processes: 1 });
+    });
+
+    test("mounts a small disk without root, which fills up and is seen inside only", async () => {
+      await using one = await open();
       const folder = await mkdtemp(join(tmpdir(), "saturnmq-mount-"));
-      await one.call("mountOver", folder);
+      expect(await one.call("fillUp", folder)).toEqual(["written", "ENOSPC", "written"]);
       expect(await readdir(folder)).toEqual([]);
       await rm(folder, { recursive: true });
     });
