@@ -1,0 +1,91 @@
+import type { Findings } from "./findings.ts";
+import { disturbanceWithin, type History, listOf, nameOf, placeOf, type Send } from "./history.ts";
+import type { Place, Places } from "./places.ts";
+
+/** What was acknowledged is there, once, where the acknowledgement said, in the order of its producer (reliability invariants 1 to 4). */
+export function checkSends(history: History, places: Places, findings: Findings): void {
+  const producers = new Map<number, Send[]>();
+  for (const send of history.sends) listOf(producers, send.producer).push(send);
+  // Reading went past a lower offset whichever queue it was in.
+  const readTo = Math.min(...places.lastOf.values());
+  for (const sends of producers.values()) {
+    const acknowledged = sends.filter(({ outcome }) => outcome.kind === "ok").sort((a, b) => a.sequence - b.sequence);
+    findLost(acknowledged, places, readTo, findings);
+    checkOrder(acknowledged, places, findings);
+  }
+  for (const send of history.sends) {
+    const at = places.of.get(nameOf(send));
+    if (at === undefined) continue;
+    checkMoved(send, at, findings);
+    checkDuplicate(send, at, history, findings);
+  }
+  checkGroupQueues(history, places, findings);
+}
+
+function findLost(acknowledged: readonly Send[], places: Places, readTo: number, findings: Findings): void {
+  const isThere = acknowledged.map((send) => places.of.has(nameOf(send)));
+  const first = isThere.indexOf(true);
+  const last = isThere.lastIndexOf(true);
+  for (const [at, send] of acknowledged.entries()) {
+    if (isThere[at] !== false || send.outcome.kind !== "ok") continue;
+    const where = first < 0 ? "all" : at < first ? "prefix" : at > last ? "postfix" : "middle";
+    const isPast = where === "prefix" || where === "middle" || send.outcome.offset < readTo;
+    const detail = `${nameOf(send)} was acknowledged at offset ${send.outcome.offset} and is not there (${where} of its producer's)`;
+    findings.add(isPast ? "lostWrite" : "unseen", detail);
+  }
+}
+
+/** Awaited sends of one producer stand in each queue in the order in which they were sent. Only those whose place their acknowledgement told. */
+function checkOrder(acknowledged: readonly Send[], places: Places, findings: Findings): void {
+  const lastOf = new Map<number, { readonly offset: number; readonly send: Send }>();
+  for (const send of acknowledged) {
+    const place = acknowledgedPlace(send, places);
+    if (place?.queue === undefined) continue;
+    const last = lastOf.get(place.queue);
+    if (last !== undefined && place.offset < last.offset) {
+      const detail = `${nameOf(send)} is at ${placeOf(place)}, before ${nameOf(last.send)} at ${last.offset}`;
+      findings.add("nonmonotonicSend", detail);
+    }
+    if (last === undefined || place.offset > last.offset) lastOf.set(place.queue, { offset: place.offset, send });
+  }
+}
+
+/** Where an acknowledged send is; `undefined` when several queues have it at that offset, or none. */
+export function acknowledgedPlace({ outcome, ...name }: Send, places: Places): Place | undefined {
+  if (outcome.kind !== "ok") return undefined;
+  const at = places.of.get(nameOf(name))?.filter(({ offset }) => offset === outcome.offset) ?? [];
+  return at.length === 1 ? at[0] : undefined;
+}
+
+function checkMoved(send: Send, at: readonly Place[], findings: Findings): void {
+  const { outcome } = send;
+  if (outcome.kind !== "ok" || at.some(({ offset }) => offset === outcome.offset)) return;
+  const seen = at.map(placeOf).join(" and ");
+  findings.add("moved", `${nameOf(send)} was acknowledged at offset ${outcome.offset}, and is at ${seen}`);
+}
+
+/** Only a client that repeats a send by itself can put it at two places, and only when an attempt of it got no answer. */
+function checkDuplicate(send: Send, at: readonly Place[], { disturbances }: History, findings: Findings): void {
+  if (at.length < 2) return;
+  const during = disturbanceWithin(disturbances, send.invokedMs, send.endedMs);
+  const isExplained = send.clientRepeats === true && during !== undefined;
+  for (let extra = 1; extra < at.length; extra += 1) {
+    if (isExplained) findings.explain("duplicate", "its client sent it again while something was down");
+    else findings.add("duplicate", `${nameOf(send)} is at ${at.map(placeOf).join(" and ")}`);
+  }
+}
+
+/** A message group's slot has one queue, for ever. */
+function checkGroupQueues({ sends }: History, places: Places, findings: Findings): void {
+  const queueOf = new Map<string, number>();
+  for (const send of sends) {
+    if (send.messageGroup === undefined) continue;
+    for (const { queue } of places.of.get(nameOf(send)) ?? []) {
+      if (queue === undefined) continue;
+      const before = queueOf.get(send.messageGroup) ?? queue;
+      queueOf.set(send.messageGroup, before);
+      if (before !== queue)
+        findings.add("groupOrder", `message group ${send.messageGroup} is in queues ${before} and ${queue}`);
+    }
+  }
+}
