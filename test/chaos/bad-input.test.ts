@@ -17,7 +17,7 @@ import {
   responseStatus,
 } from "@saturnmq/bench";
 import { defined } from "@saturnmq/kit";
-import { readAll } from "../support/consumers.ts";
+import { readAll } from "../support/load/reading.ts";
 
 const patienceMs = 60_000;
 const timeoutMs = 5_000;
@@ -75,12 +75,16 @@ describe("a message that cannot be taken is refused with a code and a reason", (
   });
 });
 
-test("a body of exactly 4 MiB is taken", async () => {
-  await server.cli("topic", "create", "large");
-  expect(await send({ topic: "large", body: Buffer.alloc(4 * 2 ** 20, "x") })).toMatchObject({ code: 20_000 });
-  const [read] = await readAll(client.address, { topic: "large", group: "large-readers" });
-  expect(defined(read, "message").body.equals(Buffer.alloc(4 * 2 ** 20, "x"))).toBe(true);
-});
+test(
+  "a body of exactly 4 MiB is taken",
+  async () => {
+    await server.cli("topic", "create", "large");
+    expect(await send({ topic: "large", body: Buffer.alloc(4 * 2 ** 20, "x") })).toMatchObject({ code: 20_000 });
+    const [read] = await readAll(client.address, { topic: "large", group: "large-readers" });
+    expect(defined(read, "message").body.equals(Buffer.alloc(4 * 2 ** 20, "x"))).toBe(true);
+  },
+  patienceMs,
+);
 
 describe("a receipt handle that the broker did not give is refused", () => {
   test.each<{ what: string; forge: (handle: string) => string }>([

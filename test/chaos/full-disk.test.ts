@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "@jest/globals";
 import { type DevOptions, DevServer, decodeSendReply, encodeSend, RpcClient } from "@saturnmq/bench";
-import { readAll } from "../support/consumers.ts";
 import { Ballast, LoopDisk, whyNoLoopDisk, whyNoMountNamespace } from "../support/disk/small-disk.ts";
+import { readAll } from "../support/load/reading.ts";
 
 const patienceMs = 120_000;
 const topic = "filling";

@@ -4,10 +4,13 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Address, DevServer, freePort } from "@saturnmq/bench";
 import { SeededRandom } from "@saturnmq/kit";
-import { AckingConsumer, readAll } from "../support/consumers.ts";
-import { type Anomaly, checkHistory } from "../support/history.ts";
-import { Producers } from "../support/producers.ts";
-import { SeededBodies } from "../support/seeded-bodies.ts";
+import { type Report, reportOf } from "../support/check/report.ts";
+import { Consumers } from "../support/load/consumers.ts";
+import { Producers } from "../support/load/producers.ts";
+import { readTopic } from "../support/load/reading.ts";
+import { Recorder } from "../support/load/recorder.ts";
+import { SeededBodies } from "../support/load/seeded-bodies.ts";
+import { Disturbances } from "../support/process/disturbances.ts";
 
 export type Kill9Options = {
   readonly rounds: number;
@@ -15,22 +18,11 @@ export type Kill9Options = {
   readonly seed: number;
 };
 
-export type Kill9Report = {
+export type Kill9Report = Report & {
   readonly rounds: number;
   readonly seed: number;
-  readonly sends: number;
-  readonly acknowledged: number;
-  /** Sends whose refusal proved that nothing was stored. */
-  readonly refused: number;
-  readonly read: number;
-  /** Messages whose ack was answered OK to the group that consumes during the run. */
-  readonly acked: number;
-  readonly anomalies: readonly Anomaly[];
-  readonly brokenAcks: readonly string[];
   /** From exec to ready, milliseconds, after each kill. */
   readonly restartMs: readonly number[];
-  /** Sends that were not acknowledged, by reason. */
-  readonly reasons: Readonly<Record<string, number>>;
 };
 
 const topic = "chaos";
@@ -52,36 +44,39 @@ export async function runKill9({ rounds, seed }: Kill9Options): Promise<Kill9Rep
   const [grpcPort, httpPort] = [await freePort(), await freePort()];
   const random = new SeededRandom(seed);
   const bodies = new SeededBodies(seed, largestBodyBytes);
-  const producers = new Producers({ topic, count: producerCount, bodies });
-  const consumer = new AckingConsumer({ topic, group: "during" });
+  const recorder = new Recorder();
+  const disturbances = new Disturbances();
+  const producers = new Producers({ topic, count: producerCount, bodies, recorder });
+  const consumers = new Consumers({ topic, group: "during", count: 2, bodies, recorder });
   const restartMs: number[] = [];
   const options = { dataFolder, grpcPort, httpPort, env };
   await createTopic(options);
+  let serves = (): void => undefined;
   for (let round = 1; round <= rounds; round += 1) {
     if (round % killStartEvery === 0) await killWhileStarting(options, random.below(400));
     const server = await DevServer.start(options);
+    serves();
     restartMs.push(Math.round(server.readyAfterMs));
     const afterMs = loadMs.shortest + random.below(loadMs.longest - loadMs.shortest);
-    await loadAndKill(server, afterMs, [producers, consumer]);
+    const ended = await runFor(server, afterMs, [producers, consumers]);
+    serves = disturbances.begin("the broker was killed");
+    await server.crash();
+    await ended();
   }
   const server = await DevServer.start(options);
-  const reads = await readAll(addressOf(server), { topic, group: "afterwards" });
+  serves();
+  const reading = await readTopic(addressOf(server), { topic, group: "afterwards" }, bodies);
   const exit = await server.terminate();
   if (exit.code !== 0) throw new Error(`the last server ended with ${exit.code}\n${server.output}`);
   await rm(dataFolder, { recursive: true, force: true });
-  return {
-    rounds,
-    seed,
-    sends: producers.operations.length,
-    acknowledged: producers.acknowledged,
-    refused: producers.operations.filter(({ outcome }) => outcome.kind === "fail").length,
-    read: reads.length,
-    acked: consumer.acknowledged,
-    anomalies: checkHistory(producers.operations, reads, bodies),
-    brokenAcks: consumer.brokenAcks,
-    restartMs,
-    reasons: Object.fromEntries(producers.reasons),
-  };
+  const { sends, deliveries, settlements, reasons } = recorder;
+  const report = reportOf({
+    name: "kill9",
+    repeat: `KILL9_SEED=${seed} KILL9_ROUNDS=${rounds} make chaos ARGS=kill9`,
+    history: { sends, deliveries, settlements, readings: [reading], disturbances: disturbances.all },
+    reasons,
+  });
+  return { ...report, rounds, seed, restartMs };
 }
 
 type ServerOptions = {
@@ -90,7 +85,7 @@ type ServerOptions = {
   readonly httpPort: number;
   readonly env: Readonly<Record<string, string>>;
 };
-type Load = { run(address: Address, signal: AbortSignal): Promise<void> };
+type Load = { run(endpoints: readonly Address[], signal: AbortSignal): Promise<void> };
 
 async function createTopic(options: ServerOptions): Promise<void> {
   const server = await DevServer.start(options);
@@ -104,19 +99,15 @@ async function killWhileStarting(options: ServerOptions, afterMs: number): Promi
   await server.crash();
 }
 
-async function loadAndKill(server: DevServer, afterMs: number, loads: readonly Load[]): Promise<void> {
+/** Puts load on the server for a time; the function that is returned ends it, and waits for the answers that are still out. */
+async function runFor(server: DevServer, forMs: number, loads: readonly Load[]): Promise<() => Promise<void>> {
   const ended = new AbortController();
-  let killed = false;
-  const running = loads.map((load) =>
-    load.run(addressOf(server), ended.signal).catch((error: unknown) => {
-      if (!killed) throw error; // A kill that came while it still connected leaves it nothing to do.
-    }),
-  );
-  await Promise.race([Promise.all(running), sleep(afterMs)]);
-  killed = true;
-  await server.crash();
-  ended.abort();
-  await Promise.all(running);
+  const running = Promise.all(loads.map((load) => load.run([addressOf(server)], ended.signal)));
+  await Promise.race([running, sleep(forMs)]);
+  return async () => {
+    ended.abort();
+    await running;
+  };
 }
 
 function addressOf(server: DevServer): Address {

@@ -51,7 +51,7 @@ function checkOrder(acknowledged: readonly Send[], places: Places, findings: Fin
 }
 
 /** Where an acknowledged send is; `undefined` when several queues have it at that offset, or none. */
-export function acknowledgedPlace({ outcome, ...name }: Send, places: Places): Place | undefined {
+function acknowledgedPlace({ outcome, ...name }: Send, places: Places): Place | undefined {
   if (outcome.kind !== "ok") return undefined;
   const at = places.of.get(nameOf(name))?.filter(({ offset }) => offset === outcome.offset) ?? [];
   return at.length === 1 ? at[0] : undefined;

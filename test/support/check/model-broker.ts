@@ -19,7 +19,7 @@ type Held = { readonly delivery: Delivery; readonly stored: Stored };
 
 const queueCount = 3;
 const producerCount = 4;
-export const consumerGroup = "model-readers";
+const consumerGroup = "model-readers";
 /** Odd producers write to a message group of their own. */
 const groupOf = (producer: number): string | undefined => (producer % 2 === 1 ? `group-${producer}` : undefined);
 

@@ -1,6 +1,22 @@
 import { crc32 } from "node:zlib";
 import { SeededRandom } from "@saturnmq/kit";
-import type { BodyMaker } from "./history.ts";
+import { type Content, type MessageName, nameOf } from "../check/history.ts";
+
+/** Gives what was sent: bodies are made from their names, so that a single changed bit is seen. */
+export interface BodyMaker {
+  make(producer: number, sequence: number): Buffer;
+  /** The name a body claims; `undefined` when it carries none. */
+  nameOf(body: Buffer): MessageName | undefined;
+}
+
+/** What a body that somebody got is. `digestOk`: whether the message's own digest fits it. */
+export function contentOf(body: Buffer, digestOk: boolean, bodies: BodyMaker): Content {
+  if (!digestOk) return { kind: "corrupted", why: "does not fit its digest" };
+  const name = bodies.nameOf(body);
+  if (name === undefined) return { kind: "corrupted", why: "names no send" };
+  if (bodies.make(name.producer, name.sequence).equals(body)) return { kind: "message", ...name };
+  return { kind: "corrupted", why: `differs from ${nameOf(name)} as sent` };
+}
 
 const magic = 0x53_4d_51_31;
 /** Magic, run, producer, sequence, length; the check of everything before it ends the body. */
@@ -35,7 +51,7 @@ export class SeededBodies implements BodyMaker {
     return body;
   }
 
-  nameOf(body: Buffer): { readonly producer: number; readonly sequence: number } | undefined {
+  nameOf(body: Buffer): MessageName | undefined {
     if (body.length < headBytes + checkBytes || body.readUInt32BE(0) !== magic) return undefined;
     if (body.readUInt32BE(4) !== this.#run || body.readUInt32BE(16) !== body.length) return undefined;
     if (crc32(body.subarray(0, -checkBytes)) !== body.readUInt32BE(body.length - checkBytes)) return undefined;

@@ -1,0 +1,76 @@
+import {
+  type Address,
+  type DeliveredMessage,
+  encodeAck,
+  encodeReceive,
+  openSession,
+  RpcClient,
+  readDeliveries,
+  responseStatus,
+} from "@saturnmq/bench";
+import type { Read, Reading } from "../check/history.ts";
+import { type BodyMaker, contentOf } from "./seeded-bodies.ts";
+
+const okCode = 20_000;
+const okStatus = "code 20000";
+const emptyStatus = "code 40401";
+const callTimeoutMs = 5_000;
+const batchSize = 32;
+const pollMs = 1_000;
+const invisibleMs = 3_600_000;
+
+export type Subscriber = { readonly topic: string; readonly group: string };
+
+/** One message as it was read back, in the order of reading. */
+export type ReadMessage = { readonly queue: number; readonly offset: number; readonly body: Buffer };
+
+/**
+ * Reads a topic to its end with a group of its own, in the order of delivery, acknowledging as it goes.
+ *
+ * @throws {Error} on any answer but messages or "no new message", a digest that does not fit, or a refused ack
+ */
+export async function readAll(address: Address, subscriber: Subscriber): Promise<readonly ReadMessage[]> {
+  return readEach(address, subscriber, ({ queue, offset, body, digestOk }) => {
+    if (!digestOk) throw new Error(`queue ${queue} offset ${offset}: the digest does not fit the body`);
+    return { queue, offset, body: Buffer.from(body) };
+  });
+}
+
+/** As `readAll`, for the checker: keeps what bodies are, not the bodies. @throws {Error} on a failed receive or ack */
+export async function readTopic(address: Address, subscriber: Subscriber, bodies: BodyMaker): Promise<Reading> {
+  const reads = await readEach(address, subscriber, ({ queue, offset, body, digestOk }, batch): Read => {
+    return { queue, offset, batch, content: contentOf(body, digestOk, bodies) };
+  });
+  return { reader: subscriber.group, reads };
+}
+
+async function readEach<T>(
+  address: Address,
+  subscriber: Subscriber,
+  keep: (message: DeliveredMessage, batch: number) => T,
+): Promise<readonly T[]> {
+  const client = await RpcClient.open(address);
+  const queue = await openSession(client, { ...subscriber, pollMs });
+  const kept: T[] = [];
+  for (let batch = 0, empties = 0; empties < 2; batch += 1) {
+    const request = encodeReceive({ ...subscriber, queue, batchSize, invisibleMs, pollMs });
+    const answer = await client.unary("ReceiveMessage", request, pollMs + callTimeoutMs);
+    const { status, messages } = readDeliveries(answer);
+    if (status !== okStatus && status !== emptyStatus) throw new Error(`reading back failed: ${status}`);
+    empties = messages.length === 0 ? empties + 1 : 0;
+    for (const message of messages) kept.push(keep(message, batch));
+    if (messages.length > 0) await acknowledge(client, subscriber, messages);
+  }
+  client.close();
+  return kept;
+}
+
+async function acknowledge(
+  client: RpcClient,
+  subscriber: Subscriber,
+  messages: readonly DeliveredMessage[],
+): Promise<void> {
+  const { end, messages: replies } = await client.unary("AckMessage", encodeAck(subscriber, messages), callTimeoutMs);
+  const status = replies[0] === undefined ? undefined : responseStatus(replies[0]);
+  if (status?.code !== okCode) throw new Error(`an ack was refused: ${JSON.stringify(status ?? end)}`);
+}
