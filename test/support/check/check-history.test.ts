@@ -46,6 +46,22 @@ describe("a planted anomaly is found", () => {
     expect(planted).toBeGreaterThan(10);
   });
 
+  test("a message that was delivered, acknowledged or not, and is gone afterwards", () => {
+    const history = new ModelBroker(1).live(steps);
+    for (const kind of ["ok", "info"]) {
+      const known = history.sends.filter(({ outcome }) => outcome.kind === kind);
+      const gone = defined(
+        known.find((send) => history.deliveries.some(({ content }) => isSame(content, contentOf(send)))),
+        `delivered send with outcome ${kind}`,
+      );
+      const { readings, replicas } = withoutSend(history, gone);
+      const found = checkHistory({ ...history, readings, replicas }).anomalies.filter(
+        (one) => one.kind === "lostWrite",
+      );
+      expect(found.map(({ detail }) => detail)).toEqual([expect.stringContaining("was delivered at")]);
+    }
+  });
+
   test("a message group in two queues", () => {
     const history = new ModelBroker(1).live(steps);
     const send = defined(

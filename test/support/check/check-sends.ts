@@ -10,7 +10,7 @@ export function checkSends(history: History, places: Places, findings: Findings)
   const readTo = Math.min(...places.lastOf.values());
   for (const sends of producers.values()) {
     const acknowledged = sends.filter(({ outcome }) => outcome.kind === "ok").sort((a, b) => a.sequence - b.sequence);
-    findLost(acknowledged, places, readTo, findings);
+    findLost(sends, places, readTo, findings);
     checkOrder(acknowledged, places, findings);
   }
   for (const send of history.sends) {
@@ -22,17 +22,33 @@ export function checkSends(history: History, places: Places, findings: Findings)
   checkGroupQueues(history, places, findings);
 }
 
-function findLost(acknowledged: readonly Send[], places: Places, readTo: number, findings: Findings): void {
-  const isThere = acknowledged.map((send) => places.of.has(nameOf(send)));
+/** What was acknowledged, or was delivered although nobody knows how its send ended, is there for whoever reads later. */
+function findLost(sends: readonly Send[], places: Places, readTo: number, findings: Findings): void {
+  const expected = sends.filter((send) => send.outcome.kind === "ok" || isDelivered(send, places));
+  expected.sort((a, b) => a.sequence - b.sequence);
+  const isThere = expected.map((send) => places.lasting.has(nameOf(send)));
   const first = isThere.indexOf(true);
   const last = isThere.lastIndexOf(true);
-  for (const [at, send] of acknowledged.entries()) {
-    if (isThere[at] !== false || send.outcome.kind !== "ok") continue;
+  for (const [at, send] of expected.entries()) {
+    if (isThere[at] !== false) continue;
     const where = first < 0 ? "all" : at < first ? "prefix" : at > last ? "postfix" : "middle";
-    const isPast = where === "prefix" || where === "middle" || send.outcome.offset < readTo;
-    const detail = `${nameOf(send)} was acknowledged at offset ${send.outcome.offset} and is not there (${where} of its producer's)`;
-    findings.add(isPast ? "lostWrite" : "unseen", detail);
+    const seen = places.of.get(nameOf(send));
+    const isPast = where === "prefix" || where === "middle" || seen !== undefined || offsetOf(send) < readTo;
+    const told =
+      seen === undefined ? `acknowledged at offset ${offsetOf(send)}` : `delivered at ${seen.map(placeOf).join()}`;
+    findings.add(
+      isPast ? "lostWrite" : "unseen",
+      `${nameOf(send)} was ${told} and is not there (${where} of its producer's)`,
+    );
   }
+}
+
+function isDelivered(send: Send, places: Places): boolean {
+  return send.outcome.kind === "info" && places.of.has(nameOf(send));
+}
+
+function offsetOf({ outcome }: Send): number {
+  return outcome.kind === "ok" ? outcome.offset : -1;
 }
 
 /** Awaited sends of one producer stand in each queue in the order in which they were sent. Only those whose place their acknowledgement told. */
@@ -51,7 +67,7 @@ function checkOrder(acknowledged: readonly Send[], places: Places, findings: Fin
 }
 
 /** Where an acknowledged send is; `undefined` when several queues have it at that offset, or none. */
-function acknowledgedPlace({ outcome, ...name }: Send, places: Places): Place | undefined {
+export function acknowledgedPlace({ outcome, ...name }: Send, places: Places): Place | undefined {
   if (outcome.kind !== "ok") return undefined;
   const at = places.of.get(nameOf(name))?.filter(({ offset }) => offset === outcome.offset) ?? [];
   return at.length === 1 ? at[0] : undefined;

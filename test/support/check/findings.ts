@@ -1,8 +1,8 @@
 /** Anomalies, in the words of Jepsen's tests of queues where they have one. */
 export type AnomalyKind =
-  /** Acknowledged, read by nobody, though reading went past it. */
+  /** Acknowledged or delivered once, and not there at the end, though reading went past it. */
   | "lostWrite"
-  /** Acknowledged, read by nobody; nothing shows that reading went past it. */
+  /** Acknowledged, seen by nobody; nothing shows that reading went past it. */
   | "unseen"
   /** Acknowledged and there, and never delivered to a consumer group that was drained. */
   | "undelivered"

@@ -11,6 +11,8 @@ export type Places = {
   readonly of: ReadonlyMap<string, readonly Place[]>;
   /** What each offset of each queue holds: the name of a send, or what it is instead. */
   readonly held: ReadonlyMap<number, ReadonlyMap<number, string>>;
+  /** Names of the sends that are there at the end: in every reading, or, in a history without one, seen by anybody. */
+  readonly lasting: ReadonlySet<string>;
   /** The highest offset of each queue at which anything was seen. */
   readonly lastOf: ReadonlyMap<number, number>;
 };
@@ -32,7 +34,7 @@ export function placesOf(history: History, findings: Findings): Places {
   }
   const lastOf = new Map([...held].map(([queue, offsets]) => [queue, lastKey(offsets)]));
   for (const [queue, offsets] of held) findGaps(queue, offsets, lastOf.get(queue) ?? -1, findings);
-  return { sends, of, held, lastOf };
+  return { sends, of, held, lasting: lastingOf(history, of), lastOf };
 }
 
 function* observations(history: History): Iterable<Observation> {
@@ -84,6 +86,14 @@ function hold(
   if (before === undefined) offsets.set(offset, holds);
   else if (before !== holds)
     findings.add("inconsistentOffsets", `${placeOf({ queue, offset })} holds ${before} for one, ${holds} for another`);
+}
+
+/** What was delivered once must still be there for a group that reads later: nothing expires during a run. */
+function lastingOf({ readings }: History, of: ReadonlyMap<string, unknown>): ReadonlySet<string> {
+  const [first, ...others] = readings.map(({ reads }) => {
+    return new Set(reads.flatMap(({ content }) => (content.kind === "message" ? [nameOf(content)] : [])));
+  });
+  return new Set([...(first ?? of.keys())].filter((name) => others.every((names) => names.has(name))));
 }
 
 function lastKey(offsets: ReadonlyMap<number, string>): number {

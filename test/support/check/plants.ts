@@ -23,7 +23,7 @@ export const plants: Readonly<Record<AnomalyKind, Plant>> = {
   },
   unseen: (history, random) => {
     const victims = history.sends.filter(
-      (send) => isOk(send) && !hasLater(history, send) && isLastOfItsQueue(history, send),
+      (send) => isOk(send) && isLastOfItsProducer(history, send) && isLastOfItsQueue(history, send),
     );
     return pick(victims, random, (send) => withoutSend(history, send));
   },
@@ -231,6 +231,11 @@ export function isSame(one: Content, other: Content): boolean {
 
 function hasLater({ sends }: History, { producer, sequence }: Send): boolean {
   return sends.some((send) => isOk(send) && send.producer === producer && send.sequence > sequence);
+}
+
+/** Of those that may be there. */
+function isLastOfItsProducer({ sends }: History, { producer, sequence }: Send): boolean {
+  return !sends.some((send) => send.producer === producer && send.sequence > sequence && send.outcome.kind !== "fail");
 }
 
 function isLastOfItsQueue(history: History, send: Send): boolean {

@@ -1,0 +1,173 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import type { Report } from "../support/check/report.ts";
+import { type Failover, failoversOf, type Kill, successesOf } from "../support/load/failover-meter.ts";
+import { Network } from "../support/network/network.ts";
+import { lossy, type NetworkFault, oneWay, reset, symmetric } from "../support/network/network-faults.ts";
+import { nowMs } from "../support/process/disturbances.ts";
+import { Member } from "../support/process/member.ts";
+import { runScenario, type ScenarioResult, type World } from "../support/scenario.ts";
+
+// Runs inside a namespace: `saturnmq dev` on an address of its own, clients on another one, and a network between them that can be cut.
+
+const cli = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
+const host = "127.0.7.1";
+const [grpcPort, httpPort] = [8_081, 9_090];
+const endpoints = [
+  { name: "broker-1", host },
+  { name: "client", host: "127.0.0.1" },
+];
+const servesWithinMs = 60_000;
+const queues = 6;
+/** Shards of `saturnmq dev`. */
+const shardCount = 3;
+/** Load before a fault and after it, milliseconds. */
+const calmMs = 700;
+
+export type FaultOptions = {
+  readonly seed: number;
+  readonly repeat: string;
+  readonly lastsMs: number;
+  readonly times: number;
+};
+export type FaultResult = {
+  readonly report: Report;
+  readonly acknowledged: ScenarioResult["acknowledged"];
+  /** Packets that the cuts took. */
+  readonly taken: number;
+};
+
+/** A fault of the network, again and again. */
+function networkFault(name: string, fault: NetworkFault) {
+  return async ({ lastsMs, times, ...options }: FaultOptions): Promise<FaultResult> => {
+    let taken = 0;
+    const network = await Network.open(endpoints);
+    const result = await withBroker(name, options, async ({ disturbances }) => {
+      for (let time = 0; time < times; time += 1) {
+        await sleep(calmMs);
+        await network.cut(fault);
+        const healed = disturbances.begin(name);
+        await sleep(lastsMs);
+        taken += await network.taken();
+        healed();
+        await network.heal();
+      }
+      await sleep(calmMs);
+    });
+    return { report: result.report, acknowledged: result.acknowledged, taken };
+  };
+}
+
+export const clientsCutOff = networkFault("clients cut off", symmetric(["client"], ["broker-1"]));
+export const answersLost = networkFault("answers lost", oneWay(["broker-1"], ["client"]));
+export const requestsLost = networkFault("requests lost", oneWay(["client"], ["broker-1"]));
+export const connectionsReset = networkFault("connections reset", reset(["client"], ["broker-1"]));
+export const packetsLost = networkFault("packets lost", [
+  ...lossy(["client"], ["broker-1"], 5),
+  ...lossy(["broker-1"], ["client"], 5),
+]);
+
+/** SIGSTOP and SIGCONT: for its clients the broker is silent, for itself no time has passed. */
+export async function suspended({ lastsMs, times, ...options }: FaultOptions): Promise<FaultResult> {
+  const result = await withBroker("suspended", options, async ({ outages }) => {
+    for (let time = 0; time < times; time += 1) {
+      await sleep(calmMs);
+      await outages.suspend("broker-1", lastsMs);
+    }
+    await sleep(calmMs);
+  });
+  return { report: result.report, acknowledged: result.acknowledged, taken: 0 };
+}
+
+/** Killed in the very turn in which several sends are in flight; started again a while after. */
+export async function killedInMidSend(
+  given: FaultOptions,
+): Promise<FaultResult & { readonly kills: readonly Kill[]; readonly failovers: readonly Failover[] }> {
+  const { lastsMs, times, ...options } = given;
+  const kills: Kill[] = [];
+  const shards = Array.from({ length: shardCount }, (_, shard) => shard);
+  const { report, acknowledged, history } = await withBroker(
+    "killed in mid send",
+    options,
+    async ({ outages, recorder }) => {
+      for (let time = 0; time < times; time += 1) {
+        await sleep(calmMs);
+        await new Promise<void>((resolve) => {
+          recorder.once(
+            ({ inFlight }) => inFlight >= 6,
+            () => {
+              outages.killNow("broker-1");
+              kills.push({ member: "broker-1", atMs: nowMs(), shards });
+              resolve();
+            },
+          );
+        });
+        await sleep(lastsMs);
+        await outages.restart("broker-1");
+      }
+      await sleep(calmMs);
+    },
+  );
+  const failovers = failoversOf(
+    kills,
+    successesOf(history, (queue) => queue % shardCount),
+  );
+  return { report, acknowledged, taken: 0, kills, failovers };
+}
+
+/** Its disk is gone: everything acknowledged is lost, which is what a checker must say. The control of all of the above. */
+export async function robbedOfItsDisk({ lastsMs, ...options }: FaultOptions): Promise<FaultResult> {
+  const result = await withBroker("robbed of its disk", options, async ({ outages }) => {
+    await sleep(lastsMs);
+    await outages.wipe("broker-1");
+    await createTopic();
+    await sleep(calmMs);
+  });
+  return { report: result.report, acknowledged: result.acknowledged, taken: 0 };
+}
+
+const topic = "chaos";
+
+async function withBroker(
+  name: string,
+  { seed, repeat }: { readonly seed: number; readonly repeat: string },
+  disturb: (world: World) => Promise<void>,
+): Promise<ScenarioResult> {
+  const folder = await mkdtemp(join(tmpdir(), "saturnmq-chaos-"));
+  await using broker = new Member({
+    ...{ name: "broker-1", zone: "", folder, serves },
+    command: [process.execPath, cli, "dev", "--data", folder, "--host", host, ...ports()],
+    env: { SATURNMQ_STORE_SEGMENT_BYTES: String(2 * 2 ** 20) },
+  });
+  broker.start();
+  await broker.whenServing(servesWithinMs);
+  await createTopic();
+  const result = await runScenario(
+    {
+      ...{ name, repeat, seed, topic, members: [broker], endpoints: [{ host, port: grpcPort }] },
+      ...{ producers: 12, consumers: 4, invisibleMs: 10_000, forgetPercent: 2 },
+    },
+    disturb,
+  );
+  await broker.terminate(15_000);
+  await rm(folder, { recursive: true, force: true });
+  return result;
+}
+
+function ports(): string[] {
+  return ["--grpc-port", String(grpcPort), "--http-port", String(httpPort)];
+}
+
+async function serves(signal: AbortSignal): Promise<boolean> {
+  return (await fetch(`http://${host}:${httpPort}/readyz`, { signal })).ok;
+}
+
+async function createTopic(): Promise<void> {
+  const args = [cli, "topic", "create", topic, "--queues", String(queues), "--endpoint", `${host}:${grpcPort}`];
+  await promisify(execFile)(process.execPath, args, { timeout: 30_000 });
+}

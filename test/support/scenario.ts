@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Address } from "@saturnmq/bench";
+import { defined } from "@saturnmq/kit";
+import { type History, nameOf, type Reading } from "./check/history.ts";
+import { type Report, reportOf } from "./check/report.ts";
+import { Consumers } from "./load/consumers.ts";
+import { Producers } from "./load/producers.ts";
+import { readTopic } from "./load/reading.ts";
+import { Recorder } from "./load/recorder.ts";
+import { SeededBodies } from "./load/seeded-bodies.ts";
+import { Disturbances } from "./process/disturbances.ts";
+import type { Member } from "./process/member.ts";
+import { Outages } from "./process/outages.ts";
+
+export type ScenarioOptions = {
+  readonly name: string;
+  /** The command that repeats it. */
+  readonly repeat: string;
+  readonly seed: number;
+  /** Running and serving. */
+  readonly members: readonly Member[];
+  /** Where clients connect, each to the next one. */
+  readonly endpoints: readonly Address[];
+  /** A topic that is there, with nothing in it. */
+  readonly topic: string;
+  readonly producers: number;
+  readonly consumers: number;
+  readonly grouped?: boolean;
+  readonly largestBodyBytes?: number;
+  readonly invisibleMs?: number;
+  readonly forgetPercent?: number;
+  readonly oneAtATime?: boolean;
+};
+
+/** What a scenario's faults can use. */
+export type World = {
+  readonly outages: Outages;
+  readonly disturbances: Disturbances;
+  readonly recorder: Recorder;
+};
+
+export type ScenarioResult = {
+  readonly report: Report;
+  /** Acknowledged sends before the first disturbance, from beginning to end within one, and after the last one: the control of every fault. */
+  readonly acknowledged: { readonly before: number; readonly during: number; readonly after: number };
+  readonly history: History;
+};
+
+const consumerGroup = "during";
+const servesWithinMs = 60_000;
+const drainWithinMs = 60_000;
+const pollMs = 50;
+
+/**
+ * Load from many producers and one group of consumers while `disturb` does its worst; then all is well again, producers stop, the topic is read to its
+ * end, consumers get what they have not got, and the history is checked.
+ */
+export async function runScenario(
+  options: ScenarioOptions,
+  disturb: (world: World) => Promise<void>,
+): Promise<ScenarioResult> {
+  const { seed, topic, members, endpoints, largestBodyBytes = 2_048, oneAtATime = false } = options;
+  const recorder = new Recorder();
+  const disturbances = new Disturbances();
+  const outages = new Outages({ members, disturbances, oneAtATime, servesWithinMs });
+  const bodies = new SeededBodies(seed, largestBodyBytes);
+  const load = { topic, bodies, recorder };
+  const { grouped = false, invisibleMs = 15_000, forgetPercent = 0 } = options;
+  const producers = new Producers({ ...load, count: options.producers, grouped });
+  const consumers = new Consumers({
+    ...load,
+    group: consumerGroup,
+    count: options.consumers,
+    invisibleMs,
+    forgetPercent,
+  });
+  const [sending, receiving] = [new AbortController(), new AbortController()];
+  const producing = producers.run(endpoints, sending.signal);
+  const consuming = consumers.run(endpoints, receiving.signal);
+  try {
+    await disturb({ outages, disturbances, recorder });
+    await Promise.all(members.map((member) => member.whenServing(servesWithinMs)));
+    sending.abort();
+    await producing;
+    const reading = await readTopic(defined(endpoints[0], "endpoint"), { topic, group: "afterwards" }, bodies);
+    await untilDelivered(reading, recorder);
+    receiving.abort();
+    await consuming;
+    return resultOf(options, { recorder, disturbances, reading });
+  } finally {
+    sending.abort();
+    receiving.abort();
+    await Promise.all([producing, consuming]);
+  }
+}
+
+/** Waits until the consumers have got all that was read, or for long enough: what is missing then is for the checker to say. */
+async function untilDelivered({ reads }: Reading, recorder: Recorder): Promise<void> {
+  const missing = new Set(reads.flatMap(({ content }) => (content.kind === "message" ? [nameOf(content)] : [])));
+  const until = performance.now() + drainWithinMs;
+  for (let seen = 0; performance.now() < until; ) {
+    for (const { content } of recorder.deliveries.slice(seen))
+      if (content.kind === "message") missing.delete(nameOf(content));
+    seen = recorder.deliveries.length;
+    if (missing.size === 0) return;
+    await sleep(pollMs);
+  }
+}
+
+function resultOf(
+  { name, repeat }: ScenarioOptions,
+  run: { readonly recorder: Recorder; readonly disturbances: Disturbances; readonly reading: Reading },
+): ScenarioResult {
+  const { sends, deliveries, settlements, reasons } = run.recorder;
+  const of = { sends, deliveries, settlements, readings: [run.reading], disturbances: run.disturbances.all };
+  const history: History = { ...of, replicas: [], drained: [consumerGroup] };
+  return { report: reportOf({ name, repeat, history, reasons }), acknowledged: acknowledgedOf(history), history };
+}
+
+function acknowledgedOf({ sends, disturbances }: History): ScenarioResult["acknowledged"] {
+  const firstMs = Math.min(...disturbances.map(({ fromMs }) => fromMs));
+  const lastMs = Math.max(...disturbances.map(({ untilMs }) => untilMs));
+  const ok = sends.filter(({ outcome }) => outcome.kind === "ok");
+  // Answers that were on their way when it began are none of its.
+  const during = ok.filter(({ invokedMs, endedMs }) =>
+    disturbances.some(({ fromMs, untilMs }) => invokedMs > fromMs && endedMs < untilMs),
+  );
+  return {
+    before: ok.filter(({ endedMs }) => endedMs <= firstMs).length,
+    during: during.length,
+    after: ok.filter(({ invokedMs }) => invokedMs >= lastMs).length,
+  };
+}
