@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Report } from "../support/check/report.ts";
 import { type Failover, failoversOf, type Kill, successesOf } from "../support/load/failover-meter.ts";
+import type { Recorder } from "../support/load/recorder.ts";
 import { Network } from "../support/network/network.ts";
 import { lossy, type NetworkFault, oneWay, reset, symmetric } from "../support/network/network-faults.ts";
 import { nowMs } from "../support/process/disturbances.ts";
@@ -24,6 +25,7 @@ const endpoints = [
 ];
 const servesWithinMs = 60_000;
 const queues = 6;
+const ownProducers = 12;
 /** Shards of `saturnmq dev`. */
 const shardCount = 3;
 /** Load before a fault and after it, milliseconds. */
@@ -95,6 +97,7 @@ export async function killedInMidSend(
     "killed in mid send",
     options,
     async ({ outages, recorder }) => {
+      await untilOfficialsSend(recorder);
       for (let time = 0; time < times; time += 1) {
         await sleep(calmMs);
         await new Promise<void>((resolve) => {
@@ -110,14 +113,29 @@ export async function killedInMidSend(
         await sleep(lastsMs);
         await outages.restart("broker-1");
       }
-      await sleep(calmMs);
+      await untilOfficialsSend(recorder);
     },
+    { producers: 2, consumers: 1 },
   );
   const failovers = failoversOf(
     kills,
     successesOf(history, (queue) => queue % shardCount),
   );
   return { report, acknowledged, taken: 0, kills, failovers };
+}
+
+/** The official client takes its time to start, and to come back. */
+async function untilOfficialsSend({ sends }: Recorder): Promise<void> {
+  const until = performance.now() + servesWithinMs;
+  for (let seen = sends.length; performance.now() < until; ) {
+    await sleep(calmMs);
+    const fresh = sends
+      .slice(seen)
+      .filter(({ producer, outcome }) => producer >= ownProducers && outcome.kind === "ok");
+    if (fresh.length >= 5) return;
+    seen = sends.length;
+  }
+  throw new Error(`the official producers sent nothing within ${servesWithinMs} ms`);
 }
 
 /** Its disk is gone: everything acknowledged is lost, which is what a checker must say. The control of all of the above. */
@@ -137,6 +155,7 @@ async function withBroker(
   name: string,
   { seed, repeat }: { readonly seed: number; readonly repeat: string },
   disturb: (world: World) => Promise<void>,
+  official = { producers: 0, consumers: 0 },
 ): Promise<ScenarioResult> {
   const folder = await mkdtemp(join(tmpdir(), "saturnmq-chaos-"));
   await using broker = new Member({
@@ -150,7 +169,7 @@ async function withBroker(
   const result = await runScenario(
     {
       ...{ name, repeat, seed, topic, members: [broker], endpoints: [{ host, port: grpcPort }] },
-      ...{ producers: 12, consumers: 4, invisibleMs: 10_000, forgetPercent: 2 },
+      ...{ producers: ownProducers, consumers: 4, invisibleMs: 10_000, forgetPercent: 2, official },
     },
     disturb,
   );

@@ -4,6 +4,7 @@ import { defined } from "@saturnmq/kit";
 import { type History, nameOf, type Reading } from "./check/history.ts";
 import { type Report, reportOf } from "./check/report.ts";
 import { Consumers } from "./load/consumers.ts";
+import { OfficialClients } from "./load/official-clients.ts";
 import { Producers } from "./load/producers.ts";
 import { readTopic } from "./load/reading.ts";
 import { Recorder } from "./load/recorder.ts";
@@ -30,6 +31,8 @@ export type ScenarioOptions = {
   readonly invisibleMs?: number;
   readonly forgetPercent?: number;
   readonly oneAtATime?: boolean;
+  /** Official Node clients beside our own, with a group of their own. They connect to the first endpoint and find the others themselves. */
+  readonly official?: { readonly producers: number; readonly consumers: number };
 };
 
 /** What a scenario's faults can use. */
@@ -46,7 +49,8 @@ export type ScenarioResult = {
   readonly history: History;
 };
 
-const consumerGroup = "during";
+const ownGroup = "during";
+const officialGroup = "official";
 const servesWithinMs = 60_000;
 const drainWithinMs = 60_000;
 const pollMs = 50;
@@ -65,42 +69,49 @@ export async function runScenario(
   const outages = new Outages({ members, disturbances, oneAtATime, servesWithinMs });
   const bodies = new SeededBodies(seed, largestBodyBytes);
   const load = { topic, bodies, recorder };
-  const { grouped = false, invisibleMs = 15_000, forgetPercent = 0 } = options;
+  const {
+    grouped = false,
+    invisibleMs = 15_000,
+    forgetPercent = 0,
+    official = { producers: 0, consumers: 0 },
+  } = options;
   const producers = new Producers({ ...load, count: options.producers, grouped });
-  const consumers = new Consumers({
-    ...load,
-    group: consumerGroup,
-    count: options.consumers,
-    invisibleMs,
-    forgetPercent,
+  const consumers = new Consumers({ ...load, group: ownGroup, count: options.consumers, invisibleMs, forgetPercent });
+  const { host, port } = defined(endpoints[0], "endpoint");
+  const officials = new OfficialClients({
+    ...{ ...official, endpoint: `${host}:${port}`, topic, group: officialGroup, firstProducer: options.producers },
+    ...{ invisibleMs, seed, largestBodyBytes, grouped, recorder },
   });
+  const drained = [...(options.consumers > 0 ? [ownGroup] : []), ...(official.consumers > 0 ? [officialGroup] : [])];
   const [sending, receiving] = [new AbortController(), new AbortController()];
   const producing = producers.run(endpoints, sending.signal);
   const consuming = consumers.run(endpoints, receiving.signal);
+  const officially = officials.run(sending.signal, receiving.signal);
   try {
     await disturb({ outages, disturbances, recorder });
     await Promise.all(members.map((member) => member.whenServing(servesWithinMs)));
     sending.abort();
     await producing;
-    const reading = await readTopic(defined(endpoints[0], "endpoint"), { topic, group: "afterwards" }, bodies);
-    await untilDelivered(reading, recorder);
+    const reading = await readTopic({ host, port }, { topic, group: "afterwards" }, bodies);
+    await untilDelivered(reading, drained, recorder);
     receiving.abort();
-    await consuming;
-    return resultOf(options, { recorder, disturbances, reading });
+    await Promise.all([consuming, officially]);
+    return resultOf(options, { recorder, disturbances, reading, drained });
   } finally {
     sending.abort();
     receiving.abort();
-    await Promise.all([producing, consuming]);
+    await Promise.all([producing, consuming, officially]);
   }
 }
 
-/** Waits until the consumers have got all that was read, or for long enough: what is missing then is for the checker to say. */
-async function untilDelivered({ reads }: Reading, recorder: Recorder): Promise<void> {
-  const missing = new Set(reads.flatMap(({ content }) => (content.kind === "message" ? [nameOf(content)] : [])));
+/** Waits until every group has got all that was read, or for long enough: what is missing then is for the checker to say. */
+async function untilDelivered({ reads }: Reading, groups: readonly string[], recorder: Recorder): Promise<void> {
+  const names = reads.flatMap(({ content }) => (content.kind === "message" ? [nameOf(content)] : []));
+  const missing = new Set(groups.flatMap((group) => names.map((name) => `${group} ${name}`)));
   const until = performance.now() + drainWithinMs;
   for (let seen = 0; performance.now() < until; ) {
-    for (const { content } of recorder.deliveries.slice(seen))
-      if (content.kind === "message") missing.delete(nameOf(content));
+    for (const { consumerGroup, content } of recorder.deliveries.slice(seen))
+      if (content.kind === "message") missing.delete(`${consumerGroup} ${nameOf(content)}`);
     seen = recorder.deliveries.length;
     if (missing.size === 0) return;
     await sleep(pollMs);
@@ -109,11 +120,16 @@ async function untilDelivered({ reads }: Reading, recorder: Recorder): Promise<v
 
 function resultOf(
   { name, repeat }: ScenarioOptions,
-  run: { readonly recorder: Recorder; readonly disturbances: Disturbances; readonly reading: Reading },
+  run: {
+    readonly recorder: Recorder;
+    readonly disturbances: Disturbances;
+    readonly reading: Reading;
+    readonly drained: readonly string[];
+  },
 ): ScenarioResult {
   const { sends, deliveries, settlements, reasons } = run.recorder;
   const of = { sends, deliveries, settlements, readings: [run.reading], disturbances: run.disturbances.all };
-  const history: History = { ...of, replicas: [], drained: [consumerGroup] };
+  const history: History = { ...of, replicas: [], drained: run.drained };
   return { report: reportOf({ name, repeat, history, reasons }), acknowledged: acknowledgedOf(history), history };
 }
 

@@ -80,14 +80,15 @@ function checkMoved(send: Send, at: readonly Place[], findings: Findings): void 
   findings.add("moved", `${nameOf(send)} was acknowledged at offset ${outcome.offset}, and is at ${seen}`);
 }
 
-/** Only a client that repeats a send by itself can put it at two places, and only when an attempt of it got no answer. */
+/** Only a client that sent it again can have put a send at two places. */
 function checkDuplicate(send: Send, at: readonly Place[], { disturbances }: History, findings: Findings): void {
   if (at.length < 2) return;
-  const during = disturbanceWithin(disturbances, send.invokedMs, send.endedMs);
-  const isExplained = send.clientRepeats === true && during !== undefined;
+  const { repeats = 0, invokedMs, endedMs } = send;
+  const during = disturbanceWithin(disturbances, invokedMs, endedMs) === undefined ? "nothing" : "something";
   for (let extra = 1; extra < at.length; extra += 1) {
-    if (isExplained) findings.explain("duplicate", "its client sent it again while something was down");
-    else findings.add("duplicate", `${nameOf(send)} is at ${at.map(placeOf).join(" and ")}`);
+    if (extra <= repeats) findings.explain("duplicate", `its client sent it again while ${during} was down`);
+    else
+      findings.add("duplicate", `${nameOf(send)} is at ${at.map(placeOf).join(" and ")}, sent again ${repeats} times`);
   }
 }
 

@@ -17,8 +17,8 @@ export type Send = MessageName & {
   readonly outcome: SendOutcome;
   /** Every message group has one producer. */
   readonly messageGroup?: string;
-  /** Its client sends it again by itself when an attempt fails: it may then be there twice. */
-  readonly clientRepeats?: boolean;
+  /** How often its client sent it again by itself, after an attempt without a good answer: so many more times it may be there. */
+  readonly repeats?: number;
 };
 
 /** What a body turned out to be. */

@@ -88,12 +88,13 @@ export class ModelBroker {
     const messageGroup = groupOf(producer);
     const queue = messageGroup === undefined ? this.#random.below(queueCount) : producer % queueCount;
     const invokedMs = this.#nowMs;
-    const clientRepeats = producer < 2;
-    if (clientRepeats && this.#isDisturbed && this.#random.below(2) === 0) this.#store(name, messageGroup, queue);
+    // Some clients send again by themselves what got no answer.
+    const repeats = producer < 2 && this.#isDisturbed ? this.#random.below(2) : 0;
+    if (repeats > 0) this.#store(name, messageGroup, queue);
     const outcome = this.#outcome(name, messageGroup, queue);
     this.#nowMs += this.#random.below(10);
     const grouped = messageGroup === undefined ? {} : { messageGroup };
-    this.#sends.push({ ...name, ...grouped, invokedMs, endedMs: this.#nowMs, outcome, clientRepeats });
+    this.#sends.push({ ...name, ...grouped, invokedMs, endedMs: this.#nowMs, outcome, repeats });
   }
 
   #outcome(name: MessageName, messageGroup: string | undefined, queue: number): SendOutcome {

@@ -60,7 +60,7 @@ export const plants: Readonly<Record<AnomalyKind, Plant>> = {
     ),
   duplicate: (history, random) =>
     pick(
-      history.sends.filter((send) => isOk(send) && send.clientRepeats === false),
+      history.sends.filter((send) => isOk(send) && send.repeats === 0),
       random,
       (send) => {
         const queue = 0;

@@ -13,6 +13,9 @@ export type Counts = {
   readonly acked: number;
 };
 
+/** Notes how a send ended: by default now, and sent once. */
+export type EndSend = (outcome: SendOutcome, more?: { readonly endedMs?: number; readonly repeats?: number }) => void;
+
 type Watch = { readonly holds: (counts: Counts) => boolean; readonly act: () => void };
 
 /** What every client of a run did and saw, in one history. */
@@ -40,14 +43,11 @@ export class Recorder {
   }
 
   /** A send begins; the function that is returned notes how it ended. */
-  begin(
-    send: Omit<Send, "invokedMs" | "endedMs" | "outcome">,
-    invokedMs = nowMs(),
-  ): (outcome: SendOutcome, endedMs?: number) => void {
+  begin(send: Omit<Send, "invokedMs" | "endedMs" | "outcome">, invokedMs = nowMs()): EndSend {
     this.#counts.inFlight += 1;
     this.#look();
-    return (outcome, endedMs = nowMs()) => {
-      this.sends.push({ ...send, invokedMs, endedMs, outcome });
+    return (outcome, { endedMs = nowMs(), repeats = 0 } = {}) => {
+      this.sends.push({ ...send, invokedMs, endedMs, outcome, repeats });
       this.#counts.inFlight -= 1;
       this.#counts[outcome.kind] += 1;
       this.#look();
