@@ -41,7 +41,7 @@ bench: $(INSTALLED) ## Measure this machine: store, broker, restart; prints a ta
 nightly: $(INSTALLED) ## Run all tests with the rounds and sizes that prove more and take long
 	@SATURNMQ_NIGHTLY=1 $(JEST) $(ARGS)
 
-chaos: $(INSTALLED) ## Run test/chaos: kill -9, full disk, a broker under load told to stop
+chaos: $(INSTALLED) ## Run test/chaos: kill -9, SIGSTOP, cut networks, full disks, power cuts (test/README.md)
 	@$(JEST) test/chaos $(ARGS)
 
 clients: $(INSTALLED) ## Run test/clients: the official clients, unmodified

@@ -33,6 +33,8 @@ export type ScenarioOptions = {
   readonly oneAtATime?: boolean;
   /** Official Node clients beside our own, with a group of their own. They connect to the first endpoint and find the others themselves. */
   readonly official?: { readonly producers: number; readonly consumers: number };
+  /** Reads what each replica holds, when all is well again: they must agree. */
+  readonly readReplicas?: () => Promise<readonly Reading[]>;
 };
 
 /** What a scenario's faults can use. */
@@ -96,7 +98,8 @@ export async function runScenario(
     await untilDelivered(reading, drained, recorder);
     receiving.abort();
     await Promise.all([consuming, officially]);
-    return resultOf(options, { recorder, disturbances, reading, drained });
+    const replicas = (await options.readReplicas?.()) ?? [];
+    return resultOf(options, { recorder, disturbances, reading, drained, replicas });
   } finally {
     sending.abort();
     receiving.abort();
@@ -125,11 +128,12 @@ function resultOf(
     readonly disturbances: Disturbances;
     readonly reading: Reading;
     readonly drained: readonly string[];
+    readonly replicas: readonly Reading[];
   },
 ): ScenarioResult {
   const { sends, deliveries, settlements, reasons } = run.recorder;
   const of = { sends, deliveries, settlements, readings: [run.reading], disturbances: run.disturbances.all };
-  const history: History = { ...of, replicas: [], drained: run.drained };
+  const history: History = { ...of, replicas: run.replicas, drained: run.drained };
   return { report: reportOf({ name, repeat, history, reasons }), acknowledged: acknowledgedOf(history), history };
 }
 
