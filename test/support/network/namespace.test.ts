@@ -4,9 +4,12 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
 import type * as program from "./namespace.program.ts";
 import { Namespace, whyNoNamespace } from "./namespace.ts";
+
+// Processes start slowly on a busy machine.
+jest.setTimeout(60_000);
 
 const path = fileURLToPath(new URL("./namespace.program.ts", import.meta.url));
 const open = () => Namespace.open<typeof program>(path);

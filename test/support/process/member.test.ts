@@ -2,12 +2,15 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { freePort } from "@saturnmq/bench";
 import { Disturbances } from "./disturbances.ts";
 import { planFaults } from "./fault-schedule.ts";
 import { Member } from "./member.ts";
 import { Outages } from "./outages.ts";
+
+// Processes start slowly on a busy machine.
+jest.setTimeout(60_000);
 
 // The subject is a small server that answers one byte, and writes a line into its folder at each start.
 const script = `
