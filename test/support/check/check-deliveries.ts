@@ -19,16 +19,16 @@ export function handlingsOf({ deliveries, settlements }: History): readonly Hand
   const handled = new Map<string, { consumerGroup: string; deliveries: Delivery[]; settlements: Settlement[] }>();
   for (const delivery of deliveries) {
     if (delivery.content.kind !== "message") continue;
-    const { consumerGroup, receive } = delivery;
+    const { consumerGroup, receive, position } = delivery;
     // An offset alone names a message only beside the send: clients that tell no queue.
     const key = `${consumerGroup} ${placeOf(delivery)} ${nameOf(delivery.content)}`;
-    names.set(`${receive} ${placeOf(delivery)}`, key);
+    names.set(`${receive} ${position}`, key);
     const handling = handled.get(key) ?? { consumerGroup, deliveries: [], settlements: [] };
     handled.set(key, handling);
     handling.deliveries.push(delivery);
   }
   for (const settlement of settlements) {
-    const key = names.get(`${settlement.receive} ${placeOf(settlement)}`);
+    const key = names.get(`${settlement.receive} ${settlement.position}`);
     if (key !== undefined) handled.get(key)?.settlements.push(settlement);
   }
   for (const { deliveries: list } of handled.values()) list.sort((a, b) => a.receivedMs - b.receivedMs);

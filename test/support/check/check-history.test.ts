@@ -117,15 +117,49 @@ describe("what has an explanation loses it", () => {
   });
 });
 
-test("a client that tells no queue is checked by offset", () => {
-  const history = new ModelBroker(2).live(steps);
-  const blind = <T extends Observation>(seen: T): T => ({ ...seen, queue: undefined });
-  const told = {
-    ...history,
-    deliveries: history.deliveries.map(blind),
-    settlements: history.settlements.map((one) => ({ ...one, queue: undefined })),
-  };
-  expect(checkHistory(told).anomalies).toEqual([]);
-  const again = plants.ackedRedelivered(told, new SeededRandom(1));
-  expect(checkHistory(defined(again, "history")).anomalies.map(({ kind }) => kind)).toEqual(["ackedRedelivered"]);
+describe("clients that tell no queue", () => {
+  test("are checked by offset", () => {
+    const history = new ModelBroker(2).live(steps);
+    const blind = <T extends Observation>(seen: T): T => ({ ...seen, queue: undefined });
+    const told = { ...history, deliveries: history.deliveries.map(blind) };
+    expect(checkHistory(told).anomalies).toEqual([]);
+    const again = plants.ackedRedelivered(told, new SeededRandom(1));
+    expect(checkHistory(defined(again, "history")).anomalies.map(({ kind }) => kind)).toEqual(["ackedRedelivered"]);
+  });
+
+  test("get messages of one offset of two queues in one receive, and the ack of one is not the other's", () => {
+    const [first, second] = [0, 1].map((producer) => contentOf({ producer, sequence: 0 }));
+    const sends = [0, 1].map((producer): Send => {
+      return { producer, sequence: 0, invokedMs: 0, endedMs: 1, outcome: { kind: "ok", offset: 4 } };
+    });
+    const delivered = {
+      consumerGroup: "blind",
+      queue: undefined,
+      offset: 4,
+      invisibleMs: 100,
+      invokedMs: 2,
+      receivedMs: 3,
+    };
+    const settled = { kind: "ack", consumerGroup: "blind", receive: 1, invokedMs: 4, endedMs: 5 } as const;
+    const anomalies = (acked: number): readonly string[] =>
+      checkHistory({
+        sends,
+        deliveries: [
+          { ...delivered, receive: 1, position: 0, attempt: 1, content: defined(first, "content") },
+          { ...delivered, receive: 1, position: 1, attempt: 1, content: defined(second, "content") },
+          {
+            ...delivered,
+            receive: 2,
+            position: 0,
+            attempt: 2,
+            content: defined(second, "content"),
+            invokedMs: 300,
+            receivedMs: 301,
+          },
+        ],
+        settlements: [0, 1].map((position) => ({ ...settled, position, outcome: position === acked ? "ok" : "info" })),
+      }).anomalies.map(({ kind }) => kind);
+    expect(anomalies(0)).toEqual([]);
+    expect(anomalies(1)).toEqual(["ackedRedelivered"]);
+  });
 });

@@ -52,13 +52,15 @@ export type Delivery = Observation & {
   readonly attempt: number;
 };
 
-/** What a consumer did with a delivery. `release`: gave it back before its time, or moved that time. */
+/**
+ * What a consumer did with a delivery, which its receive and its position name: one receive may bring the same offset of several queues. `release`: gave it
+ * back before its time, or moved that time.
+ */
 export type Settlement = {
   readonly kind: "ack" | "release" | "deadLetter";
   readonly consumerGroup: string;
   readonly receive: number;
-  readonly queue: number | undefined;
-  readonly offset: number;
+  readonly position: number;
   readonly invokedMs: number;
   readonly endedMs: number;
   readonly outcome: "ok" | "fail" | "info";

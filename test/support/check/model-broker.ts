@@ -183,8 +183,8 @@ export class ModelBroker {
     if (isApplied && kind === "ack") stored.done = true;
     if (isApplied && kind === "release") stored.leasedUntilMs = this.#nowMs;
     const outcome = holds || wish === "info" ? wish : "fail";
-    const { receive, queue, offset } = delivery;
-    this.#settlements.push({ kind, consumerGroup, receive, queue, offset, invokedMs, endedMs: this.#nowMs, outcome });
+    const { receive, position } = delivery;
+    this.#settlements.push({ kind, consumerGroup, receive, position, invokedMs, endedMs: this.#nowMs, outcome });
   }
 
   #open(): number {

@@ -108,9 +108,7 @@ export const plants: Readonly<Record<AnomalyKind, Plant>> = {
   ackedRedelivered: (history, random) => {
     const acked = history.settlements.filter(({ kind, outcome }) => kind === "ack" && outcome === "ok");
     return pick(acked, random, (ack) => {
-      const delivery = history.deliveries.find(
-        (one) => one.receive === ack.receive && one.offset === ack.offset && one.queue === ack.queue,
-      );
+      const delivery = history.deliveries.find((one) => one.receive === ack.receive && one.position === ack.position);
       const again = delivery && {
         ...delivery,
         receive: 1e6,

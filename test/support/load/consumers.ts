@@ -102,8 +102,8 @@ export class Consumers {
     if (!isOk)
       recorder.because(`ack: ${status === undefined ? JSON.stringify(end) : `${status.code} ${status.message}`}`);
     const outcome = isOk ? "ok" : "info";
-    for (const [at, { consumerGroup, receive, queue, offset }] of deliveries.entries()) {
-      const place = { consumerGroup, receive, queue, offset };
+    for (const [at, { consumerGroup, receive, position }] of deliveries.entries()) {
+      const place = { consumerGroup, receive, position };
       const settlement: Settlement = { kind: "ack", ...place, invokedMs, endedMs: nowMs(), outcome };
       if (kept[at]) recorder.settled(settlement);
     }

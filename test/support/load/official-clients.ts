@@ -88,10 +88,10 @@ export class OfficialClients {
           numbers.set(event.receive, receive);
           this.#received(event, receive);
         } else if (event.kind === "acked") {
-          const place = { consumerGroup: group, receive: numbers.get(event.receive) ?? 0, queue: undefined };
+          const place = { consumerGroup: group, receive: numbers.get(event.receive) ?? 0 };
           const when = { invokedMs: event.invokedMs, endedMs: event.ms };
           const outcome = event.why === undefined ? "ok" : "info";
-          recorder.settled({ kind: "ack", ...place, offset: event.offset, ...when, outcome });
+          recorder.settled({ kind: "ack", ...place, position: event.position, ...when, outcome });
           if (event.why !== undefined) recorder.because(`official ack: ${event.why}`);
         }
       });

@@ -50,7 +50,7 @@ export type WorkerEvent =
   | {
       readonly kind: "acked";
       readonly receive: number;
-      readonly offset: number;
+      readonly position: number;
       readonly invokedMs: number;
       readonly ms: number;
       readonly why?: string;
@@ -134,8 +134,8 @@ async function settle(
     return { offset, attempt: deliveryAttempt, content: contentOf(Buffer.from(body), !corrupted, bodies) };
   });
   tell({ kind: "received", receive, invokedMs, receivedMs: nowMs(), messages });
-  for (const view of views) {
-    const ack = { kind: "acked", receive, offset: view.offset ?? -1, invokedMs: nowMs() } as const;
+  for (const [position, view] of views.entries()) {
+    const ack = { kind: "acked", receive, position, invokedMs: nowMs() } as const;
     await consumer.ack(view).then(
       () => tell({ ...ack, ms: nowMs() }),
       (error: unknown) => tell({ ...ack, ms: nowMs(), why: reasonOf(error) }),
