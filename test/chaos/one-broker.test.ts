@@ -17,7 +17,7 @@ const options = {
   lastsMs: nightly ? 5_000 : 1_200,
   times: nightly ? 12 : 1,
 };
-const patienceMs = 180_000 + 15_000 * options.times;
+const patienceMs = 400_000 + 15_000 * options.times;
 const path = fileURLToPath(new URL("./one-broker.program.ts", import.meta.url));
 const results = fileURLToPath(new URL("./results/", import.meta.url));
 
