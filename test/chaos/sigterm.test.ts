@@ -11,7 +11,7 @@ const topic = "terminated";
 const patienceMs = 60_000;
 /** What a call may be told by a server that is ending: all of these may be tried again elsewhere. */
 const retryable =
-  /^(?:(?:receive|ack|session): )?(not processed|the server (closed|reset)|grpc 14 |42900 |5000[02] |.*ECONNRESET|.*EPIPE)/;
+  /^(?:(?:receive|ack|session): )?(not processed|the server (closed|reset|takes no new|is going)|grpc 14 |42900 |5000[02] |.*ECONNRESET|.*EPIPE)/;
 const refusedOnPurpose = /^40004 /;
 
 test(

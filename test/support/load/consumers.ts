@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type Address,
+  type CallEnd,
   type DeliveredMessage,
   encodeAck,
   encodeReceive,
@@ -99,13 +100,18 @@ export class Consumers {
     const status = replies[0] === undefined ? undefined : responseStatus(replies[0]);
     const isOk = end.kind === "status" && end.code === 0 && status?.code === okCode;
     // An answer that is not OK as a whole may be so for a part: nothing follows from it.
-    if (!isOk)
-      recorder.because(`ack: ${status === undefined ? JSON.stringify(end) : `${status.code} ${status.message}`}`);
-    const outcome = isOk ? "ok" : "info";
+    const outcome = isOk ? "ok" : end.kind === "notProcessed" ? "fail" : "info";
+    if (!isOk) recorder.because(`ack: ${reasonOf(end, status)}`);
     for (const [at, { consumerGroup, receive, position }] of deliveries.entries()) {
       const place = { consumerGroup, receive, position };
       const settlement: Settlement = { kind: "ack", ...place, invokedMs, endedMs: nowMs(), outcome };
       if (kept[at]) recorder.settled(settlement);
     }
   }
+}
+
+function reasonOf(end: CallEnd, status: { readonly code: number; readonly message: string } | undefined): string {
+  if (end.kind === "notProcessed") return "not processed";
+  if (end.kind === "unknown") return end.reason;
+  return status === undefined ? `grpc ${end.code} ${end.message}` : `${status.code} ${status.message}`;
 }
