@@ -27,7 +27,7 @@ test(
     const endpoints = [{ host: first.host, port: first.grpcPort }];
     const ended = new AbortController();
     const running = Promise.all([producers.run(endpoints, ended.signal), consumers.run(endpoints, ended.signal)]);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await new Promise<void>((resolve) => recorder.once(({ ok, acked }) => ok > 400 && acked > 200, resolve));
     const exit = await first.terminate(10_000);
     ended.abort();
     await running;
