@@ -2,7 +2,7 @@
 
 /** Files that only tests load: they may look anywhere, and nothing else may look at them. */
 const forTests = "\\.test\\.ts$|/src/testing/|/src/[a-z-]+/testing/|^test/|^bench/";
-const pure = "^(packages/raft-ts/src/core|(packages/)?[^/]+/src/domain|operator/src/(model|plan))/";
+const pure = "^(packages/(raft-ts|h2)/src/core|(packages/)?[^/]+/src/domain|operator/src/(model|plan))/";
 const packageSource = "^(packages/[^/]+|broker|nameserver|operator|cli|bench|test)/";
 
 module.exports = {
@@ -57,6 +57,21 @@ module.exports = {
       severity: "error",
       from: { path: "^packages/metadata-client/", pathNot: forTests },
       to: { path: packageSource, pathNot: "^packages/(metadata-client|wire|kit)/" },
+    },
+    {
+      name: "h2-knows-kit-only",
+      severity: "error",
+      comment: "A transport carries bytes for any service: it knows no protocol above gRPC and no broker.",
+      from: { path: "^packages/h2/" },
+      to: { path: packageSource, pathNot: "^packages/(h2|kit)/" },
+    },
+    {
+      name: "h2-core-is-pure",
+      comment:
+        "Frames in, frames and events out: sockets, clocks, promises and gRPC calls live around it, so that fuzzing needs none of them.",
+      severity: "error",
+      from: { path: "^packages/h2/src/core/", pathNot: forTests },
+      to: { pathNot: "^packages/h2/src/core/|^packages/kit/src/index\\.ts$" },
     },
     {
       name: "raft-knows-kit-only",

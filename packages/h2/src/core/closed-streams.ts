@@ -1,0 +1,26 @@
+const remembered = 128;
+
+/** How a stream that is no longer open came to its end. */
+export type ClosedKind = "reset" | "ended" | "unknown";
+
+/**
+ * The last streams that ended: frames that crossed our RST_STREAM on their way are no mistake of the peer, frames after its own end are one
+ * (RFC 9113, 5.1, "closed").
+ */
+export class ClosedStreams {
+  #ring: Int32Array | undefined;
+  #next = 0;
+
+  /** @param resetByUs the peer may not know yet */
+  add(id: number, resetByUs: boolean): void {
+    this.#ring ??= new Int32Array(remembered);
+    this.#ring[this.#next] = resetByUs ? -id : id;
+    this.#next = (this.#next + 1) % remembered;
+  }
+
+  kindOf(id: number): ClosedKind {
+    if (this.#ring === undefined) return "unknown";
+    if (this.#ring.includes(-id)) return "reset";
+    return this.#ring.includes(id) ? "ended" : "unknown";
+  }
+}

@@ -1,0 +1,39 @@
+import { assert } from "@saturnmq/kit";
+import type { Method, Service } from "../service.ts";
+
+/** A method at its path. */
+export type Route = {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly method: Method;
+};
+
+/** The methods of all services by their path. */
+export class Routes {
+  readonly #byPath = new Map<string, Route>();
+  readonly #services = new Set<string>();
+
+  /** @throws {InvariantError} when two services offer the same */
+  constructor(services: readonly Service[]) {
+    for (const { name, methods } of services) {
+      this.#services.add(name);
+      for (const [methodName, method] of methods) {
+        const path = `/${name}/${methodName}`;
+        assert(!this.#byPath.has(path), `two services offer ${path}`);
+        this.#byPath.set(path, { path, method });
+      }
+    }
+  }
+
+  find(path: string): Route | undefined {
+    return this.#byPath.get(path);
+  }
+
+  /** What to say of a path that leads nowhere. */
+  problemOf(path: string): string {
+    const slash = path.lastIndexOf("/");
+    const service = path.slice(1, Math.max(1, slash));
+    const known = this.#services.has(service);
+    return known ? `the service ${service} has no method ${path.slice(slash + 1)}` : `there is no service ${service}`;
+  }
+}

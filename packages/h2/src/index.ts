@@ -1,0 +1,19 @@
+export { defaultLimits, type Limits } from "./core/limits.ts";
+export { GrpcError } from "./grpc/status.ts";
+export { type ServeOptions, serveH2 } from "./net/serve.ts";
+export type {
+  Answers,
+  BidirectionalMethod,
+  Call,
+  CertificatePair,
+  ClientHeaders,
+  FastCall,
+  FastUnaryMethod,
+  IncomingStream,
+  Method,
+  ServerStreamingMethod,
+  Service,
+  StreamingCall,
+  Transport,
+  UnaryMethod,
+} from "./service.ts";

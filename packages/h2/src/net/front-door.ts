@@ -1,0 +1,192 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
+import type { Clock, Logger } from "@saturnmq/kit";
+import type { CertificatePair } from "../service.ts";
+import { classify } from "./sniff.ts";
+
+export type FrontDoorOptions = {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly tls: CertificatePair | undefined;
+  /** Connections at once; one more is closed at once. */
+  readonly connectionsMax: number;
+  /** A connection that has not said by then what it speaks, or not finished its TLS handshake, is closed. */
+  readonly handshakeMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Takes over a connection that speaks HTTP/2, with what was read of it. */
+  readonly accept: (socket: Socket, firstBytes: Buffer) => void;
+};
+
+const http1Answer = (() => {
+  const text = "This port speaks gRPC, over HTTP/2 only.\n";
+  return [
+    "HTTP/1.1 400 Bad Request",
+    "Content-Type: text/plain; charset=utf-8",
+    `Content-Length: ${Buffer.byteLength(text)}`,
+    "Connection: close",
+    "",
+    text,
+  ].join("\r\n");
+})();
+/** How long a peer that got an answer may take to read it, milliseconds. */
+const lingerMs = 1_000;
+/** TLS handshakes at once; they are what costs most before a peer is known. */
+const handshakesMax = 256;
+
+/** One listening port; decides by the first bytes what each connection speaks. */
+export class FrontDoor {
+  readonly #options: FrontDoorOptions;
+  readonly #server: Server;
+  readonly #tls: TlsServer | undefined;
+  readonly #sockets = new Set<Socket>();
+  /** Connections that do not speak HTTP/2 yet, and until when they may take. */
+  readonly #undecided = new Map<Socket, number>();
+  /** Sockets in a TLS handshake by their other end. */
+  readonly #securing = new Map<string, Socket>();
+
+  constructor(options: FrontDoorOptions) {
+    this.#options = options;
+    this.#server = createServer({ noDelay: true }, (socket) => {
+      this.#accept(socket);
+    });
+    this.#server.maxConnections = options.connectionsMax;
+    this.#server.on("drop", () => {
+      options.log.warn({ connectionsMax: options.connectionsMax }, "connection refused: too many are open");
+    });
+    this.#tls = options.tls === undefined ? undefined : this.#createTls(options.tls);
+  }
+
+  /** The port it listens on. @throws {Error} of the system when the port cannot be opened */
+  listen(): Promise<number> {
+    const { host, port, log } = this.#options;
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(port, host, () => {
+        this.#server.removeAllListeners("error");
+        this.#server.on("error", (err) => {
+          log.error({ err }, "accepting a connection failed");
+        });
+        const address = this.#server.address();
+        resolve(address !== null && typeof address === "object" ? address.port : port);
+      });
+    });
+  }
+
+  /** Open connections. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** @throws {Error} when the pair cannot be used */
+  setCertificate({ certificate, key }: CertificatePair): void {
+    this.#tls?.setSecureContext({ cert: certificate, key, minVersion: "TLSv1.2" });
+  }
+
+  /** Closes connections that take too long to say what they speak. */
+  tick(nowMs: number): void {
+    for (const [socket, byMs] of this.#undecided) if (byMs <= nowMs) socket.destroy();
+  }
+
+  /** Accepts no more; connections that have not said what they speak are closed. Resolves when the last socket is closed. */
+  stop(): Promise<void> {
+    for (const socket of this.#undecided.keys()) socket.destroy();
+    return new Promise((resolve) => {
+      this.#server.close(() => {
+        resolve();
+      });
+    });
+  }
+
+  /** Closes every connection at once. */
+  destroyAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #createTls({ certificate, key }: CertificatePair): TlsServer {
+    const server = createTlsServer(
+      { cert: certificate, key, minVersion: "TLSv1.2", ALPNProtocols: ["h2"] },
+      (socket: TLSSocket) => {
+        this.#secured(socket);
+      },
+    );
+    // A handshake that fails closes its socket, which is all there is to do about it.
+    server.on("tlsClientError", (_error, socket) => {
+      socket.destroy();
+    });
+    return server;
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    this.#undecided.set(socket, this.#options.clock.monoMs() + this.#options.handshakeMs);
+    // A reset by the peer is its business; `close` follows and is what counts.
+    socket.on("error", () => undefined);
+    socket.once("close", () => {
+      this.#sockets.delete(socket);
+      this.#undecided.delete(socket);
+    });
+    this.#readFirstBytes(socket);
+  }
+
+  #readFirstBytes(socket: Socket): void {
+    let head: Buffer = Buffer.alloc(0);
+    const onData = (bytes: Buffer): void => {
+      head = head.length === 0 ? bytes : Buffer.concat([head, bytes]);
+      const kind = classify(head);
+      if (kind === "more") return;
+      socket.off("data", onData);
+      if (kind === "tls") this.#secure(socket, head);
+      else this.#decided(socket, kind, head);
+    };
+    socket.on("data", onData);
+  }
+
+  #decided(socket: Socket, kind: "http2" | "http1" | "unknown", head: Buffer): void {
+    this.#undecided.delete(socket);
+    if (kind === "http2") {
+      this.#options.accept(socket, head);
+      return;
+    }
+    if (kind === "unknown") {
+      socket.destroy();
+      return;
+    }
+    socket.resume();
+    socket.end(http1Answer);
+    this.#undecided.set(socket, this.#options.clock.monoMs() + lingerMs);
+  }
+
+  #secure(socket: Socket, head: Buffer): void {
+    if (this.#tls === undefined || this.#securing.size >= handshakesMax) {
+      socket.destroy();
+      return;
+    }
+    const end = otherEnd(socket);
+    this.#securing.set(end, socket);
+    socket.once("close", () => {
+      if (this.#securing.get(end) === socket) this.#securing.delete(end);
+    });
+    socket.pause();
+    socket.unshift(head);
+    this.#tls.emit("connection", socket);
+  }
+
+  #secured(socket: TLSSocket): void {
+    socket.on("error", () => undefined);
+    const end = otherEnd(socket);
+    const raw = this.#securing.get(end);
+    if (raw === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#securing.delete(end);
+    this.#undecided.delete(raw);
+    this.#options.accept(socket, Buffer.alloc(0));
+  }
+}
+
+function otherEnd(socket: Socket): string {
+  return `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
+}
