@@ -258,15 +258,23 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
       this.#finish(exchange, { code: grpcStatus.internal, message: "the request ends within a message" });
       return;
     }
-    const { incoming, held } = exchange;
+    const { held } = exchange;
     if (defined(exchange.route, "route").method.kind === "bidirectional") {
-      this.#guard(exchange, () => incoming?.end());
+      this.#clientEnded(exchange);
     } else if (held !== undefined) {
       exchange.held = undefined;
       this.#serve(exchange, held, 0, held.length);
     } else if (exchange.phase === "reading") {
       this.#finish(exchange, { code: grpcStatus.unimplemented, message: "the method takes a request message" });
     }
+  }
+
+  /** Tells a handler a turn later: clients that cancel end their half first and reset the stream behind it. */
+  #clientEnded(exchange: Exchange): void {
+    const { ticket, incoming } = exchange;
+    setImmediate(() => {
+      if (this.waits(ticket)) this.#guard(exchange, () => incoming?.end());
+    });
   }
 
   #serve(exchange: Exchange, bytes: Buffer, start: number, length: number): void {
