@@ -342,12 +342,16 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
     const { ticket } = exchange;
     exchange.inflating = true;
     exchange.inflateBytes += bytes.length;
-    this.#inflater.inflate(bytes, this.#options.receiveBytesMax, (result) => {
-      if (!this.waits(ticket)) return;
-      exchange.inflating = false;
-      exchange.inflateBytes -= bytes.length;
-      if ("bytes" in result) this.#inflated(exchange, result.bytes);
-      else this.#finish(exchange, this.#badInflate(result.problem));
+    this.#inflater.inflate({
+      bytes,
+      sizeMax: this.#options.receiveBytesMax,
+      wanted: () => this.waits(ticket),
+      done: (result) => {
+        exchange.inflating = false;
+        exchange.inflateBytes -= bytes.length;
+        if ("bytes" in result) this.#inflated(exchange, result.bytes);
+        else this.#finish(exchange, this.#badInflate(result.problem));
+      },
     });
   }
 

@@ -6,27 +6,43 @@ const atOnceMax = 2;
 /** What came of a message: its bytes, or what was wrong. */
 export type Inflated = { readonly bytes: Buffer } | { readonly problem: "tooLarge" | "broken" };
 
-type Job = { readonly bytes: Buffer; readonly sizeMax: number; readonly done: (result: Inflated) => void };
+/** Beyond this size a message may be so many times larger than what was sent of it; honest ones are not. */
+const freeBytes = 4 << 20;
+const ratioMax = 100;
+
+type Job = {
+  readonly bytes: Buffer;
+  /** Largest result. */
+  readonly sizeMax: number;
+  /** Whether somebody still waits. */
+  readonly wanted: () => boolean;
+  readonly done: (result: Inflated) => void;
+};
 
 /** Inflates gzip messages off the main thread, a few at once, each within a bound. */
 export class Inflater {
   readonly #waiting: Job[] = [];
   #running = 0;
 
-  /** Calls `done` later with what `bytes` hold, at most `sizeMax` bytes. */
-  inflate(bytes: Buffer, sizeMax: number, done: (result: Inflated) => void): void {
-    this.#waiting.push({ bytes, sizeMax, done });
+  /** Calls `done` later, if it is wanted still, with what the bytes hold. */
+  inflate(job: Job): void {
+    this.#waiting.push(job);
     this.#next();
   }
 
   #next(): void {
     if (this.#running === atOnceMax) return;
-    const job = this.#waiting.shift();
-    if (job === undefined) return;
+    let job = this.#waiting.shift();
+    while (job !== undefined && !job.wanted()) job = this.#waiting.shift();
+    if (job !== undefined) this.#run(job);
+  }
+
+  #run(job: Job): void {
     this.#running += 1;
-    gunzip(job.bytes, { maxOutputLength: Math.max(1, job.sizeMax) }, (error, bytes) => {
+    const maxOutputLength = Math.min(job.sizeMax, Math.max(freeBytes, ratioMax * job.bytes.length));
+    gunzip(job.bytes, { maxOutputLength }, (error, bytes) => {
       this.#running -= 1;
-      job.done(error === null ? { bytes } : { problem: problemOf(error) });
+      if (job.wanted()) job.done(error === null ? { bytes } : { problem: problemOf(error) });
       this.#next();
     });
   }

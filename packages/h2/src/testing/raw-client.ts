@@ -28,6 +28,7 @@ export class RawClient {
   readonly #list = new FieldList(1 << 16);
   #rest: Buffer = Buffer.alloc(0);
   #waiting: (() => void)[] = [];
+  #keeps = true;
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -73,6 +74,11 @@ export class RawClient {
     });
   }
 
+  /** From now on only GOAWAY is noted: for floods, whose answers nobody wants to keep. */
+  keepNothing(): void {
+    this.#keeps = false;
+  }
+
   get closed(): boolean {
     return this.closedMs !== undefined;
   }
@@ -114,12 +120,13 @@ export class RawClient {
   }
 
   #note(each: Frame): void {
-    this.frames.push(each);
     const { type, payload, stream, flags } = each;
     if (type === frameType.goAway) {
       const [lastStream, code] = [payload.readUInt32BE(0), payload.readUInt32BE(4)];
       this.goAway = { lastStream, code, text: payload.toString("latin1", 8) };
     }
+    if (!this.#keeps) return;
+    this.frames.push(each);
     if (stream === 0) return;
     const answer = this.answer(stream);
     if (type === frameType.headers) answer.blocks.push(this.#fields(payload));
