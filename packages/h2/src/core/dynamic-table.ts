@@ -1,5 +1,7 @@
 import { defined } from "@saturnmq/kit";
-import { type Field, fieldOverheadBytes } from "./field.ts";
+import type { Field } from "./field.ts";
+
+const slotsAtStart = 8;
 
 /** The table that a peer's header blocks fill (RFC 7541 2.3.2, 4): newest first, evicted oldest first, bounded in bytes. */
 export class DynamicTable {
@@ -34,9 +36,7 @@ export class DynamicTable {
   /** Inserts; one that is larger than the table empties it (4.4). */
   insert(field: Field): void {
     if (!this.makeRoom(field.sizeBytes)) return;
-    // Most connections never fill a table, so its slots are made when the first field comes.
-    if (this.#ring.length === 0)
-      this.#ring = new Array<Field | undefined>(Math.floor(this.#limitBytes / fieldOverheadBytes) + 1).fill(undefined);
+    if (this.#count === this.#ring.length) this.#grow();
     this.#head = (this.#head + 1) % this.#ring.length;
     this.#ring[this.#head] = field;
     this.#count += 1;
@@ -55,6 +55,14 @@ export class DynamicTable {
     this.#maxBytes = maxBytes;
     this.makeRoom(0);
     return true;
+  }
+
+  /** Most connections name a dozen fields: slots are made as they are needed. */
+  #grow(): void {
+    const fields = Array.from({ length: this.#count }, (_, n) => this.at(this.#count - 1 - n));
+    const slots = Math.max(slotsAtStart, 2 * this.#ring.length);
+    this.#ring = [...fields, ...new Array<Field | undefined>(slots - this.#count).fill(undefined)];
+    this.#head = Math.max(0, this.#count - 1);
   }
 
   #evict(): void {

@@ -30,14 +30,16 @@ function rowsOf(key: (name: string, value: string) => string): ReadonlyMap<strin
   return rows;
 }
 
+/** Where all encoders write the block at hand: each is copied away before the next begins. */
+let scratch = Buffer.allocUnsafeSlow(1_024);
+let used = 0;
+
 /** Encodes the header blocks of one connection, in the order in which they are sent. Texts go out as they are, without Huffman code. */
 export class HpackEncoder {
   #tableBytes = headerTableBytesAtStart;
   #sizeUpdateDue = false;
   /** Indexes of `repeated` in the order in which they entered the peer's table. */
   #inserted: number[] = [];
-  #bytes = Buffer.allocUnsafe(256);
-  #at = 0;
   #head: Buffer | undefined;
   #trailers: Buffer | undefined;
 
@@ -68,9 +70,9 @@ export class HpackEncoder {
     return block;
   }
 
-  /** A block of any fields; the bytes are good until the next call. */
+  /** A block of any fields; the bytes are good until the next call of any encoder. */
   encode(fields: readonly HeaderField[]): Uint8Array {
-    this.#at = 0;
+    used = 0;
     if (this.#sizeUpdateDue) {
       // RFC 7541 4.2: the smallest size since the last block, then the one in use. Zero empties the table.
       this.#sizeUpdateDue = false;
@@ -78,7 +80,7 @@ export class HpackEncoder {
       this.#integer(this.#indexes ? this.#tableBytes : 0, 5, 0x20);
     }
     for (const [name, value] of fields) this.#field(name, value);
-    return this.#bytes.subarray(0, this.#at);
+    return scratch.subarray(0, used);
   }
 
   get #indexes(): boolean {
@@ -115,27 +117,27 @@ export class HpackEncoder {
   #text(text: string): void {
     this.#integer(text.length, 7, 0);
     this.#room(text.length);
-    this.#at += this.#bytes.write(text, this.#at, "latin1");
+    used += scratch.write(text, used, "latin1");
   }
 
   #integer(value: number, prefixBits: number, pattern: number): void {
     this.#room(8);
     const mask = (1 << prefixBits) - 1;
     if (value < mask) {
-      this.#bytes[this.#at++] = pattern | value;
+      scratch[used++] = pattern | value;
       return;
     }
-    this.#bytes[this.#at++] = pattern | mask;
+    scratch[used++] = pattern | mask;
     let left = value - mask;
-    for (; left > 127; left = Math.floor(left / 128)) this.#bytes[this.#at++] = 128 | (left % 128);
-    this.#bytes[this.#at++] = left;
+    for (; left > 127; left = Math.floor(left / 128)) scratch[used++] = 128 | (left % 128);
+    scratch[used++] = left;
   }
 
   #room(bytes: number): void {
-    if (this.#at + bytes <= this.#bytes.length) return;
-    assert(this.#at + bytes < 2 ** 24, "a header block out of all bounds");
-    const larger = Buffer.allocUnsafe(2 * (this.#at + bytes));
-    this.#bytes.copy(larger, 0, 0, this.#at);
-    this.#bytes = larger;
+    if (used + bytes <= scratch.length) return;
+    assert(used + bytes < 2 ** 24, "a header block out of all bounds");
+    const larger = Buffer.allocUnsafeSlow(2 * (used + bytes));
+    scratch.copy(larger, 0, 0, used);
+    scratch = larger;
   }
 }

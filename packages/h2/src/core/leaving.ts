@@ -35,6 +35,7 @@ export class Leaving {
     return this.#finalMs < never;
   }
 
+  /** @param graceMs from now to the end of what does not end by itself */
   begin(nowMs: number, graceMs: number): void {
     this.#sinceMs = nowMs;
     this.#graceMs = graceMs;
@@ -51,7 +52,7 @@ export class Leaving {
     if (!this.final) return nowMs - this.#sinceMs >= this.#answerMs ? "takeNoMore" : "wait";
     if (streams === 0) return "done";
     if (nowMs - this.#overdueMs >= farewellMs) return "cut";
-    if (this.#overdueMs < never || nowMs - this.#finalMs < this.#graceMs) return "wait";
+    if (this.#overdueMs < never || nowMs - this.#sinceMs < this.#graceMs) return "wait";
     this.#overdueMs = nowMs;
     return "overdue";
   }

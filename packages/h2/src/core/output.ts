@@ -82,6 +82,7 @@ export class Output {
 }
 
 const nothing = Buffer.alloc(0);
+const { copy } = Buffer.prototype;
 /** Below this a loop is cheaper than the call that copies. */
 const loopBytesMax = 48;
 
@@ -89,7 +90,8 @@ const loopBytesMax = 48;
 export function copyBytes(source: Uint8Array, start: number, end: number, target: Buffer, at: number): void {
   const size = end - start;
   if (size > loopBytesMax) {
-    target.set(start === 0 && end === source.length ? source : source.subarray(start, end), at);
+    // Half the speed of `set(subarray)`, and no object for each message.
+    copy.call(source, target, at, start, end);
     return;
   }
   for (let n = 0; n < size; n += 1) target[at + n] = defined(source[start + n], "byte to copy");

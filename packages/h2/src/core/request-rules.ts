@@ -32,7 +32,7 @@ const decimal = /^\d{1,15}$/;
 
 /** Checks a request's fields (RFC 9113 8.2, 8.3) and notes their rows. Answers what is wrong, which makes the request malformed. */
 export function checkRequest(list: FieldList, rows: RequestRows): string | undefined {
-  Object.assign(rows, noRows);
+  clearRows(rows);
   let regularSeen = false;
   for (let row = 0; row < list.count; row += 1) {
     const kind = list.kinds[row] ?? 0;
@@ -49,7 +49,16 @@ export function checkRequest(list: FieldList, rows: RequestRows): string | undef
   return missing(list, rows);
 }
 
-const noRows = emptyRows();
+function clearRows(rows: RequestRows): void {
+  rows.method = -1;
+  rows.scheme = -1;
+  rows.path = -1;
+  rows.authority = -1;
+  rows.contentType = -1;
+  rows.grpcTimeout = -1;
+  rows.grpcEncoding = -1;
+  rows.contentLength = -1;
+}
 
 /** Checks the fields that end a request: no pseudo-header, nothing that 8.2 forbids. */
 export function checkTrailers(list: FieldList): string | undefined {
@@ -80,7 +89,7 @@ function noteField(list: FieldList, rows: RequestRows, kind: number, row: number
       rows.grpcEncoding = row;
       return undefined;
     case fieldKind.te:
-      return list.value(row).toLowerCase() === "trailers" ? undefined : "te is not trailers";
+      return isTrailers(list.value(row)) ? undefined : "te is not trailers";
     case fieldKind.contentLength:
       return noteLength(list.value(row), rows);
     case fieldKind.connectionSpecific:
@@ -91,6 +100,8 @@ function noteField(list: FieldList, rows: RequestRows, kind: number, row: number
       return kind >= badValue ? `the value of ${list.name(row)} is malformed` : "a malformed field name";
   }
 }
+
+const isTrailers = (value: string): boolean => value === "trailers" || value.toLowerCase() === "trailers";
 
 function noteLength(value: string, rows: RequestRows): string | undefined {
   if (!decimal.test(value)) return "content-length is no number";

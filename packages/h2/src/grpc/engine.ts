@@ -505,13 +505,20 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
 
   #overtime(stream: Stream<Exchange>, nowMs: number): void {
     const exchange = stream.user;
+    const { connection } = exchange;
+    if (exchange.deadlineMs <= nowMs && stream.queuedBytes > 0) {
+      // Trailers would wait behind what the client does not take.
+      this.#close(exchange, grpcStatus.deadlineExceeded, true);
+      connection.reset(stream, errorCode.cancel);
+      connection.touch();
+      return;
+    }
     if (exchange.deadlineMs <= nowMs) {
       exchange.call?.close(true);
       this.#finish(exchange, { code: grpcStatus.deadlineExceeded, message: "the deadline has passed" });
       return;
     }
     // A request of which the rest does not come is a mistake like any other, and may not be made often.
-    const { connection } = exchange;
     connection.resetForPeer(stream, errorCode.cancel);
     connection.touch();
   }

@@ -66,7 +66,7 @@ export class Exchange implements FastCall {
   release(): void {
     this.#connection = undefined;
     this.route = undefined;
-    this.#headers.length = 0;
+    this.#headers.fill(undefined);
   }
 
   /** Lets go of what the call held. */

@@ -13,14 +13,20 @@ export type LinkRoom = {
   readonly outputMarkBytes: number;
   /** Something was written to a link's connection from outside: it is to be flushed soon. */
   readonly onDirty: (link: Link) => void;
+  /** The link has begun to end: it takes leave, or has failed. */
+  readonly onEnding: (link: Link) => void;
   /** The link is gone. */
   readonly onClosed: (link: Link) => void;
 };
+
+let turn = 0;
 
 /** A socket and the connection on it: one write to the socket for all that one event, or one round of answers, had to say. */
 export class Link {
   readonly connection: Connection<Exchange>;
   readonly peer: string;
+  /** Drawn by turns, so that the looks at many links can be spread over time. */
+  readonly part = turn++;
   readonly #socket: Socket;
   readonly #room: LinkRoom;
   readonly #output: Output;
@@ -79,6 +85,7 @@ export class Link {
       this.destroy();
       return;
     }
+    if (state === "failed" || this.connection.leaving) this.#room.onEnding(this);
     if (this.#output.length > 0) this.#write(this.#output.take());
     if (state === "failed" || state === "done") this.#end();
     this.#setPaused();
