@@ -1,6 +1,7 @@
 import { Budget } from "./budget.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import type { FieldList } from "./field-list.ts";
+import { frameProblem, headersPrefixBytes } from "./frame-rules.ts";
 import { FrameSplitter, type FrameTaker } from "./frame-splitter.ts";
 import { HeaderBlock } from "./header-block.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
@@ -252,7 +253,12 @@ export class Connection<User> implements FrameTaker {
       this.#fail(errorCode.protocol, "the first frame is not SETTINGS");
     } else if (this.#block.stream !== 0 && (type !== frameType.continuation || id !== this.#block.stream)) {
       this.#fail(errorCode.protocol, "a header block is interrupted by another frame");
-    } else this.#frame(type, bytes[at + 4] ?? 0, id, bytes, at + frameHeadBytes, end);
+    } else {
+      const flags = bytes[at + 4] ?? 0;
+      const problem = frameProblem(type, flags, id, bytes, at + frameHeadBytes, end);
+      if (problem === undefined) this.#frame(type, flags, id, bytes, at + frameHeadBytes, end);
+      else this.#fail(problem.code, problem.reason);
+    }
   }
 
   #frame(type: number, flags: number, id: number, bytes: Buffer, start: number, end: number): void {
@@ -267,24 +273,19 @@ export class Connection<User> implements FrameTaker {
         this.#priority(id, bytes, start, end);
         return;
       case frameType.reset:
-        this.#resetByPeer(id, bytes, start, end);
+        this.#resetByPeer(id, readUint32(bytes, start));
         return;
       case frameType.settings:
-        this.#settings(flags, id, bytes, start, end);
-        return;
-      case frameType.pushPromise:
-        this.#fail(errorCode.protocol, "a client pushes nothing");
+        this.#settings(flags, bytes, start, end);
         return;
       case frameType.ping:
-        this.#ping(flags, id, bytes, start, end);
+        this.#ping(flags, bytes, start);
         return;
       case frameType.goAway:
-        if (id !== 0) this.#fail(errorCode.protocol, "GOAWAY on a stream");
-        else if (end - start < 8) this.#fail(errorCode.frameSize, "a GOAWAY of the wrong length");
-        else this.#spendControl(price.settings);
+        this.#spendControl(price.settings);
         return;
       case frameType.windowUpdate:
-        this.#windowUpdate(id, bytes, start, end);
+        this.#windowUpdate(id, readUint31(bytes, start));
         return;
       case frameType.continuation:
         this.#continuation(flags, bytes, start, end);
@@ -304,17 +305,8 @@ export class Connection<User> implements FrameTaker {
     const length = end - start;
     this.#receivedBytes += length;
     if (this.#receivedBytes > windowMax / 2) this.#grantConnection();
-    let from = start;
-    let to = end;
-    if (flags & flag.padded) {
-      const padding = bytes[start] ?? 0;
-      if (length === 0 || padding >= length) {
-        this.#fail(errorCode.protocol, "the padding is longer than the frame");
-        return;
-      }
-      from += 1;
-      to -= padding;
-    }
+    const from = flags & flag.padded ? start + 1 : start;
+    const to = flags & flag.padded ? end - (bytes[start] ?? 0) : end;
     const ends = (flags & flag.endStream) !== 0;
     if (from === to && !ends && !this.#spendControl(price.emptyData)) return;
     const stream = this.#table.get(id);
@@ -359,21 +351,9 @@ export class Connection<User> implements FrameTaker {
   // Header blocks.
 
   #headers(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (id === 0 || id % 2 === 0) {
-      this.#fail(errorCode.protocol, "HEADERS on a stream that no client can open");
-      return;
-    }
     const padding = flags & flag.padded ? (bytes[start] ?? 0) : 0;
+    const from = start + headersPrefixBytes(flags);
     const priorityAt = flags & flag.padded ? start + 1 : start;
-    const from = flags & flag.priority ? priorityAt + 5 : priorityAt;
-    if (from > end) {
-      this.#fail(errorCode.frameSize, "HEADERS too short for its flags");
-      return;
-    }
-    if (padding > end - from) {
-      this.#fail(errorCode.protocol, "the padding is longer than the frame");
-      return;
-    }
     this.#selfDependent = (flags & flag.priority) !== 0 && readUint31(bytes, priorityAt) === id;
     if (flags & flag.endHeaders) this.#wholeBlock(flags, id, bytes, from, end - padding);
     else {
@@ -472,17 +452,12 @@ export class Connection<User> implements FrameTaker {
   // The other frames.
 
   #priority(id: number, bytes: Buffer, start: number, end: number): void {
-    if (id === 0) this.#fail(errorCode.protocol, "PRIORITY without a stream");
-    else if (end - start !== 5) this.#streamError(id, errorCode.frameSize);
+    if (end - start !== 5) this.#streamError(id, errorCode.frameSize);
     else if (readUint31(bytes, start) === id) this.#streamError(id, errorCode.protocol);
     else this.#spendControl(price.priority);
   }
 
-  #resetByPeer(id: number, bytes: Buffer, start: number, end: number): void {
-    if (end - start !== 4) {
-      this.#fail(errorCode.frameSize, "a RST_STREAM of the wrong length");
-      return;
-    }
+  #resetByPeer(id: number, code: number): void {
     if (this.#isIdle(id)) {
       this.#fail(errorCode.protocol, "RST_STREAM on a stream that is not open");
       return;
@@ -492,23 +467,11 @@ export class Connection<User> implements FrameTaker {
       this.#spendControl(price.windowUpdate);
       return;
     }
-    const code = readUint32(bytes, start);
-    if (!this.#spendReset(price.reset)) return;
-    this.#lose(stream, code);
+    if (this.#spendReset(price.reset)) this.#lose(stream, code);
   }
 
-  #settings(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    const length = end - start;
-    const ack = (flags & flag.ack) !== 0;
-    if (id !== 0) {
-      this.#fail(errorCode.protocol, "SETTINGS on a stream");
-      return;
-    }
-    if (ack ? length !== 0 : length % 6 !== 0) {
-      this.#fail(errorCode.frameSize, "a SETTINGS of the wrong length");
-      return;
-    }
-    if (ack) {
+  #settings(flags: number, bytes: Buffer, start: number, end: number): void {
+    if (flags & flag.ack) {
       this.#lifetime.sawSettingsAck();
       this.#spendControl(price.unknownFrame);
       return;
@@ -546,15 +509,7 @@ export class Connection<User> implements FrameTaker {
     }
   }
 
-  #ping(flags: number, id: number, bytes: Buffer, start: number, end: number): void {
-    if (id !== 0) {
-      this.#fail(errorCode.protocol, "PING on a stream");
-      return;
-    }
-    if (end - start !== 8) {
-      this.#fail(errorCode.frameSize, "a PING of the wrong length");
-      return;
-    }
+  #ping(flags: number, bytes: Buffer, start: number): void {
     const first = readUint32(bytes, start);
     if (flags & flag.ack) {
       if (first === leavingPing && this.leaving) this.#takeNoMore();
@@ -566,17 +521,12 @@ export class Connection<User> implements FrameTaker {
     else this.sender.small(frameType.ping, flag.ack, 0, 8, first, readUint32(bytes, start + 4));
   }
 
-  #windowUpdate(id: number, bytes: Buffer, start: number, end: number): void {
-    if (end - start !== 4) {
-      this.#fail(errorCode.frameSize, "a WINDOW_UPDATE of the wrong length");
-      return;
-    }
+  #windowUpdate(id: number, bytesMore: number): void {
     if (id !== 0 && this.#isIdle(id)) {
       this.#fail(errorCode.protocol, "WINDOW_UPDATE on a stream that is not open");
       return;
     }
     if (!this.#spendControl(price.windowUpdate)) return;
-    const bytesMore = readUint31(bytes, start);
     if (id === 0) this.#grantedConnection(bytesMore);
     else this.#grantedStream(id, bytesMore);
   }

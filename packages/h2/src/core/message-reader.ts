@@ -34,6 +34,11 @@ export class MessageReader {
     this.length = 0;
   }
 
+  /** The message found has been taken: a call that waits long for its answer must not keep what was read with it. */
+  drop(): void {
+    this.bytes = nothing;
+  }
+
   /** A message has begun and is not complete. */
   get within(): boolean {
     return this.#prefixUsed > 0;

@@ -1,7 +1,8 @@
+import type { Problem } from "./frame-rules.ts";
 import { errorCode, frameBytesAtStart, frameBytesLimit, setting, windowMax } from "./protocol.ts";
 
 /** What is wrong with one of the peer's settings (RFC 9113, 6.5.2); unknown ones are ignored. */
-export function settingProblem(id: number, value: number): { code: number; reason: string } | undefined {
+export function settingProblem(id: number, value: number): Problem | undefined {
   if (id === setting.enablePush && value > 1) {
     return { code: errorCode.protocol, reason: "SETTINGS_ENABLE_PUSH is neither 0 nor 1" };
   }

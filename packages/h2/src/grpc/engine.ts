@@ -139,8 +139,12 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
     let at = start;
     while (at < end) {
       at = reader.next(bytes, at, end, this.#options.receiveBytesMax);
-      if (reader.outcome === "message") this.#message(exchange, at === end && stream.remoteEnded);
-      else if (reader.outcome !== "partial") this.#finish(exchange, this.#badMessage(reader.outcome));
+      if (reader.outcome === "message") {
+        this.#message(exchange, at === end && stream.remoteEnded);
+        reader.drop();
+      }
+      if (reader.outcome === "tooLarge" || reader.outcome === "badFlag")
+        this.#finish(exchange, this.#badMessage(reader.outcome));
       if (!this.waits(ticket)) return;
     }
     if (exchange.keptBytes !== exchange.countedBytes) this.#book(exchange);

@@ -1,4 +1,11 @@
-const unitMs: Readonly<Record<string, number | undefined>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 };
+const unitMs: Readonly<Record<string, number | undefined>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1_000,
+  m: 1,
+  u: 0.001,
+  n: 0.000_001,
+};
 const digitsMax = 8;
 const zero = 0x30;
 
