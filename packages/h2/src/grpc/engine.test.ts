@@ -23,6 +23,7 @@ import type { Exchange } from "./exchange.ts";
 
 const receiveBytesMax = 100_000;
 const requestMs = 5_000;
+const seeds = process.env["SATURNMQ_NIGHTLY"] === "1" ? 2_000 : 40;
 
 /** gRPC on one connection without a socket, on time that stands still. */
 class Bench {
@@ -32,7 +33,11 @@ class Bench {
   readonly connection: Connection<Exchange>;
   readonly #output = new Output(new ChunkPool());
 
-  constructor(services: readonly Service[], memory: { readonly connection?: number; readonly all?: number } = {}) {
+  constructor(
+    services: readonly Service[],
+    memory: { readonly connection?: number; readonly all?: number } = {},
+    windowBytes = 1 << 30,
+  ) {
     this.engine = new Engine(services, {
       clock: this.time,
       log: silentLogger,
@@ -46,7 +51,7 @@ class Bench {
       onEarlierDeadline: () => undefined,
     });
     this.connection = new Connection(this.engine.room, this.#output, 0, Number.POSITIVE_INFINITY);
-    this.receive(hello([[4, 1 << 30]]), settingsAck, windowUpdate(0, 1 << 30));
+    this.receive(hello([[4, windowBytes]]), settingsAck, windowUpdate(0, 1 << 30));
     this.frames();
   }
 
@@ -129,10 +134,11 @@ describe("memory", () => {
  */
 test("whatever calls come and go, each is accounted for once", async () => {
   const methods = ["Fast", "Keep", "Fail", "Echo", "Large", "Refuse", "Bug", "Wait", "Count", "Talk", "Nothing"];
-  for (let seed = 1; seed <= 150; seed += 1) {
+  for (let seed = 1; seed <= seeds; seed += 1) {
     const random = new SeededRandom(seed);
     const { service, notes } = echoService();
-    const bench = new Bench([service]);
+    // With a small window answers are known before they are sent, which is a state of its own.
+    const bench = new Bench([service], {}, seed % 2 === 0 ? 1 << 30 : 2);
     let next = 1;
     let begun = 0;
     for (let step = 0; step < 60 && bench.connection.state === "open"; step += 1) {
@@ -162,4 +168,4 @@ test("whatever calls come and go, each is accounted for once", async () => {
     expect([bench.connection.heldBytes, bench.engine.streams.open]).toEqual([0, 0]);
     expect(bench.engine.nextDeadlineMs).toBe(Number.POSITIVE_INFINITY);
   }
-});
+}, 300_000);
