@@ -82,7 +82,8 @@ export class Output {
 }
 
 const nothing = Buffer.alloc(0);
-const { copy } = Buffer.prototype;
+type Copy = (this: Uint8Array, target: Uint8Array, at: number, start: number, end: number) => number;
+const { copy } = Buffer.prototype as { readonly copy: Copy };
 /** Below this a loop is cheaper than the call that copies. */
 const loopBytesMax = 48;
 

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { gzipSync } from "node:zlib";
-import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
+import { Client, compressionAlgorithms, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { errorCode, frameType } from "../core/protocol.ts";
 import type { CertificatePair, Transport } from "../service.ts";
@@ -180,7 +180,7 @@ describe("a foreign client", () => {
 
   test("may compress its requests", async () => {
     const client = new Client(`localhost:${transport.port}`, credentials.createInsecure(), {
-      "grpc.default_compression_algorithm": 2,
+      "grpc.default_compression_algorithm": compressionAlgorithms.gzip,
     });
     const body = Buffer.alloc(300_000, 5);
     expect((await unary(client, "Echo", body)).equals(body)).toBe(true);

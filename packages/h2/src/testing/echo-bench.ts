@@ -47,12 +47,16 @@ function median(values: readonly number[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
 }
 
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
 const pairs = Number(process.argv[2] ?? 7);
 const ms = Number(process.argv[3] ?? 3_000);
-console.log(
+say(
   `${cpus().length} x ${cpus()[0]?.model ?? "?"}, Linux ${release()}, Node ${process.version}, ${pairs} rounds of ${ms} ms`,
 );
-console.log("| in flight | transport | calls/s | p50 µs | p99 µs | server CPU s/M |\n|---|---|---|---|---|---|");
+say("| in flight | transport | calls/s | p50 µs | p99 µs | server CPU s/M |\n|---|---|---|---|---|---|");
 for (const inFlight of inFlights) {
   const runs = new Map<string, Run[]>(kinds.map((kind) => [kind, []]));
   for (let pair = 0; pair < pairs; pair += 1) {
@@ -63,6 +67,6 @@ for (const inFlight of inFlights) {
     const middle = (figure: (each: Run) => number): number => median(all.map(figure));
     const figures = [middle((r) => r.perSecond), middle((r) => r.p50Us), middle((r) => r.p99Us)].map(Math.round);
     const cpu = middle((r) => r.cpuPerMillion).toFixed(2);
-    console.log(`| ${inFlight} | ${kind} | ${figures.map((n) => n.toLocaleString("en")).join(" | ")} | ${cpu} |`);
+    say(`| ${inFlight} | ${kind} | ${figures.map((n) => n.toLocaleString("en")).join(" | ")} | ${cpu} |`);
   }
 }
