@@ -3,7 +3,7 @@ export type ReadOutcome = "partial" | "message" | "tooLarge" | "badFlag";
 
 const prefixBytes = 5;
 /** Room made for a message of which little is there yet. */
-const roomAtStart = 64 * 1_024;
+const roomAtStart = 4_096;
 const nothing = Buffer.alloc(0);
 
 /**
@@ -37,6 +37,11 @@ export class MessageReader {
   /** The message found has been taken: a call that waits long for its answer must not keep what was read with it. */
   drop(): void {
     this.bytes = nothing;
+  }
+
+  /** Memory held for a message that is not complete: at most twice its bytes. */
+  get roomBytes(): number {
+    return this.#room.length;
   }
 
   /** A message has begun and is not complete. */

@@ -82,7 +82,7 @@ export class Exchange implements FastCall {
 
   /** Bytes of the request that are kept for it. */
   get keptBytes(): number {
-    return this.reader.heldBytes + this.inflateBytes + (this.held?.length ?? 0);
+    return this.reader.roomBytes + this.inflateBytes + (this.held?.length ?? 0);
   }
 
   header(at: number): string | undefined {

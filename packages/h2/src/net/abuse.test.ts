@@ -143,7 +143,7 @@ const offences: readonly Offence[] = [
   {
     what: "header block that does not end",
     round: (n) => (n === 0 ? frame(frameType.headers, 0, 1, [0x82]) : Buffer.alloc(0)),
-    limits: { handshakeMs: 800 },
+    limits: { handshakeMs: 500 },
   },
   {
     what: "window starvation",
@@ -154,13 +154,13 @@ const offences: readonly Offence[] = [
     what: "window starvation that waits",
     round: (n) => (n === 0 ? ask(1, "Large", Buffer.from([100])) : Buffer.alloc(0)),
     settings: [[4, 0]],
-    limits: { stallMs: 800 },
+    limits: { stallMs: 500 },
   },
   {
     what: "slow reader",
     round: (n) => many(n, (id) => ask(id, "Large", Buffer.from([60]))),
     settings: [[4, 2 ** 31 - 1]],
-    limits: { stallMs: 800 },
+    limits: { stallMs: 500 },
     deaf: true,
   },
   { what: "5,000 half-open requests", round: (n) => many(n, (id) => open(id)) },
@@ -170,13 +170,13 @@ const offences: readonly Offence[] = [
     limits: { requestMs: 500, concurrentStreamsMax: 2_000 },
   },
   {
-    what: "requests that never end, of 1 MiB each",
+    what: "requests of 7 MiB that never end",
     round: (n) =>
       Buffer.concat([
         open(2 * n + 1),
         data(2 * n + 1, Buffer.concat([Buffer.from([0, 0, 0x70, 0, 0]), Buffer.alloc(16_379)])),
       ]),
-    limits: { requestMs: 500 },
+    limits: { requestMs: 500, connectionMemoryBytes: 24 << 20 },
   },
   {
     what: "gzip bombs",
@@ -192,7 +192,7 @@ const offences: readonly Offence[] = [
   {
     what: "no preface",
     round: (n) => Buffer.from(n === 0 ? "PRI * HT" : ""),
-    limits: { handshakeMs: 800 },
+    limits: { handshakeMs: 500 },
     settings: [],
   },
 ];
@@ -221,9 +221,11 @@ test.each(offences)(
     }
     if (offence.deaf === true) offender.socket.resume();
     await Promise.race([offender.untilClosed(), new Promise((resolve) => setTimeout(resolve, goneMs))]);
-    expect((offender.closedMs ?? Number.POSITIVE_INFINITY) - startedMs).toBeLessThan(goneMs);
+    // What a busy machine adds is seen in the bystander's calls.
+    const goneAfterMs = (offender.closedMs ?? Number.POSITIVE_INFINITY) - startedMs;
+    expect(goneAfterMs).toBeLessThan(goneMs + 3 * slowestMs);
     expect(peak - before.rss).toBeLessThan(memoryBytesMax);
-    expect(slowestMs).toBeLessThan(500);
+    expect(slowestMs).toBeLessThan(1_000);
     expect(offender.goAway?.code ?? 11).not.toBe(0);
     await bystander(honest, 1_000_001);
     honest.close();
@@ -232,7 +234,7 @@ test.each(offences)(
 );
 
 test("thousands of connections that say nothing, or half of it, are gone by their time", async () => {
-  const server = await start({ handshakeMs: 800 });
+  const server = await start({ handshakeMs: 500 });
   const before = await look(server);
   const count = nightly ? 5_000 : 1_000;
   const halves = ["", "P", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00"];
