@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Transport } from "../service.ts";
-import { goProblem, goTool, runTool } from "../testing/go-tool.ts";
+import { goProblem, goTool } from "../testing/go-tool.ts";
 import { interopService } from "../testing/interop-service.ts";
+import { runTool } from "../testing/run-tool.ts";
 import { serveTest, testCertificate } from "../testing/serve-test.ts";
 
 /** Foreign programs that know the protocols better than we do. Built once, on the first run that finds Go and the network. */

@@ -2,7 +2,7 @@ import { Budget } from "./budget.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import type { FieldList } from "./field-list.ts";
 import { frameProblem, headersPrefixBytes } from "./frame-rules.ts";
-import { FrameSplitter, type FrameTaker } from "./frame-splitter.ts";
+import { FrameSplitter } from "./frame-splitter.ts";
 import { HeaderBlock } from "./header-block.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import type { HeaderField } from "./hpack-encoder.ts";
@@ -72,7 +72,7 @@ const nothing = Buffer.alloc(0);
  * The server's end of one HTTP/2 connection (RFC 9113), without a socket or a clock: bytes come in by `receive`, time by its arguments, frames go
  * out to `output`, requests to the user. Whatever the bytes, it answers them or ends with GOAWAY; it never throws.
  */
-export class Connection<User> implements FrameTaker {
+export class Connection<User> {
   state: ConnectionState = "preface";
   /** Why it failed or was cut, for the log. */
   reason = "";
@@ -92,7 +92,12 @@ export class Connection<User> implements FrameTaker {
   readonly #closed = new ClosedStreams();
   readonly #decoder = new HpackDecoder();
   readonly #rows = emptyRows();
-  readonly #splitter = new FrameSplitter(this);
+  readonly #splitter = new FrameSplitter({
+    take: (bytes, at, end) => this.#take(bytes, at, end),
+    tooLarge: () => {
+      this.#fail(errorCode.frameSize, "a frame is larger than SETTINGS_MAX_FRAME_SIZE");
+    },
+  });
   readonly #block: HeaderBlock;
   readonly #lifetime: Lifetime;
   readonly #leaving: Leaving;
@@ -229,16 +234,10 @@ export class Connection<User> implements FrameTaker {
     this.sender.small(frameType.windowUpdate, 0, 0, 4, windowMax - windowAtStart);
   }
 
-  /** @internal of the splitter */
-  take(bytes: Buffer, at: number, end: number): boolean {
+  #take(bytes: Buffer, at: number, end: number): boolean {
     if (this.state === "preface") this.#preface(bytes, at, end);
     else this.#checkedFrame(bytes, at, end);
     return this.#isLive();
-  }
-
-  /** @internal of the splitter */
-  tooLarge(): void {
-    this.#fail(errorCode.frameSize, "a frame is larger than SETTINGS_MAX_FRAME_SIZE");
   }
 
   #preface(bytes: Buffer, at: number, end: number): void {

@@ -51,6 +51,8 @@ export class Stream<User> {
 const noQueue: Outgoing[] = [];
 Object.freeze(noQueue);
 const slotsMax = 2 ** 20;
+/** So many uses of a slot have tickets of their own: at 100,000 a second, those of a day. */
+const generations = 2 ** 33;
 
 /** The streams of all connections of a server. */
 export class StreamPool<User> {
@@ -89,7 +91,7 @@ export class StreamPool<User> {
   give(stream: Stream<User>): void {
     assert(stream.open, "a stream is given back twice");
     stream.open = false;
-    stream.generation += 1;
+    stream.generation = (stream.generation + 1) % generations;
     stream.queue = noQueue;
     stream.queuedBytes = 0;
     stream.trailers = undefined;

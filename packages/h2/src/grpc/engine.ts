@@ -10,14 +10,13 @@ import type { RequestRows } from "../core/request-rules.ts";
 import { type Stream, StreamPool } from "../core/stream.ts";
 import type { Answers, FastUnaryMethod, Service } from "../service.ts";
 import { Exchange } from "./exchange.ts";
-import { failureOf } from "./failure.ts";
+import { failureFields, failureOf } from "./failure.ts";
 import { Inflater } from "./inflate.ts";
 import { requestMetadata } from "./metadata.ts";
-import { percentEncode } from "./percent.ts";
+import { isGrpc, keepHeaders, readHead } from "./request-head.ts";
 import { Routes } from "./routes.ts";
 import { type CallPort, ServedCall } from "./served-call.ts";
 import { type Failure, grpcStatus } from "./status.ts";
-import { parseTimeout } from "./timeout.ts";
 
 export type EngineOptions = {
   readonly clock: Clock;
@@ -113,7 +112,7 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
     }
     const path = list.value(rows.path);
     exchange.route = this.#routes.find(path);
-    const failure = exchange.route === undefined ? notFound(this.#routes, path) : readHead(exchange, list, rows);
+    const failure = exchange.route === undefined ? this.#routes.notFound(path) : readHead(exchange, list, rows);
     if (failure !== undefined) {
       this.#finish(exchange, failure);
       return;
@@ -545,45 +544,4 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
 function lasting(reader: MessageReader): Buffer {
   const bytes = reader.bytes.subarray(reader.start, reader.start + reader.length);
   return reader.owned ? bytes : Buffer.from(bytes);
-}
-
-/** POST, and `application/grpc` with nothing, a sub-type or parameters behind it. */
-function isGrpc(list: FieldList, rows: RequestRows): boolean {
-  if (rows.contentType < 0 || rows.path < 0) return false;
-  const type = list.value(rows.contentType);
-  if (!type.startsWith("application/grpc") || list.value(rows.method) !== "POST") return false;
-  return type.length === 16 || type[16] === "+" || type[16] === ";";
-}
-
-function notFound(routes: Routes, path: string): Failure {
-  return { code: grpcStatus.unimplemented, message: routes.problemOf(path) };
-}
-
-/** Deadline and compression. Answers what is wrong with them. */
-function readHead(exchange: Exchange, list: FieldList, rows: RequestRows): Failure | undefined {
-  if (rows.grpcTimeout >= 0) {
-    const timeoutMs = parseTimeout(list.value(rows.grpcTimeout));
-    if (timeoutMs === undefined) return { code: grpcStatus.invalidArgument, message: "grpc-timeout is malformed" };
-    exchange.deadlineMs = exchange.startedMs + timeoutMs;
-  }
-  if (rows.grpcEncoding < 0) return undefined;
-  const encoding = list.value(rows.grpcEncoding);
-  exchange.gzip = encoding === "gzip";
-  if (exchange.gzip || encoding === "identity") return undefined;
-  return {
-    code: grpcStatus.unimplemented,
-    message: `grpc-encoding ${encoding} is not supported`,
-    trailers: [["grpc-accept-encoding", "identity,gzip"]],
-  };
-}
-
-function keepHeaders(exchange: Exchange, method: FastUnaryMethod, list: FieldList): void {
-  const { headers } = method;
-  for (let at = 0; at < headers.length; at += 1) exchange.setHeader(at, list.find(defined(headers[at], "header")));
-}
-
-function failureFields(failure: Failure): readonly HeaderField[] {
-  const fields: HeaderField[] = [["grpc-status", String(failure.code)]];
-  if (failure.message !== "") fields.push(["grpc-message", percentEncode(failure.message)]);
-  return [...fields, ...(failure.trailers ?? [])];
 }

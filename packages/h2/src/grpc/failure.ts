@@ -1,4 +1,6 @@
 import { errorTable, type Logger, SaturnError } from "@saturnmq/kit";
+import type { HeaderField } from "../core/hpack-encoder.ts";
+import { percentEncode } from "./percent.ts";
 import { type Failure, GrpcError, grpcStatus } from "./status.ts";
 
 /**
@@ -16,4 +18,11 @@ export function failureOf(error: unknown, path: string, codeTrailer: string, log
   if (error instanceof GrpcError) return { code: error.code, message: error.message };
   log.error({ err: error, rpc: path }, "a call failed on a bug");
   return { code: grpcStatus.internal, message: "the broker failed; its log has the reason" };
+}
+
+/** The trailers of a call that failed. */
+export function failureFields(failure: Failure): readonly HeaderField[] {
+  const fields: HeaderField[] = [["grpc-status", String(failure.code)]];
+  if (failure.message !== "") fields.push(["grpc-message", percentEncode(failure.message)]);
+  return [...fields, ...(failure.trailers ?? [])];
 }

@@ -1,5 +1,6 @@
 import { assert } from "@saturnmq/kit";
 import type { Method, Service } from "../service.ts";
+import { type Failure, grpcStatus } from "./status.ts";
 
 /** A method at its path. */
 export type Route = {
@@ -30,10 +31,12 @@ export class Routes {
   }
 
   /** What to say of a path that leads nowhere. */
-  problemOf(path: string): string {
+  notFound(path: string): Failure {
     const slash = path.lastIndexOf("/");
     const service = path.slice(1, Math.max(1, slash));
     const known = this.#services.has(service);
-    return known ? `the service ${service} has no method ${path.slice(slash + 1)}` : `there is no service ${service}`;
+    const method = path.slice(slash + 1);
+    const message = known ? `the service ${service} has no method ${method}` : `there is no service ${service}`;
+    return { code: grpcStatus.unimplemented, message };
   }
 }

@@ -38,6 +38,8 @@ export type ServeOptions = {
 /** How often a part of the connections is looked at for their bounds, milliseconds; each is a few times in two seconds, one that ends every time. */
 const tickMs = 200;
 const parts = 4;
+/** At most one line about offenders in so many milliseconds. */
+const offenceLogMs = 1_000;
 
 /** Serves gRPC on one port, with and without TLS. @throws {Error} of the system (`EADDRINUSE`, …) when the port cannot be opened */
 export async function serveH2(services: readonly Service[], options: ServeOptions): Promise<Transport> {
@@ -57,6 +59,8 @@ class H2Server implements Transport {
   /** Links that ended or are about to. */
   readonly #ending = new Set<Link>();
   #part = 0;
+  #offenceLoggedMs = Number.NEGATIVE_INFINITY;
+  #offencesUnlogged = 0;
   #dirty: Link[] = [];
   #cancelTick: Cancel | undefined;
   #cancelDeadline: Cancel | undefined;
@@ -166,8 +170,23 @@ class H2Server implements Transport {
   #closed(link: Link): void {
     this.#links.delete(link);
     this.#ending.delete(link);
-    const { state, reason, peer } = link.connection;
-    if (state === "cut" && link.cutByUs) this.#options.log.info({ peer, reason }, "connection ended by its limits");
+    if (link.cutByUs) this.#logOffence(link);
+  }
+
+  /** An offender who comes back again and again fills no log. */
+  #logOffence({ connection: { peer, reason } }: Link): void {
+    const nowMs = this.#options.clock.monoMs();
+    if (nowMs - this.#offenceLoggedMs < offenceLogMs) {
+      this.#offencesUnlogged += 1;
+      return;
+    }
+    const others = this.#offencesUnlogged;
+    this.#offencesUnlogged = 0;
+    this.#offenceLoggedMs = nowMs;
+    this.#options.log.info(
+      { peer, reason, others },
+      "a connection was ended for what it did; others: since the last such line",
+    );
   }
 
   /** One write to each socket that has something to say, after all that now runs has said it. */
