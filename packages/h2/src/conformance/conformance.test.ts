@@ -3,35 +3,33 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import type { Transport } from "../service.ts";
-import { goProblem, goTool } from "../testing/go-tool.ts";
+import { goTools } from "../testing/go-tool.ts";
 import { interopService } from "../testing/interop-service.ts";
 import { runTool } from "../testing/run-tool.ts";
 import { serveTest, testCertificate } from "../testing/serve-test.ts";
 
 /** Foreign programs that know the protocols better than we do. Built once, on the first run that finds Go and the network. */
-const h2spec = ["github.com/summerwind/h2spec/cmd/h2spec", "v2.2.1+incompatible"] as const;
-const interopClient = ["google.golang.org/grpc/interop/client", "v1.85.0"] as const;
-const buildMs = 310_000;
-
-const problem = goProblem();
+const tools = await goTools({
+  h2spec: { path: "github.com/summerwind/h2spec/cmd/h2spec", version: "v2.2.1+incompatible" },
+  interop: { path: "google.golang.org/grpc/interop/client", version: "v1.85.0" },
+});
+const problem = "problem" in tools ? tools.problem : undefined;
+const paths = "paths" in tools ? tools.paths : { h2spec: "", interop: "" };
 const suite = problem === undefined ? describe : describe.skip;
 const titled = (title: string): string => (problem === undefined ? title : `${title} (skipped: ${problem})`);
 
 let transport: Transport;
 let folder: string;
 let certificateFile: string;
-let h2specPath = "";
-let interopPath = "";
 
 beforeAll(async () => {
   if (problem !== undefined) return;
-  [h2specPath, interopPath] = [await goTool(...h2spec), await goTool(...interopClient)];
   folder = await mkdtemp(join(tmpdir(), "saturn-h2-"));
   const pair = await testCertificate();
   certificateFile = join(folder, "certificate.pem");
   await writeFile(certificateFile, pair.certificate);
   transport = await serveTest([interopService()], { tls: pair, receiveBytesMax: 8 << 20 });
-}, 2 * buildMs);
+});
 
 afterAll(async () => {
   if (problem !== undefined) return;
@@ -47,7 +45,7 @@ suite(titled("h2spec --strict: RFC 9113 and RFC 7541"), () => {
     "146 of 146 over $over",
     async ({ args }) => {
       const { code, output } = await runTool(
-        h2specPath,
+        paths.h2spec,
         ["-h", "127.0.0.1", "-p", String(transport.port), "--strict", ...args],
         60_000,
       );
@@ -71,7 +69,7 @@ suite(titled("gRPC interop cases of the Go client"), () => {
     async (name) => {
       for (const more of [[], tls()]) {
         const args = ["--server_host=127.0.0.1", `--server_port=${transport.port}`, `--test_case=${name}`, ...more];
-        expect(await runTool(interopPath, args, 20_000)).toMatchObject({ code: 0 });
+        expect(await runTool(paths.interop, args, 20_000)).toMatchObject({ code: 0 });
       }
     },
     50_000,

@@ -373,7 +373,12 @@ describe("time", () => {
     harness.answer(stream(harness, 1), 1);
     harness.answer(stream(harness, 3), 1);
     harness.tick(1);
+    expect(harness.connection.state).toBe("open"); // The answers are not read yet.
+    harness.frames();
+    harness.tick(1);
     expect(harness.connection.state).toBe("done");
+    harness.tick(500);
+    expect(harness.connection.state).toBe("cut");
   });
 
   test("a peer that ignores GOAWAY: the second comes by itself, streams are ended at the end of grace", () => {
@@ -386,6 +391,7 @@ describe("time", () => {
     expect(harness.events).not.toContain("overdue 1");
     harness.tick(1);
     expect(harness.events).toContain("overdue 1");
+    harness.frames();
     harness.tick(1);
     expect(harness.connection.state).toBe("done");
   });

@@ -111,7 +111,7 @@ export class Connection<User> {
   /** The HEADERS at hand makes its stream depend on itself. */
   #selfDependent = false;
   #framesPaid = 0;
-  #failedMs = Number.POSITIVE_INFINITY;
+  #endedMs = Number.POSITIVE_INFINITY;
 
   /** @param ageEndMs when to tell the peer to go away */
   constructor(room: ConnectionRoom<User>, output: Output, nowMs: number, ageEndMs: number) {
@@ -153,7 +153,7 @@ export class Connection<User> {
   /** Time has passed: looks at everything that has a bound. To be called a few times a second. */
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
-    if (this.state === "failed" && nowMs - this.#failedMs >= farewellMs) this.cut(this.reason);
+    if (nowMs - this.#endedMs >= farewellMs) this.cut(this.reason);
     if (!this.#isLive()) return;
     this.#follow();
     if (this.#isLive()) this.#leaveFurther();
@@ -613,7 +613,7 @@ export class Connection<User> {
     if (!this.#isLive()) return;
     this.state = "failed";
     this.reason = reason;
-    this.#failedMs = this.#nowMs;
+    this.#endedMs = this.#nowMs;
     this.#loseAll(code);
     this.#goAway(this.#lastId, code, reason);
   }
@@ -654,7 +654,10 @@ export class Connection<User> {
         for (const stream of this.#table.all()) this.#room.user.overdue(stream);
         return;
       case "done":
+        // What the peer has still to read is no less part of the answers.
+        if (this.sender.unsentBytes > 0) return;
         this.state = "done";
+        this.#endedMs = this.#nowMs;
         return;
       case "cut":
         this.cut("streams did not end after GOAWAY");

@@ -170,7 +170,7 @@ class H2Server implements Transport {
   #closed(link: Link): void {
     this.#links.delete(link);
     this.#ending.delete(link);
-    if (link.cutByUs) this.#logOffence(link);
+    if (link.cutByUs && link.connection.reason !== "") this.#logOffence(link);
   }
 
   /** An offender who comes back again and again fills no log. */

@@ -1,6 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
-import { access } from "node:fs/promises";
+import { existsSync, mkdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
@@ -9,25 +8,35 @@ const run = promisify(execFile);
 /** Fetching and compiling a module takes this long at most, milliseconds. */
 const buildMs = 300_000;
 
-/** Why tools written in Go cannot be built here; undefined when they can. */
-export function goProblem(): string | undefined {
+/** Programs of Go packages, by name, or why they are not to be had here. */
+export type GoTools<Name extends string> =
+  | { readonly paths: Readonly<Record<Name, string>> }
+  | { readonly problem: string };
+
+/** Builds programs once and keeps them in the user's cache folder. */
+export async function goTools<Name extends string>(
+  packages: Readonly<Record<Name, { readonly path: string; readonly version: string }>>,
+): Promise<GoTools<Name>> {
   const { error, status } = spawnSync("go", ["version"], { stdio: "ignore" });
-  return error !== undefined || status !== 0 ? "go is not installed" : undefined;
+  if (error !== undefined || status !== 0) return { problem: "go is not installed" };
+  try {
+    const built: [string, string][] = [];
+    for (const [name, { path, version }] of Object.entries<{ path: string; version: string }>(packages))
+      built.push([name, await build(path, version)]);
+    return { paths: Object.fromEntries(built) as Record<Name, string> };
+  } catch (failure) {
+    return { problem: `go cannot build its modules here: ${String(failure).replaceAll(/\s+/g, " ").slice(0, 200)}` };
+  }
 }
 
-/** The program of a Go package at a version, built once and kept in the user's cache folder. Answers its path. */
-export async function goTool(module: string, version: string): Promise<string> {
+async function build(path: string, version: string): Promise<string> {
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
-  const folder = join(cache, "saturnmq", `${module}@${version}`.replaceAll(/[^\w.@-]/g, "-"));
-  const path = join(folder, basename(module));
-  const built = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (built) return path;
+  const folder = join(cache, "saturnmq", `${path}@${version}`.replaceAll(/[^\w.@-]/g, "-"));
+  const program = join(folder, basename(path));
+  if (existsSync(program)) return program;
   mkdirSync(folder, { recursive: true });
   // Go renames the finished program into place, so another test that builds it meanwhile does no harm.
   const env = { ...process.env, GOBIN: folder, GOFLAGS: "-mod=mod" };
-  await run("go", ["install", `${module}@${version}`], { env, timeout: buildMs });
-  return path;
+  await run("go", ["install", `${path}@${version}`], { env, timeout: buildMs });
+  return program;
 }
