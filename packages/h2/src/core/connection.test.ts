@@ -174,6 +174,26 @@ describe("frames that end a stream", () => {
   });
 });
 
+describe("a user that does more when it learns of a loss", () => {
+  test.each([
+    { what: "ends the others", more: (harness: CoreHarness, id: number) => harness.answer(stream(harness, id), 1) },
+    { what: "cuts the connection", more: (harness: CoreHarness) => harness.connection.cut("enough") },
+  ])("$what, and nothing is ended twice", ({ more }) => {
+    for (const end of [resetStream(1, 8), windowUpdate(1, 0), frame(5, 4, 1, [0, 0, 0, 2])]) {
+      const harness = CoreHarness.open();
+      harness.receive(open(1), open(3), open(5));
+      harness.onLost = () => {
+        for (const id of [3, 5])
+          if (harness.open.get(id)?.open === true && harness.connection.state !== "cut") more(harness, id);
+      };
+      harness.receive(end);
+      harness.connection.cut("the end");
+      expect([harness.connection.streams, harness.streams.open]).toEqual([0, 0]);
+      expect(harness.events.filter((event) => event.startsWith("lost 1 "))).toHaveLength(1);
+    }
+  });
+});
+
 describe("what the peer sends", () => {
   test("padding, priority and CONTINUATION are taken off; unknown frames and flags are ignored", () => {
     const harness = CoreHarness.open();

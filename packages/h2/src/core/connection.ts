@@ -5,7 +5,6 @@ import { frameProblem, headersPrefixBytes } from "./frame-rules.ts";
 import { FrameSplitter } from "./frame-splitter.ts";
 import { HeaderBlock } from "./header-block.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
-import type { HeaderField } from "./hpack-encoder.ts";
 import { Leaving } from "./leaving.ts";
 import { Lifetime } from "./lifetime.ts";
 import { budgets, earned, farewellMs, type Limits, price } from "./limits.ts";
@@ -194,11 +193,6 @@ export class Connection<User> {
   /** Ends a stream because of something its peer did, which the peer may not do often. */
   resetForPeer(stream: Stream<User>, code: number): void {
     this.#streamError(stream.id, code);
-  }
-
-  /** An answer without a message, in one frame. */
-  trailersOnly(stream: Stream<User>, fields: readonly HeaderField[]): void {
-    this.sender.headers(stream, fields, true);
   }
 
   /** To be called after sending outside of a call from here. */
@@ -561,16 +555,24 @@ export class Connection<User> {
   }
 
   #release(stream: Stream<User>, resetByUs: boolean): void {
+    if (this.#forget(stream, resetByUs)) this.#room.streams.give(stream);
+  }
+
+  /** Ends a stream whose user is not done with it. */
+  #lose(stream: Stream<User>, code: number, resetByUs = false): void {
+    if (!this.#forget(stream, resetByUs)) return;
+    this.#room.user.lost(stream, code);
+    this.#room.streams.give(stream);
+  }
+
+  /** False: it was forgotten before, by what the user did when it was told of another one's end. */
+  #forget(stream: Stream<User>, resetByUs: boolean): boolean {
+    if (this.#table.get(stream.id) !== stream) return false;
     this.sender.dropQueue(stream);
     this.#closed.add(stream.id, resetByUs);
     this.#table.remove(stream.id);
-    this.#room.streams.give(stream);
     if (this.#table.count === 0) this.#lifetime.idle(this.#nowMs);
-  }
-
-  #lose(stream: Stream<User>, code: number): void {
-    this.#room.user.lost(stream, code);
-    this.#release(stream, false);
+    return true;
   }
 
   #loseAll(code: number): void {
@@ -581,12 +583,8 @@ export class Connection<User> {
     if (!this.#spendReset(price.reset)) return;
     this.sender.small(frameType.reset, 0, id, 4, code);
     const stream = this.#table.get(id);
-    if (stream === undefined) {
-      this.#closed.add(id, true);
-      return;
-    }
-    this.#room.user.lost(stream, code);
-    this.#release(stream, true);
+    if (stream === undefined) this.#closed.add(id, true);
+    else this.#lose(stream, code, true);
   }
 
   #spendControl(cost: number): boolean {

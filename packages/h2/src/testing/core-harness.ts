@@ -25,6 +25,8 @@ export class CoreHarness implements ConnectionUser<Noted> {
   /** Answer each request when it ends, with so many bytes in one message; undefined: the test answers. */
   answerBytes: number | undefined;
   full = false;
+  /** What else the user does when it learns of a loss. */
+  onLost: (stream: NotedStream) => void = () => undefined;
   readonly #output = new Output(new ChunkPool());
 
   constructor(limits: Partial<Limits> = {}, ageEndMs = Number.POSITIVE_INFINITY) {
@@ -95,6 +97,7 @@ export class CoreHarness implements ConnectionUser<Noted> {
   lost(stream: NotedStream, code: number): void {
     this.open.delete(stream.id);
     this.events.push(`lost ${stream.id} ${code}`);
+    this.onLost(stream);
   }
 
   drained(stream: NotedStream): void {
