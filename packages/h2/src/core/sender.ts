@@ -26,7 +26,6 @@ export class Sender<User> {
   window = windowAtStart;
   /** What each new stream may send. */
   streamWindow = windowAtStart;
-  frameBytesMax = frameBytesAtStart;
   /** Bytes that the socket has taken and not yet given to the system. */
   writingBytes = 0;
   /** Bytes in queues of streams. */

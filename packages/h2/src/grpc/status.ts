@@ -1,3 +1,5 @@
+import { assert } from "@saturnmq/kit";
+
 /** Status codes of gRPC (statuscodes.md). */
 export const grpcStatus = {
   ok: 0,
@@ -29,6 +31,7 @@ export class GrpcError extends Error {
 
   constructor(code: number, message: string, options?: ErrorOptions) {
     super(message, options);
+    assert(Number.isInteger(code) && code >= 1 && code <= 16, `${code} is no gRPC status of a failure`);
     this.code = code;
   }
 }

@@ -4,6 +4,7 @@ import { connect as connectTls } from "node:tls";
 import { gzipSync } from "node:zlib";
 import { Client, compressionAlgorithms, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { type LogFields, silentLogger } from "@saturnmq/kit";
 import { errorCode, frameType } from "../core/protocol.ts";
 import type { CertificatePair, Transport } from "../service.ts";
 import { echoService } from "../testing/echo-service.ts";
@@ -376,6 +377,38 @@ describe("the one port", () => {
       transport.setCertificate({ certificate: Buffer.from("x"), key: Buffer.from("y") });
     }).toThrow();
     expect(await handshake(["h2"])).toBe(after);
+  });
+
+  test("one connection above the limit is closed, half a TLS handshake in time", async () => {
+    const server = await serveTest([service], { tls: pair, connectionsMax: 2, limits: { handshakeMs: 100 } });
+    const first = await RawClient.open(server.port);
+    const half = await RawClient.open(server.port, "silent");
+    half.send(Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]));
+    await eventually(() => server.connections === 2);
+    const third = await RawClient.open(server.port);
+    await third.untilClosed();
+    expect(half.closed).toBe(false);
+    await half.untilClosed();
+    first.send(
+      Buffer.concat([headers(1, grpcRequest("/test.Echo/Fast")), data(1, grpcMessage(Buffer.from("a")), true)]),
+    );
+    expect((await first.untilEnded(1)).ended).toBe(true);
+    first.close();
+    await server.close(100);
+  });
+
+  test("offenders are logged, one line a second whatever their number", async () => {
+    const lines: string[] = [];
+    const log = { ...silentLogger, info: (fields: LogFields) => lines.push(String(fields["reason"])) };
+    const server = await serveTest([service], { log });
+    for (let n = 0; n < 5; n += 1) {
+      const client = await RawClient.open(server.port);
+      client.send(windowUpdate(0, 0));
+      await client.untilClosed();
+    }
+    await eventually(() => server.connections === 0);
+    expect(lines).toEqual(["a WINDOW_UPDATE of nothing"]);
+    await server.close(100);
   });
 
   test("a port in use is told", async () => {
