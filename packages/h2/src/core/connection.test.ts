@@ -311,6 +311,61 @@ describe("what we send", () => {
   });
 });
 
+describe("what a peer may do how often", () => {
+  /** Rounds until the connection fails, at most `max`. */
+  function rounds(harness: CoreHarness, max: number, round: (n: number) => Buffer): number {
+    for (let n = 0; n < max; n += 1) {
+      harness.receive(round(n));
+      harness.frames();
+      if (harness.connection.state !== "open") return n;
+    }
+    return max;
+  }
+  const id = (n: number): number => 2 * n + 1;
+
+  test.each([
+    {
+      what: "resets",
+      round: (n: number) => Buffer.concat([open(id(n)), resetStream(id(n), 8)]),
+      free: 1_000,
+      later: 100,
+    },
+    {
+      what: "mistakes",
+      round: (n: number) => Buffer.concat([open(id(n)), windowUpdate(id(n), 0)]),
+      free: 1_000,
+      later: 100,
+    },
+    { what: "PINGs", round: () => ping(), free: 100, later: 1 },
+    { what: "SETTINGS", round: () => settings(), free: 98, later: 10 },
+    { what: "unknown frames", round: () => frame(0xee, 0, 0), free: 989, later: 100 },
+    { what: "WINDOW_UPDATEs", round: () => windowUpdate(0, 1), free: 989, later: 100 },
+  ])("$free $what at once, $later a second", ({ round, free, later }) => {
+    expect(rounds(CoreHarness.open(), 2_000, round)).toBe(free);
+    const patient = CoreHarness.open();
+    expect(rounds(patient, free, round)).toBe(free);
+    patient.nowMs += 1_000;
+    expect(rounds(patient, 2_000, (n) => round(n + free))).toBe(later);
+    expect(patient.connection.reason).not.toBe("");
+  });
+
+  test("calls that are answered pay for PINGs and window updates without end, and for half as many resets", () => {
+    const harness = CoreHarness.open();
+    harness.answerBytes = 10;
+    const call = (n: number): Buffer => Buffer.concat([open(id(n), true), windowUpdate(0, 15), ping()]);
+    expect(rounds(harness, 5_000, call)).toBe(5_000);
+    const mixed = (n: number): Buffer =>
+      Buffer.concat([
+        open(id(3 * n + 20_000), true),
+        open(id(3 * n + 20_001), true),
+        open(id(3 * n + 20_002)),
+        resetStream(id(3 * n + 20_002), 8),
+        windowUpdate(0, 30),
+      ]);
+    expect(rounds(harness, 5_000, mixed)).toBe(5_000);
+  });
+});
+
 describe("time", () => {
   const last = (harness: CoreHarness): string | undefined => said(harness).at(-1);
 

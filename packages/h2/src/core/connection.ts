@@ -1,4 +1,3 @@
-import { Budget } from "./budget.ts";
 import { ClosedStreams } from "./closed-streams.ts";
 import type { FieldList } from "./field-list.ts";
 import { frameProblem, headersPrefixBytes } from "./frame-rules.ts";
@@ -7,7 +6,7 @@ import { HeaderBlock } from "./header-block.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { Leaving } from "./leaving.ts";
 import { Lifetime } from "./lifetime.ts";
-import { budgets, earned, farewellMs, type Limits, price } from "./limits.ts";
+import { farewellMs, type Limits, price } from "./limits.ts";
 import type { Output } from "./output.ts";
 import { putUint32 } from "./output.ts";
 import {
@@ -26,6 +25,7 @@ import { Sender } from "./sender.ts";
 import { settingProblem } from "./settings.ts";
 import type { Stream, StreamPool } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
+import { Tariff } from "./tariff.ts";
 
 /** What a connection tells of its streams. Each call may send on the stream, end it, or end others. */
 export interface ConnectionUser<User> {
@@ -100,16 +100,13 @@ export class Connection<User> {
   readonly #block: HeaderBlock;
   readonly #lifetime: Lifetime;
   readonly #leaving: Leaving;
-  readonly #control: Budget;
-  readonly #resets: Budget;
-  readonly #pings: Budget;
+  readonly #tariff: Tariff;
   #nowMs: number;
   #lastId = 0;
   #receivedBytes = 0;
   #settingsSeen = false;
   /** The HEADERS at hand makes its stream depend on itself. */
   #selfDependent = false;
-  #framesPaid = 0;
   #endedMs = Number.POSITIVE_INFINITY;
 
   /** @param ageEndMs when to tell the peer to go away */
@@ -119,9 +116,7 @@ export class Connection<User> {
     this.#block = new HeaderBlock(room.limits.headerBlockBytesMax);
     this.#lifetime = new Lifetime(room.limits, nowMs, ageEndMs);
     this.#leaving = new Leaving(room.limits.leaveMs);
-    this.#control = new Budget(budgets.control, nowMs);
-    this.#resets = new Budget(budgets.resets, nowMs);
-    this.#pings = new Budget(budgets.pings, nowMs);
+    this.#tariff = new Tariff(nowMs);
     this.sender = new Sender(output, room.limits, {
       sent: (stream) => this.#sent(stream),
       drained: (stream) => room.user.drained(stream),
@@ -146,7 +141,7 @@ export class Connection<User> {
     this.#nowMs = nowMs;
     this.#lifetime.heard(nowMs);
     this.#splitter.split(bytes);
-    this.#payForFrames();
+    this.#tariff.wrote(this.sender.frames);
   }
 
   /** Time has passed: looks at everything that has a bound. To be called a few times a second. */
@@ -400,7 +395,7 @@ export class Connection<User> {
     }
     this.#table.add(stream);
     stream.remoteEnded = (flags & flag.endStream) !== 0;
-    this.#control.earn(earned.control);
+    this.#tariff.opened();
     if (list.full) {
       if (this.#spendReset(price.oversizedList)) user.oversized(this, stream);
       return;
@@ -510,7 +505,7 @@ export class Connection<User> {
       return;
     }
     // The text is what gRPC clients know as the reason to ping less.
-    if (!this.#pings.spend(1, this.#nowMs)) this.#fail(errorCode.enhanceYourCalm, "too_many_pings");
+    if (!this.#tariff.ping(this.#nowMs)) this.#fail(errorCode.enhanceYourCalm, "too_many_pings");
     else this.sender.small(frameType.ping, flag.ack, 0, 8, first, readUint32(bytes, start + 4));
   }
 
@@ -548,7 +543,7 @@ export class Connection<User> {
 
   /** Our half of the stream is over. */
   #sent(stream: Stream<User>): void {
-    this.#resets.earn(earned.resets);
+    this.#tariff.answered();
     if (stream.remoteEnded) this.#release(stream, false);
     // The answer does not need the rest of the request (RFC 9113, 8.1).
     else this.reset(stream, errorCode.none);
@@ -588,23 +583,15 @@ export class Connection<User> {
   }
 
   #spendControl(cost: number): boolean {
-    if (this.#control.spend(cost, this.#nowMs)) return true;
+    if (this.#tariff.control(cost, this.#nowMs)) return true;
     this.#fail(errorCode.enhanceYourCalm, "too many frames that ask for nothing");
     return false;
   }
 
   #spendReset(cost: number): boolean {
-    if (this.#resets.spend(cost, this.#nowMs)) return true;
+    if (this.#tariff.reset(cost, this.#nowMs)) return true;
     this.#fail(errorCode.enhanceYourCalm, "too many streams end without an answer");
     return false;
-  }
-
-  #payForFrames(): void {
-    const frames = this.sender.frames - this.#framesPaid;
-    if (frames === 0) return;
-    this.#framesPaid = this.sender.frames;
-    this.#control.earn(frames * earned.control);
-    this.#pings.earn(frames * earned.pings);
   }
 
   #fail(code: number, reason: string): void {
