@@ -10,7 +10,7 @@ export function takeAppend(draft: Draft, from: ReplicaId, request: AppendRequest
   if (!acceptLeader(draft, from)) return;
   const { state } = draft;
   const { prevIndex, prevTerm } = request;
-  noteHealIndex(state, request);
+  noteHealIndex(draft, request);
   // Committed entries are common to every later leader's log, and may be out of this one's reach by now.
   if (prevIndex < state.commit) return takeKnownPrefix(draft, from, request);
   if (termAt(draft, prevIndex) !== prevTerm) {

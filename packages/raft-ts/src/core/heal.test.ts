@@ -52,6 +52,11 @@ describe("A replica that lost entries", () => {
     expect(nextTickMs(core.state)).toBeLessThan(Infinity);
   });
 
+  test("is whole at once when it lost only what was not committed", () => {
+    const core = fenced({ commit: 2 });
+    expect(core.receive(2, append(2, { commit: 2, uncounted: true }))).toContainEqual({ kind: "healed" });
+  });
+
   test("is whole again by a snapshot too", () => {
     const core = fenced();
     core.receive(2, append(9, { prevTerm: 2, commit: 9, uncounted: true }));

@@ -143,6 +143,13 @@ describe("Replication (Raft paper §5.3; thesis §10.2.1, pipelining)", () => {
     expect(core.receive(3, accept(2))).toEqual([]);
   });
 
+  test("a probe that is lost goes to the same place again: a new leader does not begin at the start of the log", () => {
+    const core = new LoneCore({ term: 1, log: [1, 1, 1, 1] });
+    core.elect();
+    core.nowMs += raftTimes.resendMs;
+    expect(appendsTo(2, core.receive(2, answer(core.nowMs)))).toEqual([expect.objectContaining({ prevIndex: 4 })]);
+  });
+
   test("a broken connection is made up for at the next answer to a heartbeat, not after a wait", () => {
     const core = replicating();
     core.propose();

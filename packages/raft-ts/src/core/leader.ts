@@ -4,7 +4,7 @@ import { configure, dropLeavers, trackMembers } from "./configure.ts";
 import { continueHandOver, giveUpHandOver } from "./hand-over.ts";
 import type { ConfigurationChange } from "./membership.ts";
 import type { AppendAccepted, AppendRejected, Entry, HeartbeatReply } from "./messages.ts";
-import { becomeProbe, noteAccepted, type Progress, takeBack } from "./progress.ts";
+import { becomeProbe, noteAccepted, type Progress, takeBack, takeForLost } from "./progress.ts";
 import { quorumValue } from "./quorum.ts";
 import { configurationToLeaveTo, proposed, stepDownIfRemoved } from "./reconfigure.ts";
 import { askForSnapshot, isIdle, replicate, sendAppend } from "./replicate.ts";
@@ -107,13 +107,14 @@ export function takeHeartbeatReply(draft: Draft, from: ReplicaId, reply: Heartbe
 /** What was sent is taken for lost. */
 function sendAgain(draft: Draft, follower: ReplicaId, progress: Progress): void {
   if (progress.mode === "snapshot") askForSnapshot(draft, follower, progress);
-  else if (progress.probing || progress.inflight.length > 0) becomeProbe(progress, progress.match + 1);
+  else takeForLost(progress);
 }
 
 /** The connection to a follower broke. It is probed again when it answers a heartbeat. */
 export function noteUnreachable(draft: Draft, follower: ReplicaId): void {
   const progress = progressOf(draft, follower);
-  if (progress !== undefined && progress.mode !== "snapshot") becomeProbe(progress, progress.match + 1);
+  if (progress?.mode === "replicate") becomeProbe(progress, progress.match + 1);
+  else if (progress !== undefined) takeForLost(progress);
 }
 
 /** Takes the follower for what it says it is. True: all that was believed of it before is void. */

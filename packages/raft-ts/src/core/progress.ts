@@ -104,6 +104,12 @@ export function becomeSnapshot(progress: Progress, nowMs: number): void {
   forgetSent(progress);
 }
 
+/** What is unanswered will not be answered. A probe goes to the same place again: that nothing is known to match does not mean that nothing does. */
+export function takeForLost(progress: Progress): void {
+  if (progress.mode === "probe") progress.probing = false;
+  else if (progress.mode === "replicate" && progress.inflight.length > 0) becomeProbe(progress, progress.match + 1);
+}
+
 /** The follower lost entries: nothing that was believed of it holds any more. */
 export function takeBack(progress: Progress): void {
   progress.uncounted = true;

@@ -1,5 +1,16 @@
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
-import { createDriver, type GroupMachine, immediateTurn, type Payload, type RaftLog } from "../index.ts";
+import {
+  type ConfigurationTarget,
+  createDriver,
+  type Group,
+  type GroupMachine,
+  immediateTurn,
+  nextChange,
+  type Payload,
+  type RaftLog,
+  type Readiness,
+  type ReplicaId,
+} from "../index.ts";
 import { realClock as clock, realTimers as timers } from "./real-time.ts";
 
 class Counter implements GroupMachine {
@@ -47,4 +58,14 @@ export async function count(log: RaftLog): Promise<number> {
   group.wake(); // Once the group serves it asks by itself what is staged.
   await Promise.all(increments);
   return counter.value;
+}
+
+/** One step of a leader's group towards a target. True: it is there, or an older target is not walked to any more. */
+export async function walk(group: Group, self: ReplicaId, target: ConfigurationTarget): Promise<boolean> {
+  const ready = group.followers.filter(({ matchIndex }) => matchIndex >= group.commitIndex);
+  const isReady = (id: ReplicaId): Readiness => (ready.some(({ replica }) => replica === id) ? "ready" : "behind");
+  const step = nextChange(group.configuration.configuration, target, isReady, self);
+  if (step.kind === "change") await group.changeConfiguration(step.change);
+  if (step.kind === "handOver") await group.transfer(step.to);
+  return step.kind === "done" || step.kind === "outdated";
 }

@@ -63,7 +63,7 @@ const walkEveryMs = 60;
 /**
  * One seeded run: size, faults and load are drawn from `seed`; every invariant is checked after every event; then faults end for a random majority (for
  * all, where members change), which must come to serve. Then, in good weather: one follower is cut off for a while, and must disturb nobody when it returns;
- * a voter is removed, and must disturb nobody either; leadership is handed over, and must be; a leader goes deaf, and must be replaced.
+ * a voter is removed, and must disturb nobody either; a follower loses the end of its log, and must heal; leadership is handed over, and must be; a leader goes deaf, and must be replaced.
  *
  * @throws {Violation} when an invariant is broken
  */
@@ -72,6 +72,7 @@ export async function simulate(seed: number, plant: Plant = {}): Promise<Report>
   await simulation.safetyPhase();
   await simulation.livenessPhase();
   await simulation.outcastPhase();
+  await simulation.lostTailPhase();
   await simulation.removedPhase();
   await simulation.handOverPhase();
   await simulation.deafLeaderPhase();
@@ -97,6 +98,8 @@ class Simulation implements World, Stage {
   readonly #acknowledged = new Map<GroupId, Set<string>>();
   /** Number of the latest proposal that was answered. */
   readonly #newestAnswered = new Map<GroupId, number>();
+  /** What a disk operation takes at a node, where a phase says so. */
+  readonly #diskDelayMs = new Map<ReplicaId, number>();
   #error: unknown;
   #trace = 0;
   #proposed = 0;
@@ -271,6 +274,34 @@ class Simulation implements World, Stage {
     await this.#runUntil(this.nowMs + 3_000);
     if (this.#terms() !== termsBefore)
       throw new Violation("Removed replicas disturb nobody (Raft thesis §4.2.3)", `node ${removed} deposed a leader`);
+  }
+
+  /**
+   * A follower acknowledges what is not committed yet, loses just that, and is back at once, with a slow disk: it may heal at what is committed, and its
+   * leader must not count it for the rest before it has that again.
+   */
+  async lostTailPhase(): Promise<void> {
+    const [group = 0] = this.groups;
+    const leader = this.leader(group);
+    const follower = this.active.find((node) => node !== leader && this.#voters(group).includes(node.id));
+    if (!this.swarm.changing || this.#voters(group).length < 3 || leader === undefined || follower === undefined)
+      return;
+    const others = this.#voters(group).filter((id) => id !== leader.id && id !== follower.id);
+    // With these, and the leader's own write, the follower would make a majority.
+    const soon = [leader.id, ...others.slice(0, Math.floor(this.#voters(group).length / 2) - 1)];
+    for (const { id } of this.active) this.#diskDelayMs.set(id, soon.includes(id) ? 700 : 1_500);
+    this.#diskDelayMs.set(follower.id, 1);
+    const commit = (): number => leader.group(group)?.commitIndex ?? 0;
+    const isAhead = (): boolean => follower.disk(group).entries.length > commit();
+    await this.#waitFor("Progress: a follower acknowledges before its leader's own write ends", 5_000, isAhead);
+    this.crash(follower);
+    follower.damage(group, Math.max(commit(), follower.disk(group).start.index));
+    this.#diskDelayMs.set(follower.id, 1_500);
+    follower.boot();
+    await this.#runUntil(this.nowMs + 2_000);
+    this.#diskDelayMs.clear();
+    const isWhole = (): boolean => follower.group(group)?.damage === "no" && this.#agree(this.active, group);
+    await this.#waitFor("Liveness: a replica that lost entries heals", 8_000, isWhole);
   }
 
   /** Leadership moves where it is told to. */
@@ -486,6 +517,8 @@ class Simulation implements World, Stage {
   }
 
   #diskMs(node: ReplicaId): number {
+    const fixed = this.#diskDelayMs.get(node);
+    if (fixed !== undefined) return fixed;
     return this.slowDisks.has(node) ? this.random.below(400) : 0.2 + this.random.fraction();
   }
 

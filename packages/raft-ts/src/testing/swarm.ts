@@ -49,7 +49,7 @@ const kinds: readonly Fault[] = [
   "checkpoint",
   "transfer",
 ];
-const changes: readonly Fault[] = ["place", "place", "place", "loseDisk", "damage", "damage", "checkpoint"];
+const changes: readonly Fault[] = ["place", "place", "place", "loseDisk", "damage", "checkpoint"];
 
 export function drawSwarm(random: SeededRandom): Swarm {
   const changing = random.below(2) === 0;

@@ -49,8 +49,10 @@ function requireMajority(world: World, at: ReplicaView, index: number, { chain }
   const holds = (node: ReplicaId): boolean => {
     const disk = world.disk(node, at.group);
     const held = disk.entries[index - 1];
+    const running = world.replica(node, at.group);
     // Whoever acknowledged it and lost it elects nobody before it has it again.
-    return disk.damage === "fetch" || disk.start.index >= index || (held !== undefined && chain.of(held) === wanted);
+    const fenced = running === undefined ? disk.damage === "fetch" : running.state.standing === "fenced";
+    return fenced || disk.start.index >= index || (held !== undefined && chain.of(held) === wanted);
   };
   // In force is what the log says, not what the replica believes.
   const configuration = at.live.configurations.at(-1)?.configuration;
