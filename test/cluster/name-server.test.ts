@@ -5,7 +5,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
 import { nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
 import { openRemoteMetadata, openViewCache, type RemoteMetadata, type ViewCache } from "@saturnmq/metadata-client";
@@ -17,6 +17,9 @@ import {
 } from "@saturnmq/nameserver";
 import { type ClusterView, emptyReport, errorCodeTrailer } from "@saturnmq/wire";
 import { LoyalBrokers } from "../support/loyal-brokers.ts";
+
+// A busy machine takes its time.
+jest.setTimeout(60_000);
 
 let folder = "";
 const closing: { close(): Promise<void> }[] = [];
@@ -230,7 +233,7 @@ describe("brokers that come and go", () => {
     await remote.administer("ForgetBroker", { requestId: "f2", broker: 3 });
     const last = await until(({ brokers: rows }) => rows.get(3)?.state === "removed");
     expect(leads(last, [1, 2, 4])).toEqual([4, 4, 4]);
-  }, 30_000);
+  });
 
   test("what a dead one held goes to another after the grace time", async () => {
     const settings = { brokerLeaseMs: 1_000, replacementGraceMs: 500, moveBudget: 2 };
@@ -246,7 +249,7 @@ describe("brokers that come and go", () => {
     void viewWhere(remote, ({ shards }) => shards.every(({ voters }) => !voters.includes(2))).then(() => moved.abort());
     while (!moved.signal.aborted) await brokers.beat(remote.view);
     expect(remote.view?.brokers.get(2)?.state).toBe("down");
-  }, 30_000);
+  });
 });
 
 describe("folders and settings that do not fit", () => {
