@@ -48,7 +48,7 @@ export function buildProgram(io: Io, version: string): Command {
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .exitOverride();
   addDev(program, io);
-  addServers(program, io);
+  addNameServer(program, io);
   addTopic(program, io);
   addGroup(program, io);
   addProduce(program, io);
@@ -131,23 +131,20 @@ async function devAsCluster(io: Io, options: DevCommandOptions & { readonly brok
   await devCluster(io, network === undefined ? cluster : { ...cluster, network });
 }
 
-function addServers(program: Command, io: Io): void {
-  const server = (name: string, description: string): Command =>
-    add(program, name, description)
-      .option(
-        "--config <file>",
-        "JSON file of settings; each is also an environment variable, SATURNMQ_..., which wins",
-      )
-      .addOption(logLevelOption())
-      .addHelpText("after", "\nAll settings: docs/configuration.md.");
-  server("broker", "run a broker of a cluster, until Ctrl-C").action(async (options: ServerOptions) => {
-    const { runBroker } = await import("./commands/server.ts");
-    await runBroker(io, options);
-  });
-  server("nameserver", "run a name server of a cluster, until Ctrl-C").action(async (options: ServerOptions) => {
-    const { runNameServer } = await import("./commands/server.ts");
-    await runNameServer(io, options);
-  });
+function addServer(program: Command, name: string, description: string): Command {
+  return add(program, name, description)
+    .option("--config <file>", "JSON file of settings; each is also an environment variable, SATURNMQ_..., which wins")
+    .addOption(logLevelOption())
+    .addHelpText("after", "\nAll settings: docs/configuration.md.");
+}
+
+function addNameServer(program: Command, io: Io): void {
+  addServer(program, "nameserver", "run a name server of a cluster, until Ctrl-C").action(
+    async (options: ServerOptions) => {
+      const { runNameServer } = await import("./commands/server.ts");
+      await runNameServer(io, options);
+    },
+  );
 }
 
 function logLevelOption(): Option {
@@ -295,7 +292,14 @@ const brokerVerbs = {
 } as const satisfies Record<BrokerVerb, string>;
 
 function addBroker(program: Command, io: Io): void {
-  const broker = add(program, "broker", "look at brokers, empty and remove them");
+  const broker = addServer(
+    program,
+    "broker",
+    "run a broker of a cluster, until Ctrl-C; or ask about brokers, empty and remove them",
+  ).action(async (options: ServerOptions) => {
+    const { runBroker } = await import("./commands/server.ts");
+    await runBroker(io, options);
+  });
   const byId = (line: string, description: string): Command =>
     add(broker, line, description).argument("<id>", "id of the broker", parseWhole(1, 2 ** 31 - 1));
   add(broker, "list", "show brokers and what they hold").action(async (_options: object, command: Command) => {

@@ -8,7 +8,6 @@ export {
   type NameServer,
   type NameServerDeps,
   type NameServerOptions,
-  type OpenLinks,
   openNameServer,
   type RunningNameServer,
   startNameServer,

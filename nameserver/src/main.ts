@@ -1,10 +1,10 @@
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { type Clock, type Disk, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
-import { nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
+import { type Clock, type Disk, type Logger, type Net, type Random, type Timers } from "@saturnmq/kit";
+import { nodeDisk, nodeNet, systemClock, systemTimers } from "@saturnmq/kit/node";
 import type { LogStore } from "@saturnmq/store";
 import { featureLevelKnown, type Introduction, type MemberStatement, type MetadataService } from "@saturnmq/wire";
-import { immediateTurn, type PeerMessage, type ReplicaId, type Transport } from "raft-ts";
+import { immediateTurn } from "raft-ts";
 import { ClusterService } from "./cluster-service.ts";
 import type { NameServerConfig } from "./config.ts";
 import { runController } from "./controller.ts";
@@ -20,6 +20,7 @@ import { metadataService } from "./grpc/metadata-service.ts";
 import { type RunningGrpc, serveGrpc } from "./grpc/serve.ts";
 import { type RunningHttp, serveHttp } from "./http/http.ts";
 import { type OpenMetadata, openMetadata } from "./open-metadata.ts";
+import { type GroupLinks, openGroupLinks } from "./peer/group-links.ts";
 
 /** Below the data folder of a name server's process. */
 const folderName = "nameserver";
@@ -88,31 +89,22 @@ function clusterService(
   self: number,
   { clock, timers }: { readonly clock: Clock; readonly timers: Timers },
   presence: Presence,
+  others: ReadonlyMap<number, number> = new Map(),
 ): ClusterService {
-  const nameServerLevels = (): ReadonlyMap<number, number> => new Map([[self, featureLevelKnown]]);
+  const nameServerLevels = (): ReadonlyMap<number, number> => new Map([...others, [self, featureLevelKnown]]);
   return new ClusterService({ metadata, presence, clock, timers, nameServerLevels });
 }
-
-/**
- * Opens the links to the other members of the group: once, when this member's identity is settled. `receive` takes each message of another
- * member; `close` ends them.
- */
-export type OpenLinks = (
-  identity: LogStore["identity"],
-  receive: (from: ReplicaId, message: PeerMessage) => void,
-) => Promise<{ readonly transport: Transport<PeerMessage>; close(): Promise<void> }>;
 
 /** What a name server's process needs from outside. */
 export type NameServerDeps = {
   readonly logger: Logger;
-  /** A group of several needs them. */
-  readonly openLinks?: OpenLinks;
   /** Ends a start that waits for other members. */
   readonly signal?: AbortSignal;
   /** Called once with what broke: the process must end. */
   readonly fatal: (error: unknown) => void;
   /** The machine's by default. */
   readonly disk?: Disk;
+  readonly net?: Net;
   readonly clock?: Clock;
   readonly timers?: Timers;
   readonly random?: Random;
@@ -129,7 +121,7 @@ export type RunningNameServer = {
 
 const cryptoRandom: Random = { below: (bound) => randomInt(bound) };
 
-type World = Required<Omit<NameServerDeps, "openLinks" | "signal">>;
+type World = Required<Omit<NameServerDeps, "signal">>;
 
 /**
  * Opens a name server's log and serves. Resolves when its ports are open.
@@ -137,10 +129,10 @@ type World = Required<Omit<NameServerDeps, "openLinks" | "signal">>;
  * @throws {SaturnError | DiskError | CorruptionError} what stands in the way, and what to do about it; nothing is left open
  */
 export async function startNameServer(config: NameServerConfig, deps: NameServerDeps): Promise<RunningNameServer> {
-  const machine = { disk: nodeDisk(), clock: systemClock(), timers: systemTimers(), random: cryptoRandom };
-  const { openLinks, signal = new AbortController().signal, ...given } = deps;
+  const clocks = { clock: systemClock(), timers: systemTimers() };
+  const machine = { disk: nodeDisk(), net: nodeNet(), ...clocks, random: cryptoRandom };
+  const { signal = new AbortController().signal, ...given } = deps;
   const world: World = { ...machine, ...given };
-  checkGroup(config, openLinks);
   const folder = join(config.dataDir, folderName);
   await checkFolder(world.disk, config, folder);
   await using opened = new AsyncDisposableStack();
@@ -152,13 +144,16 @@ export async function startNameServer(config: NameServerConfig, deps: NameServer
   opened.defer(() => http.close());
   const store = opened.use(await settledStore(config, world, folder, signal));
   checkCluster(config, store, folder);
-  const metadata = await openGroup(config, store, world, openLinks, about, opened);
+  const group = await openGroup(config, store, world, about, opened);
   const ending = new AbortController();
   opened.defer(() => ending.abort());
-  const grpc = await serve(config, store, metadata, world, ending.signal);
+  const grpc = await serve(config, store, group, world, ending.signal);
   opened.defer(() => grpc.close(0));
   return running({ grpc, http, ending, store, shutdownMs: config.shutdownMs }, opened.move());
 }
+
+/** This member of the group; alone it has no links. */
+type Member = { readonly metadata: OpenMetadata; readonly links: GroupLinks | undefined };
 
 /** What `/readyz` and `/metrics` tell of; nothing until the group is open. */
 type About = { metadata: OpenMetadata | undefined };
@@ -223,12 +218,10 @@ async function openGroup(
   config: NameServerConfig,
   store: LogStore,
   world: World,
-  openLinks: OpenLinks | undefined,
   about: About,
   stack: AsyncDisposableStack,
-): Promise<OpenMetadata> {
-  const links = await openLinks?.(store.identity, (from, message) => about.metadata?.receive(from, message));
-  if (links !== undefined) stack.defer(() => links.close());
+): Promise<Member> {
+  const links = config.members.length < 2 ? undefined : stack.use(await linksOf(config, store, world, about));
   const { shards, replicationFactor, settings, self } = config;
   const members = config.members.length === 0 ? [self] : config.members.map(({ id }) => id);
   const group = { shards, replicationFactor, settings, members, newHandleKey: () => randomBytes(32) };
@@ -238,19 +231,31 @@ async function openGroup(
   });
   about.metadata = metadata;
   stack.defer(() => metadata.close());
-  return metadata;
+  return { metadata, links };
+}
+
+function linksOf(config: NameServerConfig, store: LogStore, world: World, about: About): Promise<GroupLinks> {
+  const { host, peerPort, self, members } = config;
+  const { clusterId, incarnation } = store.identity;
+  const others = new Map(members.map((member) => [member.id, { host: member.host, port: member.peerPort }]));
+  others.delete(self);
+  return openGroupLinks({
+    ...world,
+    ...{ clusterId, self, incarnation, others, listen: { host, port: peerPort } },
+    receive: (from, message) => about.metadata?.receive(from, message),
+  });
 }
 
 function serve(
   config: NameServerConfig,
   store: LogStore,
-  opened: OpenMetadata,
+  { metadata: opened, links }: Member,
   world: World,
   signal: AbortSignal,
 ): Promise<RunningGrpc> {
   const { metadata } = opened;
   const presence = new Presence();
-  const cluster = clusterService(opened, config.self, world, presence);
+  const cluster = clusterService(opened, config.self, world, presence, links?.levels);
   runController({ ...world, metadata, presence }, signal);
   const leaderAddress = (): string | undefined => addressOf(config, cluster.leader);
   const introduce = (asker: Introduction): MemberStatement => statementFor(asker, memberList(config), ownState(store));
@@ -277,15 +282,6 @@ function running({ grpc, http, ending, store, shutdownMs }: Parts, opened: Async
     ...{ grpcPort: grpc.port, httpPort: http.port, clusterId: store.identity.clusterId },
     close: () => (closing ??= close()),
   };
-}
-
-/** @throws {SaturnError} `UNIMPLEMENTED` for a group of several in a process without links to other members */
-function checkGroup({ members }: NameServerConfig, openLinks: OpenLinks | undefined): void {
-  if (members.length < 2 || openLinks !== undefined) return;
-  throw new SaturnError(
-    "UNIMPLEMENTED",
-    `this version runs a name server alone: give members one entry or none, not ${members.length}`,
-  );
 }
 
 /** Where brokers and tools reach a member; `undefined` for one that is not configured with an address. */

@@ -1,5 +1,5 @@
-import { type Clock, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
-import type { LogStore } from "@saturnmq/store";
+import { type Clock, defined, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
+import { checkpointSnapshots, type LogStore } from "@saturnmq/store";
 import { type ClusterSettings, featureLevelKnown } from "@saturnmq/wire";
 import { createDriver, type GroupId, type PeerMessage, type ReplicaId, type Transport, type Turn } from "raft-ts";
 import { decideCreateCluster } from "./domain/brokers.ts";
@@ -47,18 +47,23 @@ export async function openMetadata(store: LogStore, options: MetadataOptions): P
   const { clock, timers, turn, random, logger, fatal, members, transport } = options;
   const checkpoint = await store.readCheckpoint(metadataGroup);
   const checkpoints = new Checkpoints(store, fatal);
-  const metadata = new ReplicatedMetadata(clock, checkpoint?.bytes, (last) => {
-    checkpoints.takeIfDue(last, () => metadata.checkpoint());
-  });
+  const metadata = new ReplicatedMetadata(
+    clock,
+    checkpoint?.bytes,
+    (last) => {
+      checkpoints.takeIfDue(last, () => metadata.checkpoint());
+    },
+    async () => defined(await store.readCheckpoint(metadataGroup), "an installed checkpoint").bytes,
+  );
   const links = transport === undefined ? {} : { transport };
   const driver = createDriver({ log: store, ...links, clock, timers, turn, random, logger, fatal });
   const self = store.identity.replicaId;
   const group = driver.open({
-    group: metadataGroup,
-    self,
-    voters: members,
-    machine: metadata,
-    appliedIndex: checkpoint?.index ?? 0,
+    ...{ group: metadataGroup, self, voters: members, machine: metadata, appliedIndex: checkpoint?.index ?? 0 },
+    snapshots: checkpointSnapshots(store),
+    ...(checkpoint?.configuration && {
+      checkpoint: { term: checkpoint.term, configuration: checkpoint.configuration },
+    }),
   });
   metadata.attach(group);
   const opened = new AbortController();

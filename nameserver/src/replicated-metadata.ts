@@ -1,7 +1,7 @@
 import { assert, type Clock, defined, SaturnError } from "@saturnmq/kit";
 import { RecordBatch, recordAt, recordHeadBytes, walkRecords } from "@saturnmq/store";
 import type { ClusterView, WatchEvent } from "@saturnmq/wire";
-import type { AppliedEntry, Group, GroupMachine, Payload } from "raft-ts";
+import type { AppliedEntry, Group, GroupMachine, Payload, SnapshotHead } from "raft-ts";
 import { apply } from "./domain/apply.ts";
 import { Changes } from "./domain/changes.ts";
 import { decodeCheckpoint, decodeRecord, encodeCheckpoint, encodeRecord } from "./domain/codec.ts";
@@ -35,8 +35,8 @@ export class ReplicatedMetadata implements GroupMachine {
   readonly #waiting: Command[] = [];
   readonly #watchers = new Set<(view: ClusterView) => void>();
   readonly #roleWatchers = new Set<(leads: boolean) => void>();
-  readonly #changes: Changes;
-  readonly #state: MetadataState;
+  #changes: Changes;
+  #state: MetadataState;
   #group: Group | undefined;
   #committing: { readonly command: Command; readonly reply: unknown; applied: boolean } | undefined;
   #serving = false;
@@ -44,15 +44,23 @@ export class ReplicatedMetadata implements GroupMachine {
   #view: ClusterView | undefined;
   #last: LogPoint = { index: 0, term: 0 };
   readonly #onApplied: (last: LogPoint) => void;
+  readonly #installed: () => Promise<Uint8Array>;
   readonly #wakeServed: (() => void)[] = [];
 
   /**
    * @param checkpoint what `checkpoint` gave, of the index that the group is opened from; `undefined`: from the first record on
    * @param onApplied called after each batch of applied entries with the last one
+   * @param installed the checkpoint that came from another member
    */
-  constructor(clock: Clock, checkpoint: Uint8Array | undefined, onApplied: (last: LogPoint) => void) {
+  constructor(
+    clock: Clock,
+    checkpoint: Uint8Array | undefined,
+    onApplied: (last: LogPoint) => void,
+    installed: () => Promise<Uint8Array>,
+  ) {
     this.#clock = clock;
     this.#onApplied = onApplied;
+    this.#installed = installed;
     this.#state = checkpoint === undefined ? initialState() : decodeCheckpoint(checkpoint);
     this.#shownRevision = this.#state.revision;
     this.#view = viewOf(this.#state);
@@ -206,6 +214,14 @@ export class ReplicatedMetadata implements GroupMachine {
     }
     if (this.#waiting.length > 0) this.#group?.wake();
     this.#onApplied(this.#last);
+  }
+
+  /** This member was so far behind that it got another's checkpoint. Who watches here gets the whole view. */
+  async restore({ index, term }: SnapshotHead): Promise<void> {
+    this.#state = decodeCheckpoint(await this.#installed());
+    this.#changes = new Changes(this.#state.revision);
+    this.#last = { index, term };
+    this.#show();
   }
 
   #show(): void {

@@ -1,6 +1,5 @@
 /**
- * Three name servers as processes start them: folders on disk, ports on this machine, the group formed over gRPC. Only the links that carry
- * Raft's messages are in memory.
+ * Three name servers as processes start them: folders on disk, ports on this machine, the group formed over gRPC, Raft's messages over links.
  */
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,7 +12,6 @@ import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import { openRemoteMetadata, type RemoteMetadata } from "@saturnmq/metadata-client";
 import {
   type NameServerConfigInput,
-  type OpenLinks,
   parseNameServerConfig,
   type RunningNameServer,
   startNameServer,
@@ -29,8 +27,13 @@ const closing: { close(): Promise<void> }[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "saturnmq-group-"));
-  const ports = await freePorts(ids.length);
-  members = ids.map((id, at) => ({ id, host: "127.0.0.1", grpcPort: ports[at] ?? 0, peerPort: 9_000 + id }));
+  const ports = await freePorts(2 * ids.length);
+  members = ids.map((id, at) => ({
+    id,
+    host: "127.0.0.1",
+    grpcPort: ports[at] ?? 0,
+    peerPort: ports[ids.length + at] ?? 0,
+  }));
 });
 
 afterEach(async () => {
@@ -46,39 +49,19 @@ async function freePorts(count: number): Promise<readonly number[]> {
   return ports;
 }
 
-/** Links between the members of this test. */
-function network(): OpenLinks {
-  const receivers = new Map<number, Parameters<OpenLinks>[1]>();
-  return ({ replicaId }, receive) => {
-    receivers.set(replicaId, receive);
-    const send = (to: number, message: Parameters<typeof receive>[1]): void => {
-      const copy = structuredClone(message);
-      setImmediate(() => {
-        if (receivers.has(replicaId)) receivers.get(to)?.(replicaId, copy);
-      });
-    };
-    const close = (): Promise<void> => {
-      receivers.delete(replicaId);
-      return Promise.resolve();
-    };
-    return Promise.resolve({ transport: { send }, close });
-  };
-}
-
 function start(
   self: number,
-  openLinks: OpenLinks,
   fields: NameServerConfigInput = {},
   signal = new AbortController().signal,
 ): Promise<RunningNameServer> {
   const dataDir = join(folder, String(self));
-  const grpcPort = members.find(({ id }) => id === self)?.grpcPort ?? 0;
-  const place = { dataDir, host: "127.0.0.1", grpcPort, httpPort: 0, self, members };
+  const { grpcPort, peerPort } = members.find(({ id }) => id === self) ?? { grpcPort: 0, peerPort: 0 };
+  const place = { dataDir, host: "127.0.0.1", grpcPort, peerPort, httpPort: 0, self, members };
   const config = parseNameServerConfig({ ...place, shards: 6, replicationFactor: 1, shutdownMs: 200, ...fields });
   const fatal = (error: unknown): void => {
     throw error;
   };
-  return startNameServer(config, { logger: silentLogger, openLinks, signal, fatal }).then((server) => {
+  return startNameServer(config, { logger: silentLogger, signal, fatal }).then((server) => {
     closing.push(server);
     return server;
   });
@@ -96,10 +79,9 @@ describe("a group of three name servers", () => {
   test(
     "forms when all are there, with one cluster id, serves, and comes back after all were stopped",
     async () => {
-      const links = network();
       let early = 0;
       const starting = [1, 2].map((id) =>
-        start(id, links).then((server) => {
+        start(id).then((server) => {
           early += 1;
           return server;
         }),
@@ -107,13 +89,12 @@ describe("a group of three name servers", () => {
       // Two of three wait: what they would make now, a third with an old disk might not know.
       await new Promise((resolve) => setTimeout(resolve, 600));
       expect(early).toBe(0);
-      const servers = [...(await Promise.all([...starting, start(3, links)]))];
+      const servers = [...(await Promise.all([...starting, start(3)]))];
       expect(new Set(servers.map(({ clusterId }) => clusterId)).size).toBe(1);
       expect(await connect().createTopic(orders)).toMatchObject({ id: 1 });
 
       for (const server of servers) await server.close();
-      const again = network();
-      const two = await Promise.all([start(1, again), start(2, again)]);
+      const two = await Promise.all([start(1), start(2)]);
       expect(two[0].clusterId).toBe(servers[0]?.clusterId);
       expect(await connect().createTopic({ ...orders, requestId: "r2", name: "more" })).toMatchObject({ id: 2 });
     },
@@ -123,12 +104,11 @@ describe("a group of three name servers", () => {
   test(
     "a member whose folder was emptied does not come back under its id",
     async () => {
-      const links = network();
-      const servers = await Promise.all(ids.map((id) => start(id, links)));
+      const servers = await Promise.all(ids.map((id) => start(id)));
       await connect().createTopic(orders);
       await servers[2]?.close();
       await rm(join(folder, "3"), { recursive: true });
-      await expect(start(3, links)).rejects.toMatchObject({
+      await expect(start(3)).rejects.toMatchObject({
         code: "FORBIDDEN",
         message: expect.stringContaining("its votes are lost with its data"),
       });
@@ -139,11 +119,10 @@ describe("a group of three name servers", () => {
   test(
     "members of two clusters do not form a third",
     async () => {
-      const alone = await start(1, network(), { members: [] });
+      const alone = await start(1, { members: [] });
       await alone.close();
-      const links = network();
       // Member 1 has been a cluster of its own: it goes on as what it is, and member 2 must not join that by chance.
-      const outcome = await Promise.allSettled([start(1, links), start(2, links)]);
+      const outcome = await Promise.allSettled([start(1), start(2)]);
       expect(outcome[0].status).toBe("fulfilled");
       expect(outcome[1]).toMatchObject({ status: "rejected", reason: { code: "FORBIDDEN" } });
     },
@@ -153,12 +132,11 @@ describe("a group of three name servers", () => {
   test(
     "members with different lists wait, and stop when they are told to",
     async () => {
-      const links = network();
       const stop = new AbortController();
       let early = 0;
       const other = members.map((member) => ({ ...member, peerPort: member.peerPort + 1 }));
       const starting = ids.map((id) =>
-        start(id, links, id === 3 ? { members: other } : {}, stop.signal).then(() => {
+        start(id, id === 3 ? { members: other } : {}, stop.signal).then(() => {
           early += 1;
         }),
       );
