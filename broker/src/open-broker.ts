@@ -77,6 +77,9 @@ export async function openBroker(
     peerRestarted: (broker) => {
       driver.peerRestarted(broker);
     },
+    peerUnreachable: (broker) => {
+      driver.peerUnreachable(broker);
+    },
     room: dataPlane.forwarding,
   });
   return { store, dataPlane };

@@ -39,7 +39,7 @@ export type OpenedLog = {
 };
 
 /** Folder of a broker's log. */
-export function logFolder({ dataDir }: BrokerConfig): string {
+function logFolder({ dataDir }: BrokerConfig): string {
   return join(dataDir, logFolderName);
 }
 

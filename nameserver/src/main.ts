@@ -15,7 +15,7 @@ import { defaultSettings } from "./domain/state.ts";
 import { EmbeddedMetadata } from "./embedded-metadata.ts";
 import { formGroup, ownState } from "./form-group.ts";
 import { adminService } from "./grpc/admin-service.ts";
-import { askMember, introductionService, statementFor } from "./grpc/introductions.ts";
+import { askMember, formingServices, statementFor } from "./grpc/introductions.ts";
 import { metadataService } from "./grpc/metadata-service.ts";
 import { type RunningGrpc, serveGrpc } from "./grpc/serve.ts";
 import { type RunningHttp, serveHttp } from "./http/http.ts";
@@ -201,9 +201,9 @@ async function introduceOnly(
   own: () => MemberState,
 ): Promise<AsyncDisposable & { readonly members: string }> {
   const members = memberList(config);
-  const answers = introductionService((asker) => statementFor(asker, members, own()));
+  const services = formingServices((asker) => statementFor(asker, members, own()));
   const { host, grpcPort: port } = config;
-  const grpc = await serveGrpc([answers], { host, port, logger, leaderAddress: () => undefined });
+  const grpc = await serveGrpc(services, { host, port, logger, leaderAddress: () => undefined });
   return { members, [Symbol.asyncDispose]: () => grpc.close(0) };
 }
 
@@ -241,8 +241,10 @@ function linksOf(config: NameServerConfig, store: LogStore, world: World, about:
   others.delete(self);
   return openGroupLinks({
     ...world,
-    ...{ clusterId, self, incarnation, others, listen: { host, port: peerPort } },
+    ...{ clusterId, self, incarnation, others, listen: { host, port: peerPort }, turn: immediateTurn },
     receive: (from, message) => about.metadata?.receive(from, message),
+    peerRestarted: (member) => about.metadata?.peerRestarted(member),
+    peerUnreachable: (member) => about.metadata?.peerUnreachable(member),
   });
 }
 

@@ -36,6 +36,10 @@ export type OpenMetadata = {
   readonly metadata: ReplicatedMetadata;
   /** A message of another member, as its transport gave it. */
   receive(from: ReplicaId, message: PeerMessage): void;
+  /** Another member's process ended or began anew: what it was sent before may be lost. */
+  peerRestarted(member: ReplicaId): void;
+  /** Nothing reaches another member at the moment. */
+  peerUnreachable(member: ReplicaId): void;
   close(): Promise<void>;
 };
 
@@ -79,6 +83,8 @@ export async function openMetadata(store: LogStore, options: MetadataOptions): P
   return {
     metadata,
     receive: (from, message) => driver.receive(from, message),
+    peerRestarted: (member) => driver.peerRestarted(member),
+    peerUnreachable: (member) => driver.peerUnreachable(member),
     close: async () => {
       opened.abort();
       await driver.close();

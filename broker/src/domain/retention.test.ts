@@ -1,18 +1,17 @@
 import { describe, expect, it } from "@jest/globals";
-import type { SegmentStatus } from "@saturnmq/store";
 import fc from "fast-check";
-import { decideDropped } from "./retention.ts";
+import { decideDropped, type Segment } from "./retention.ts";
 
-type Given = Partial<Omit<SegmentStatus, "ranges">> & { readonly ranges: Record<number, readonly [number, number]> };
+type Given = Partial<Omit<Segment, "ranges">> & { readonly ranges: Record<number, readonly [number, number]> };
 
-function segments(...given: Given[]): readonly SegmentStatus[] {
+function segments(...given: Given[]): readonly Segment[] {
   return given.map(({ ranges, ...rest }, at) => ({
     ...{ segment: at + 1, bytes: 100, sealed: true, lastWriteMs: 1_000, ...rest },
     ranges: new Map(Object.entries(ranges).map(([shard, [from, to]]) => [Number(shard), { from, to }])),
   }));
 }
 
-function dropped(given: readonly SegmentStatus[], oldestMs: number, excessBytes = 0): unknown {
+function dropped(given: readonly Segment[], oldestMs: number, excessBytes = 0): unknown {
   return Object.fromEntries(
     Array.from(decideDropped(given, { oldestMs, excessBytes }), ([shard, { end, segments: gone }]) => [
       shard,

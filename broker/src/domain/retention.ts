@@ -1,4 +1,13 @@
-import type { SegmentStatus } from "@saturnmq/store";
+/** A segment of the log: how large it is, when it was written last, and which entries of which shards it holds. Not `sealed`: it is written still. */
+export type Segment = {
+  readonly segment: number;
+  readonly bytes: number;
+  readonly sealed: boolean;
+  /** Wall clock, milliseconds. */
+  readonly lastWriteMs: number;
+  /** By shard. */
+  readonly ranges: ReadonlyMap<number, { readonly from: number; readonly to: number }>;
+};
 
 /** What is kept at least: everything younger than `oldestMs` (wall clock, milliseconds), if it is not more than `bytes` above what may stay. */
 export type Kept = { readonly oldestMs: number; readonly excessBytes: number };
@@ -12,10 +21,7 @@ export type Dropped = { readonly end: number; readonly segments: ReadonlySet<num
  *
  * @param segments oldest first
  */
-export function decideDropped(
-  segments: readonly SegmentStatus[],
-  { oldestMs, excessBytes }: Kept,
-): Map<number, Dropped> {
+export function decideDropped(segments: readonly Segment[], { oldestMs, excessBytes }: Kept): Map<number, Dropped> {
   let excess = excessBytes;
   const ends = new Map<number, number>();
   for (const { bytes, sealed, lastWriteMs, ranges } of segments) {
@@ -33,7 +39,7 @@ export function decideDropped(
 }
 
 /** The last index up to `wanted` that no segment has entries of the shard on both sides of. */
-function lastBetween(segments: readonly SegmentStatus[], shard: number, wanted: number): number {
+function lastBetween(segments: readonly Segment[], shard: number, wanted: number): number {
   const ranges = segments.flatMap((segment) => segment.ranges.get(shard) ?? []).sort((a, b) => b.to - a.to);
   return ranges.reduce((end, { from, to }) => (from <= end && to > end ? from - 1 : end), wanted);
 }

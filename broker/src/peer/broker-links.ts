@@ -33,6 +33,8 @@ export type BrokerLinksTarget = {
   readonly receive: PeerLinksOptions["receive"];
   /** The process of another broker ended or began anew. */
   readonly peerRestarted: (broker: number) => void;
+  /** The link to another broker is down. */
+  readonly peerUnreachable: (broker: number) => void;
   readonly room: Omit<ForwardRoom, "clock" | "logger" | "ready">;
 };
 
@@ -75,6 +77,7 @@ export async function openBrokerLinks(options: BrokerLinksOptions): Promise<Brok
         if (lives.has(peer)) target?.peerRestarted(peer);
         lives.set(peer, change.identity.incarnation);
       }
+      if (!change.up) target?.peerUnreachable(peer);
       brokers.linkChanged(peer, change.up);
     },
     refusedBy: (peer, reason) => {

@@ -103,15 +103,16 @@ export class LinkedBrokers implements Brokers {
 
   /** Soft state of another broker: `undefined` when it takes it back. */
   peerState(from: number, key: string, value: Uint8Array | undefined): void {
-    if (this.#listener === undefined) {
+    const listener = this.#listener;
+    if (listener === undefined) {
       this.#keep(from, key, value);
       return;
     }
     try {
-      if (key === ledKey) this.#listener?.led(from, value === undefined ? new Map() : ledOf(value));
-      else if (key === fillingKey) this.#listener?.filling(from, value === undefined ? new Set() : fillingOf(value));
+      if (key === ledKey) listener.led(from, value === undefined ? new Map() : ledOf(value));
+      else if (key === fillingKey) listener.filling(from, value === undefined ? new Set() : fillingOf(value));
       else if (key.startsWith(waitingPrefix) && value !== undefined)
-        this.#listener?.armed(from, interestOf(forward.WaitingFor.decode(value)));
+        listener.armed(from, interestOf(forward.WaitingFor.decode(value)));
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.#options.logger.warn({ err: error, from, key }, "another broker tells what cannot be read");

@@ -1,7 +1,15 @@
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
-import { type Introduction, loadMetadataCodecs, type MemberStatement, metadataServiceName } from "@saturnmq/wire";
+import { SaturnError } from "@saturnmq/kit";
+import {
+  adminServiceName,
+  type Introduction,
+  loadAdminCodecs,
+  loadMetadataCodecs,
+  type MemberStatement,
+  metadataServiceName,
+} from "@saturnmq/wire";
 import type { MemberState } from "../domain/bootstrap.ts";
-import type { Service } from "./service.ts";
+import type { Method, Service } from "./service.ts";
 import { unaryMethod } from "./unary-method.ts";
 
 const askMs = 1_000;
@@ -13,11 +21,27 @@ export function statementFor(asker: Introduction, members: string, own: MemberSt
   return { state: own.kind, clusterId: "clusterId" in own ? own.clusterId : "" };
 }
 
-/** The service of a member that waits for the others: nothing but who it is. */
-export function introductionService(answer: (asker: Introduction) => MemberStatement): Service {
-  const { Introduce } = loadMetadataCodecs();
+/** The services of a member that waits for the others: who it is, and for everything else that it is too early. */
+export function formingServices(answer: (asker: Introduction) => MemberStatement): readonly Service[] {
+  const { Introduce, ...later } = loadMetadataCodecs();
+  const refused = new Map(Object.keys(later).map((name) => [name, tooEarly(name)]));
   const introduce = unaryMethod(Introduce, (asker) => Promise.resolve(answer(asker)));
-  return { name: metadataServiceName, methods: new Map([["Introduce", introduce]]) };
+  const admin = new Map(Object.keys(loadAdminCodecs()).map((name) => [name, tooEarly(name)]));
+  return [
+    { name: metadataServiceName, methods: refused.set("Introduce", introduce) },
+    { name: adminServiceName, methods: admin },
+  ];
+}
+
+function tooEarly(name: string): Method {
+  const refusal = (): SaturnError =>
+    new SaturnError("HA_NOT_AVAILABLE", "this name server waits for the other members of its group: try again");
+  const open = (): never => {
+    throw refusal();
+  };
+  if (name === "Watch") return { kind: "serverStreaming", open };
+  if (name === "Heartbeat") return { kind: "bidirectional", open };
+  return { kind: "unary", handle: () => Promise.reject(refusal()) };
 }
 
 /** Asks a member at `host:port`. One that does not answer, or not so that it can be understood, is unreachable. */

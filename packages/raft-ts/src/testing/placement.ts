@@ -1,5 +1,4 @@
 import type { SeededRandom } from "@saturnmq/kit";
-import { membersOf } from "../core/membership.ts";
 import { type ConfigurationTarget, nextChange } from "../core/walker.ts";
 import type { Group } from "../driver/api.ts";
 import type { Configuration, GroupId, ReplicaId } from "../ports.ts";
@@ -87,9 +86,4 @@ export class Placement {
     else if (random.below(3) === 0) this.#heard.set(key, known + random.below(targets.length - known));
     return targets[this.#heard.get(key) ?? 0];
   }
-}
-
-/** Everyone who is in any of these configurations. */
-export function allMembers(configurations: readonly Configuration[]): ReadonlySet<ReplicaId> {
-  return new Set(configurations.flatMap((configuration) => membersOf(configuration)));
 }

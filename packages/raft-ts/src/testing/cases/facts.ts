@@ -244,7 +244,7 @@ export function roleText({ role }: Shown): string {
 }
 
 /** An entry as `NodeFacts.entries` has it. What changes a configuration is told by the configuration that comes of it. */
-export function entryText(term: number, kind: string, content: string): string {
+function entryText(term: number, kind: string, content: string): string {
   return kind.startsWith("EntryConfChange") ? `${term} configuration` : `${term} ${content}`;
 }
 
