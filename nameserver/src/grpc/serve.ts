@@ -177,11 +177,12 @@ type Failure = { readonly code: number; readonly details: string; readonly metad
 
 /** A `SaturnError` is told to the caller; anything else is a bug: logged here, hidden there. */
 function failureOf(error: unknown, path: string, { logger, leaderAddress }: Room): Failure {
+  const metadata = new Metadata();
   if (!(error instanceof SaturnError)) {
     logger.error({ err: error, rpc: path }, "a call failed on a bug");
-    return { code: status.INTERNAL, details: "the name server failed; its log has the reason" };
+    metadata.set(errorCodeTrailer, "INTERNAL_ERROR");
+    return { code: status.INTERNAL, details: "the name server failed; its log has the reason", metadata };
   }
-  const metadata = new Metadata();
   metadata.set(errorCodeTrailer, error.code);
   const leader = error.code === "HA_NOT_AVAILABLE" ? leaderAddress() : undefined;
   if (leader !== undefined) metadata.set(leaderTrailer, leader);

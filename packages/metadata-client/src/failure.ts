@@ -14,6 +14,9 @@ const passingStatuses: ReadonlySet<number> = new Set([
   status.DEADLINE_EXCEEDED,
   status.CANCELLED,
   status.RESOURCE_EXHAUSTED,
+  // Without a code of ours: the connection broke in the middle of an answer.
+  status.INTERNAL,
+  status.UNKNOWN,
 ]);
 
 /** What a failed gRPC call means. Several codes share a status: the trailer tells them apart. */

@@ -61,7 +61,21 @@ describe("Appends", () => {
     expect(sent).toEqual(["3: held"]);
     await finishReads();
     await finishReads();
-    expect(sent).toEqual(["3: held", "2: 12", "2: 3"]);
+    expect(sent).toEqual(["3: held", "2: 12", "2: held"]);
+  });
+
+  test("take what is held from there also when others of them are read: it may not be written yet", async () => {
+    const { log, replication, sent, errors, finishReads } = setUp();
+    const read = log.read.bind(log);
+    log.read = (group, index) => (index < 6 ? read(group, index) : Promise.reject(new RangeError("not written yet")));
+    const held = new HeldPayloads();
+    held.append(6, payloadOf("six"));
+    replication.sendAppend(1, 2, append(3, 2), held);
+    replication.sendAppend(1, 2, append(5, 1), held);
+    replication.sendAppend(1, 3, append(4, 2), held);
+    await finishReads();
+    await finishReads();
+    expect({ sent, errors }).toEqual({ sent: ["2: 45", "3: 5six", "2: six"], errors: [] });
   });
 
   test("that the core gave up are not read: a slow disk would fall behind for ever", async () => {

@@ -1,5 +1,5 @@
 import type { AppendRequest } from "../core/messages.ts";
-import type { GroupId, Payload, RaftLog, ReplicaId, Transport } from "../ports.ts";
+import type { GroupId, Payload, RaftLog, ReplicaId, StoredEntry, Transport } from "../ports.ts";
 import type { HeldPayloads } from "./held-payloads.ts";
 import type { PeerMessage } from "./messages.ts";
 
@@ -43,38 +43,52 @@ export class Replication {
     }
     const payloads = message.entries.map((entry) => held.get(entry.index));
     if (payloads.every((payload) => payload !== undefined)) this.send(to, { kind: "group", group, message, payloads });
-    else void this.#sendAfterReading(link, group, to, message);
+    else void this.#sendAfterReading(link, group, to, message, held);
   }
 
-  async #sendAfterReading(link: string, group: GroupId, to: ReplicaId, first: AppendRequest): Promise<void> {
+  async #sendAfterReading(
+    link: string,
+    group: GroupId,
+    to: ReplicaId,
+    first: AppendRequest,
+    held: HeldPayloads,
+  ): Promise<void> {
     const backlog: Backlog = { waiting: [first], end: endOf(first) };
     this.#backlogs.set(link, backlog);
     for (let message = backlog.waiting.shift(); message !== undefined; message = backlog.waiting.shift()) {
-      const payloads = await this.#read(group, message);
+      const payloads = await this.#read(group, message, held);
       if (!this.#options.alive()) return;
       if (payloads !== undefined) this.send(to, { kind: "group", group, message, payloads });
     }
     this.#backlogs.delete(link);
   }
 
-  /** `undefined` when the log has other entries there by now, since this replica leads no more, or begins after them. */
-  async #read(group: GroupId, { entries }: AppendRequest): Promise<Payloads | undefined> {
+  /**
+   * `undefined` when the log has other entries there by now, since this replica leads no more, or begins after them. The newest of them are held and may
+   * not be written yet: the log cannot give those.
+   */
+  async #read(group: GroupId, { entries }: AppendRequest, held: HeldPayloads): Promise<Payloads | undefined> {
     const { log, fail } = this.#options;
     const view = log.view(group);
     const stands = (): boolean =>
       entries.every(({ index, term }) => index >= view.firstIndex && view.termAt(index) === term);
     if (!stands()) return undefined;
     try {
-      const stored = await Promise.all(entries.map(({ index }) => log.read(group, index)));
-      if (!stands()) return undefined;
-      // The content of a configuration entry is in the message.
-      return stored.map(({ kind, payload }) => (kind === "configuration" ? undefined : payload));
+      const payloads = await Promise.all(
+        entries.map(({ index }) => held.get(index) ?? log.read(group, index).then(contentOf)),
+      );
+      return stands() ? payloads : undefined;
     } catch (error) {
       // An entry that is there and cannot be read is corrupt: this replica must not go on as if it held it.
       if (stands()) fail(error);
       return undefined;
     }
   }
+}
+
+/** The content of a configuration entry is in the message. */
+function contentOf({ kind, payload }: StoredEntry): Payload | undefined {
+  return kind === "configuration" ? undefined : payload;
 }
 
 function endOf({ prevIndex, entries }: AppendRequest): number {
