@@ -97,12 +97,15 @@ function sendAtOnce(state: RaftState, input: Input, log: LogView): readonly Effe
   );
 }
 
+/** Where the logs part, too: it says that it has all that it has. */
 function acknowledgeEverything(state: RaftState, input: Input, log: LogView): readonly Effect[] {
-  return step(state, input, log).map((effect) =>
-    effect.kind === "send" && effect.message.kind === "appendAccepted"
-      ? { ...effect, message: { ...effect.message, matchIndex: state.lastIndex } }
-      : effect,
-  );
+  return step(state, input, log).map((effect) => {
+    if (effect.kind !== "send") return effect;
+    const { message } = effect;
+    if (message.kind !== "appendAccepted" && message.kind !== "appendRejected") return effect;
+    const { term, lost } = message;
+    return { ...effect, message: { kind: "appendAccepted", term, matchIndex: state.lastIndex, lost } };
+  });
 }
 
 function forgetLeader(state: RaftState, input: Input, log: LogView): readonly Effect[] {

@@ -300,7 +300,9 @@ class Simulation implements World, Stage {
     follower.boot();
     await this.#runUntil(this.nowMs + 2_000);
     this.#diskDelayMs.clear();
-    const isWhole = (): boolean => follower.group(group)?.damage === "no" && this.#agree(this.active, group);
+    // Its other groups may have lost a leader, or waited for its disk.
+    const isWhole = (): boolean =>
+      follower.group(group)?.damage === "no" && this.groups.every((id) => this.#agree(this.active, id));
     await this.#waitFor("Liveness: a replica that lost entries heals", 8_000, isWhole);
   }
 
