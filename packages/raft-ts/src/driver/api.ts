@@ -79,7 +79,7 @@ export interface Driver extends AsyncDisposable {
   open(options: GroupOptions): Group;
   /**
    * A message from `from`, as its driver gave it to its transport. Refused with a log line when it makes no sense.
-   * Payloads in it must stay unchanged until they are applied.
+   * Payloads in it must stay unchanged until they are applied, the bytes of a snapshot's chunk for good.
    */
   receive(from: ReplicaId, message: PeerMessage): void;
   /** The process of `peer` ended or began anew: whatever it led it leads no more. Nobody campaigns any sooner for that. */
