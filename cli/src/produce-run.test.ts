@@ -16,7 +16,10 @@ const busy: SendResult = { refusal: { code: 42_900, text: "too many", retryable:
 const wrong: SendResult = { refusal: { code: 41_301, text: "too large", retryable: false } };
 
 /** A run whose calls answer what `answers` says, one after another; time passes only in pauses. */
-function fixture(answers: (messages: readonly string[]) => readonly SendResult[] | Promise<readonly SendResult[]>) {
+function fixture(
+  answers: (messages: readonly string[]) => readonly SendResult[] | Promise<readonly SendResult[]>,
+  callsAtOnce?: number,
+) {
   const calls: (readonly string[])[] = [];
   let nowMs = 0;
   const run = new ProduceRun<string>({
@@ -29,6 +32,7 @@ function fixture(answers: (messages: readonly string[]) => readonly SendResult[]
     },
     nowMs: () => nowMs,
     retryForMs: 10_000,
+    ...(callsAtOnce === undefined ? {} : { calls: callsAtOnce }),
   });
   return { run, calls };
 }
@@ -101,7 +105,7 @@ describe("sending lines", () => {
     expect(calls).toHaveLength(1);
   });
 
-  test("keeps a bounded number of calls in flight", async () => {
+  test.each([undefined, 1])("keeps a bounded number of calls in flight: %p", async (calls) => {
     let inFlight = 0;
     let most = 0;
     const { run } = fixture(async (messages) => {
@@ -110,10 +114,10 @@ describe("sending lines", () => {
       await new Promise((resolve) => setImmediate(resolve));
       inFlight -= 1;
       return messages.map(() => stored);
-    });
+    }, calls);
     for (let nth = 0; nth < 5 * callsMax; nth += 1) await run.add(lines("x"));
     await run.finish();
-    expect(most).toBe(callsMax);
+    expect(most).toBe(calls ?? callsMax);
     expect(run.sent).toBe(5 * callsMax);
   });
 });

@@ -13,12 +13,14 @@ export type ProduceOptions<Message> = {
   readonly nowMs: () => number;
   /** How long one message may be refused retryably before it is given up. */
   readonly retryForMs: number;
+  /** Calls in flight at once; 1 keeps the lines of all calls in order. Default: 8. */
+  readonly calls?: number;
 };
 
 /** Most messages of one call, and most bytes of their bodies unless one message alone has more. */
 export const batchMessagesMax = 64;
 export const batchBytesMax = 512 * 1_024;
-/** Calls in flight at once. */
+/** Calls in flight at once, unless another number is asked for. */
 export const callsMax = 8;
 
 const firstPauseMs = 50;
@@ -62,7 +64,7 @@ export class ProduceRun<Message> {
 
   /** Starts to send a batch; waits while too many are in flight. Does nothing after a failure. */
   async add(batch: readonly Line<Message>[]): Promise<void> {
-    while (this.#calls.size >= callsMax && !this.failed) await Promise.race(this.#calls);
+    while (this.#calls.size >= (this.#options.calls ?? callsMax) && !this.failed) await Promise.race(this.#calls);
     if (this.failed || batch.length === 0) return;
     const call = this.#deliver(batch)
       .catch((error: unknown) => {

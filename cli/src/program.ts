@@ -228,6 +228,7 @@ function addGroup(program: Command, io: Io): void {
 function addProduce(program: Command, io: Io): void {
   add(program, "produce <topic>", "send each line of standard input as a message; empty lines are skipped and counted")
     .option("--tag <tag>", "tag of every message")
+    .option("--message-group <group>", "message group of every message, for FIFO topics: lines keep their order")
     .option("--key <key>", "key of every message; may be repeated", collect)
     .option("--property <key=value>", "property of every message; may be repeated", parseProperty)
     .addHelpText(

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "@jest/globals";
 import { type ErrorCode, SaturnError } from "@saturnmq/kit";
+import { v2 } from "@saturnmq/wire";
 import { type ExitCode, exitCodes } from "./exit-codes.ts";
 import { run } from "./run.ts";
 import { CapturedIo } from "./testing/captured-io.ts";
@@ -177,6 +178,23 @@ test("message skip asks as it was told, and says what was done", async () => {
 });
 
 describe("produce", () => {
+  test("with a message group the lines are FIFO messages of it, one call at a time", async () => {
+    const bodies: string[] = [];
+    const answers: Answers = {
+      send: ({ messages }) => {
+        for (const { body, systemProperties } of messages) {
+          bodies.push(Buffer.from(body).toString());
+          expect(systemProperties).toMatchObject({ messageGroup: "g", messageType: v2.MessageType.FIFO });
+        }
+        return { status: ok, entries: messages.map(() => ({ status: ok, offset: 1 })) };
+      },
+    };
+    const lines = Array.from({ length: 500 }, (_, at) => `line ${at}`);
+    const io = new CapturedIo(lines.join("\n"));
+    expect((await cli(answers, ["produce", "orders", "--message-group", "g"], io)).exitCode).toBe(0);
+    expect(bodies).toEqual(lines);
+  });
+
   test("sends each line with its labels and its own id, skipping empty lines", async () => {
     const bodies: string[] = [];
     const ids = new Set<string>();

@@ -13,6 +13,8 @@ const pollSlackMs = 5_000;
 /** What a line becomes besides its body. */
 export type MessageLabels = {
   readonly tag?: string;
+  /** Makes them FIFO messages, in order with all others of the group. */
+  readonly messageGroup?: string;
   readonly keys: readonly string[];
   readonly properties: Readonly<Record<string, string>>;
 };
@@ -76,14 +78,15 @@ export class MessagingClient implements Disposable {
   }
 
   /** A message of `body`, with an id of its own that stays through every repetition. */
-  message(topic: string, body: Uint8Array, { tag, keys, properties }: MessageLabels): OutgoingMessage {
+  message(topic: string, body: Uint8Array, { tag, messageGroup, keys, properties }: MessageLabels): OutgoingMessage {
     const nowMs = Date.now();
     return {
       topic: { name: topic },
       userProperties: new Map(Object.entries(properties)),
       systemProperties: {
         messageId: this.#ids.next(nowMs),
-        messageType: v2.MessageType.NORMAL,
+        messageType: messageGroup === undefined ? v2.MessageType.NORMAL : v2.MessageType.FIFO,
+        messageGroup,
         bodyEncoding: v2.Encoding.IDENTITY,
         keys,
         tag,

@@ -11,6 +11,7 @@ const progressEveryMs = 200;
 
 export type ProduceCommandOptions = GlobalOptions & {
   readonly tag?: string;
+  readonly messageGroup?: string;
   readonly key?: readonly string[];
   readonly property?: Readonly<Record<string, string>>;
 };
@@ -24,11 +25,14 @@ export async function produce(io: Io, topic: string, options: ProduceCommandOpti
     pause: (ms) => pause(ms),
     nowMs: () => performance.now(),
     retryForMs,
+    // Calls that overtake each other would change the order that the group is for.
+    ...(options.messageGroup === undefined ? {} : { calls: 1 }),
   });
   const labels: MessageLabels = {
     keys: options.key ?? [],
     properties: options.property ?? {},
     ...(options.tag === undefined ? {} : { tag: options.tag }),
+    ...(options.messageGroup === undefined ? {} : { messageGroup: options.messageGroup }),
   };
   const reading = { lines: 0, skipped: 0 };
   const progress = showProgress(io, () => run.sent);
