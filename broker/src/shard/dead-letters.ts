@@ -54,6 +54,10 @@ export class DeadLetters {
   async #one(givenUp: GivenUp): Promise<void> {
     const { led } = this.#shard;
     if (led === undefined) return;
+    const { decided } = led.overlay;
+    const cursor = decided.cursorOf(givenUp.group, givenUp.topic, givenUp.queue);
+    // Trimmed, skipped or deleted while it waited for its turn.
+    if (cursor < 0 || decided.isDone(cursor, givenUp.offset)) return;
     try {
       if (this.#host.store.usage().full) {
         this.#later(led, givenUp);
