@@ -75,7 +75,7 @@ export class Replication {
     if (!stands()) return undefined;
     try {
       const payloads = await Promise.all(
-        entries.map(({ index }) => held.get(index) ?? log.read(group, index).then(contentOf)),
+        entries.map(async ({ index }) => held.get(index) ?? contentOf(await log.read(group, index))),
       );
       return stands() ? payloads : undefined;
     } catch (error) {
