@@ -78,6 +78,20 @@ describe("Appends", () => {
     expect({ sent, errors }).toEqual({ sent: ["2: 45", "3: 5six", "2: six"], errors: [] });
   });
 
+  test("read what was held and is applied meanwhile: its bytes may be overwritten", async () => {
+    const { replication, sent, finishReads } = setUp();
+    const held = new HeldPayloads();
+    const payload = payloadOf("six");
+    held.append(6, payload);
+    replication.sendAppend(1, 2, append(4, 2), held);
+    held.release(6);
+    payload.bytes.fill(0x78);
+    await finishReads();
+    expect(sent).toEqual([]);
+    await finishReads();
+    expect(sent).toEqual(["2: 56"]);
+  });
+
   test("that the core gave up are not read: a slow disk would fall behind for ever", async () => {
     const { replication, sent, reads, finishReads } = setUp();
     const held = new HeldPayloads();

@@ -1,4 +1,4 @@
-import type { AppendRequest } from "../core/messages.ts";
+import type { AppendRequest, Entry } from "../core/messages.ts";
 import type { GroupId, Payload, RaftLog, ReplicaId, StoredEntry, Transport } from "../ports.ts";
 import type { HeldPayloads } from "./held-payloads.ts";
 import type { PeerMessage } from "./messages.ts";
@@ -10,8 +10,6 @@ export type ReplicationOptions = {
   /** False once the process is to end. */
   readonly alive: () => boolean;
 };
-
-type Payloads = readonly (Payload | undefined)[];
 
 /** Appends to one follower that wait for a read of the log. */
 type Backlog = { readonly waiting: AppendRequest[]; end: number };
@@ -56,32 +54,40 @@ export class Replication {
     const backlog: Backlog = { waiting: [first], end: endOf(first) };
     this.#backlogs.set(link, backlog);
     for (let message = backlog.waiting.shift(); message !== undefined; message = backlog.waiting.shift()) {
-      const payloads = await this.#read(group, message, held);
+      await this.#sendRead(group, to, message, held);
       if (!this.#options.alive()) return;
-      if (payloads !== undefined) this.send(to, { kind: "group", group, message, payloads });
     }
     this.#backlogs.delete(link);
   }
 
   /**
-   * `undefined` when the log has other entries there by now, since this replica leads no more, or begins after them. The newest of them are held and may
-   * not be written yet: the log cannot give those.
+   * Sends nothing when the log has other entries there by now, since this replica leads no more, or begins after them. The newest entries are held and may
+   * not be written yet, so the log cannot give those; and one that is released while others are read may be overwritten, so it is then read as well.
    */
-  async #read(group: GroupId, { entries }: AppendRequest, held: HeldPayloads): Promise<Payloads | undefined> {
-    const { log, fail } = this.#options;
+  async #sendRead(group: GroupId, to: ReplicaId, message: AppendRequest, held: HeldPayloads): Promise<void> {
+    const { log, fail, alive } = this.#options;
+    const { entries } = message;
     const view = log.view(group);
     const stands = (): boolean =>
       entries.every(({ index, term }) => index >= view.firstIndex && view.termAt(index) === term);
-    if (!stands()) return undefined;
+    const read = new Map<number, Payload | undefined>();
+    const lacking = (): readonly Entry[] =>
+      entries.filter(({ index }) => !read.has(index) && held.get(index) === undefined);
     try {
-      const payloads = await Promise.all(
-        entries.map(async ({ index }) => held.get(index) ?? contentOf(await log.read(group, index))),
-      );
-      return stands() ? payloads : undefined;
+      while (stands()) {
+        const unread = lacking();
+        if (unread.length > 0) {
+          await Promise.all(unread.map(async ({ index }) => read.set(index, contentOf(await log.read(group, index)))));
+          continue;
+        }
+        // In this very turn: what is held is the entry's only until it is applied.
+        const payloads = entries.map(({ index }) => (read.has(index) ? read.get(index) : held.get(index)));
+        if (alive()) this.send(to, { kind: "group", group, message, payloads });
+        return;
+      }
     } catch (error) {
       // An entry that is there and cannot be read is corrupt: this replica must not go on as if it held it.
       if (stands()) fail(error);
-      return undefined;
     }
   }
 }
