@@ -1,6 +1,7 @@
 import type { Clock, Logger, Net, Random, Timers } from "@saturnmq/kit";
 import {
   createPeerLinks,
+  mustStop,
   type PeerAddress,
   PeerCallError,
   type PeerIdentity,
@@ -50,16 +51,11 @@ export interface BrokerLinks extends AsyncDisposable {
   follow(view: ClusterView): void;
 }
 
-/** Refusals by which another broker says that this process must not go on under its identity. */
-const endings: ReadonlySet<RefusalReason> = new Set<RefusalReason>(["twin", "oldIncarnation", "forgotten"]);
-
 /** @throws {NetError} when the port cannot be opened */
 export async function openBrokerLinks(options: BrokerLinksOptions): Promise<BrokerLinks> {
   const { clusterId, brokerId: id, incarnation, clock, timers, logger, fatal, ...way } = options;
   let target: BrokerLinksTarget | undefined;
   let view: ClusterView | undefined;
-  /** The newest life of each broker that was linked with. */
-  const lives = new Map<number, number>();
   const links = await createPeerLinks({
     ...way,
     ...{ clock, timers, logger },
@@ -73,15 +69,12 @@ export async function openBrokerLinks(options: BrokerLinksOptions): Promise<Brok
     },
     peerState: (from, key, value) => brokers.peerState(from, key, value),
     linkChanged: (peer, change) => {
-      if (change.up && lives.get(peer) !== change.identity.incarnation) {
-        if (lives.has(peer)) target?.peerRestarted(peer);
-        lives.set(peer, change.identity.incarnation);
-      }
       if (!change.up) target?.peerUnreachable(peer);
+      else if (change.restarted) target?.peerRestarted(peer);
       brokers.linkChanged(peer, change.up);
     },
     refusedBy: (peer, reason) => {
-      if (endings.has(reason)) fatal(new Error(`broker ${peer} refuses this one, broker ${id}: ${reason}`));
+      if (mustStop(reason)) fatal(new Error(`broker ${peer} refuses this one, broker ${id}: ${reason}`));
     },
   });
   const brokers = new LinkedBrokers({

@@ -1,12 +1,12 @@
 import type { Clock, Logger, Net, Random, Timers } from "@saturnmq/kit";
 import {
   createPeerLinks,
+  mustStop,
   type PeerAddress,
   PeerCallError,
   type PeerIdentity,
   type PeerLinks,
   type PeerLinksOptions,
-  type RefusalReason,
 } from "@saturnmq/peer";
 import { featureLevelKnown } from "@saturnmq/wire";
 
@@ -41,15 +41,10 @@ export type GroupLinks = AsyncDisposable & {
   readonly levels: ReadonlyMap<number, number>;
 };
 
-/** Refusals by which another member says that this process must not go on under its identity. */
-const endings: ReadonlySet<RefusalReason> = new Set<RefusalReason>(["twin", "oldIncarnation", "forgotten"]);
-
 /** @throws {NetError} when the port cannot be opened */
 export async function openGroupLinks(options: GroupLinksOptions): Promise<GroupLinks> {
   const { clusterId, self, incarnation, others, receive, peerRestarted, peerUnreachable, fatal, ...world } = options;
   const levels = new Map(Array.from(others.keys(), (id) => [id, 0]));
-  /** The newest life of each member that was linked with. */
-  const lives = new Map<number, number>();
   const links = await createPeerLinks({
     ...world,
     receive,
@@ -62,13 +57,11 @@ export async function openGroupLinks(options: GroupLinksOptions): Promise<GroupL
         peerUnreachable(peer);
         return;
       }
-      const { incarnation: life, featureLevel } = change.identity;
-      levels.set(peer, featureLevel);
-      if (lives.get(peer) !== life && lives.has(peer)) peerRestarted(peer);
-      lives.set(peer, life);
+      levels.set(peer, change.identity.featureLevel);
+      if (change.restarted) peerRestarted(peer);
     },
     refusedBy: (peer, reason) => {
-      if (endings.has(reason)) fatal(new Error(`name server ${peer} refuses this one, member ${self}: ${reason}`));
+      if (mustStop(reason)) fatal(new Error(`name server ${peer} refuses this one, member ${self}: ${reason}`));
     },
   });
   links.setPeers(others);

@@ -77,7 +77,7 @@ describe("A link", () => {
     nodes.push(third);
     introduce(world, [one, third]);
     await world.until(() => third.links.connected(1), 200);
-    expect(one.changes.at(-1)?.change).toMatchObject({ identity: { incarnation: 3 } });
+    expect(one.changes.at(-1)?.change).toMatchObject({ identity: { incarnation: 3 }, restarted: true });
   });
 
   test("is not blamed for a pause of this process itself", async () => {

@@ -4,6 +4,7 @@ export {
   type CallOptions,
   type CallOutcome,
   type LinkChange,
+  mustStop,
   type PeerAddress,
   PeerCallError,
   type PeerCounters,

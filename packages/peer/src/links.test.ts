@@ -46,6 +46,7 @@ describe.each<{ readonly name: string; readonly makeWorld: () => World }>([
       up: true,
       identity: nodes[1]!.identity,
       version: 1,
+      restarted: false,
     });
   });
 

@@ -53,6 +53,8 @@ class Links implements PeerLinks {
   readonly #reception: Reception;
   readonly #published: PublishedState;
   readonly #peers = new Map<ReplicaId, Peer>();
+  /** The newest process of each peer that was linked with, by its incarnation. */
+  readonly #lives = new Map<ReplicaId, number>();
   readonly #strangers = new Set<Incoming>();
   readonly #once = new Once();
   #listener: Listener | undefined;
@@ -233,7 +235,10 @@ class Links implements PeerLinks {
     this.#once.forget(`peer ${peer.id} `);
     const { id, incarnation, featureLevel } = identity;
     this.#options.logger.info({ peer: id, incarnation, featureLevel, version }, "peer link is up");
-    this.#options.linkChanged(id, { up: true, identity, version });
+    const earlier = this.#lives.get(id);
+    this.#lives.set(id, incarnation);
+    const restarted = earlier !== undefined && earlier !== incarnation;
+    this.#options.linkChanged(id, { up: true, identity, version, restarted });
     if (peer.link === link) link.start();
   }
 

@@ -45,8 +45,14 @@ export type RefusalReason =
   /** Both dialled at the same time and the other call goes on. For the moment only. */
   | "crossing";
 
+/** Whether a process that is refused so must not go on under its identity: another one knows better who it is. */
+export function mustStop(reason: RefusalReason): boolean {
+  return reason === "twin" || reason === "oldIncarnation" || reason === "forgotten";
+}
+
+/** `restarted`: an earlier process of this peer was linked with before. */
 export type LinkChange =
-  | { readonly up: true; readonly identity: PeerIdentity; readonly version: number }
+  | { readonly up: true; readonly identity: PeerIdentity; readonly version: number; readonly restarted: boolean }
   | { readonly up: false };
 
 /** What became of a call that has no answer. */
@@ -149,7 +155,7 @@ export type PeerLinksOptions = {
   readonly peerState: (from: ReplicaId, key: string, value: Uint8Array | undefined) => void;
   /** A link came up, before anything is received by it; or it is down and nothing more will be. */
   readonly linkChanged: (peer: ReplicaId, change: LinkChange) => void;
-  /** A peer refused this process for good; told at each attempt. When it says `twin`, `oldIncarnation` or `forgotten`, this process has to stop. */
+  /** A peer refused this process for good; told at each attempt. See `mustStop`. */
   readonly refusedBy?: (peer: ReplicaId, reason: RefusalReason) => void;
   readonly net: Net;
   readonly clock: Clock;
