@@ -1,31 +1,16 @@
-import { isDeadLetterTopic, SaturnError } from "@saturnmq/kit";
-import type { AdminTopic, TopicInfo } from "@saturnmq/wire";
+import { SaturnError } from "@saturnmq/kit";
+import { adminTopic, adminTopics, type TopicInfo, topicCommand } from "@saturnmq/wire";
 import type { AdminHandler, AdminRoom } from "./handler.ts";
 
-const queuesDefault = 8;
+export const createTopic: AdminHandler<"CreateTopic"> = async ({ metadata }, request) =>
+  adminTopic(await metadata.createTopic(topicCommand(request)));
 
-export const createTopic: AdminHandler<"CreateTopic"> = async ({ metadata }, request) => {
-  const { requestId, name, type, queues, retentionMs } = request;
-  const topic = await metadata.createTopic({
-    requestId,
-    name,
-    type: type === "TOPIC_TYPE_UNSPECIFIED" ? "NORMAL" : type,
-    queues: queues === 0 ? queuesDefault : queues,
-    retentionMs,
-  });
-  return topicMessage(topic);
-};
-
-export const listTopics: AdminHandler<"ListTopics"> = ({ view }) => {
-  // Those of dead letters come and go with their groups, and are shown with them.
-  const made = [...view().topics.values()].filter(({ name }) => !isDeadLetterTopic(name));
-  return { topics: made.sort(byName).map(topicMessage) };
-};
+export const listTopics: AdminHandler<"ListTopics"> = ({ view }) => ({ topics: adminTopics(view()) });
 
 export const describeTopic: AdminHandler<"DescribeTopic"> = async (room, { name }) => {
   const topic = knownTopic(room, name);
   const queues = await room.messaging.describeTopic(topic);
-  return { topic: topicMessage(topic), queues };
+  return { topic: adminTopic(topic), queues };
 };
 
 export const deleteTopic: AdminHandler<"DeleteTopic"> = async ({ metadata }, { requestId, name }) => {
@@ -38,13 +23,4 @@ export function knownTopic({ view }: AdminRoom, name: string): TopicInfo {
   const topic = view().topics.get(name);
   if (topic !== undefined) return topic;
   throw new SaturnError("TOPIC_NOT_FOUND", `topic ${JSON.stringify(name)} does not exist`);
-}
-
-/** Orders by name, as code units compare: the same on every machine. */
-export function byName(a: { readonly name: string }, b: { readonly name: string }): number {
-  return a.name < b.name ? -1 : 1;
-}
-
-function topicMessage({ id, name, type, queues, retentionMs, createdAtMs }: TopicInfo): AdminTopic {
-  return { id, name, type, queues, createdAtMs, ...(retentionMs === undefined ? {} : { retentionMs }) };
 }

@@ -5,19 +5,20 @@ import {
   type AdminMethod,
   type AdminMethods,
   adminGroup,
+  adminGroups,
   adminServiceName,
   adminTopic,
+  adminTopics,
   type ClusterMethod,
   type ClusterView,
   clusterMethods,
+  groupCommand,
   loadAdminCodecs,
+  topicCommand,
 } from "@saturnmq/wire";
 import type { ClusterService } from "../cluster-service.ts";
 import type { Method, Service } from "./service.ts";
 import { unaryMethod } from "./unary-method.ts";
-
-const queuesDefault = 8;
-const starts = { FROM_UNSPECIFIED: "default", EARLIEST: "earliest", LATEST: "latest" } as const;
 
 type Handler<Name extends AdminMethod> = (
   cluster: ClusterService,
@@ -28,27 +29,14 @@ type Handler<Name extends AdminMethod> = (
 type OfNames = "CreateTopic" | "ListTopics" | "DeleteTopic" | "CreateGroup" | "ListGroups" | "DeleteGroup";
 
 const handlers: { readonly [Name in OfNames]: Handler<Name> } = {
-  CreateTopic: async (cluster, { requestId, name, type, queues, retentionMs }) => {
-    const topic = await cluster.createTopic({
-      ...{ requestId, name, retentionMs },
-      type: type === "TOPIC_TYPE_UNSPECIFIED" ? "NORMAL" : type,
-      queues: queues === 0 ? queuesDefault : queues,
-    });
-    return adminTopic(topic);
-  },
-  ListTopics: async (cluster) => ({ topics: sorted((await viewOf(cluster)).topics).map(adminTopic) }),
+  CreateTopic: async (cluster, request) => adminTopic(await cluster.createTopic(topicCommand(request))),
+  ListTopics: async (cluster) => ({ topics: adminTopics(await viewOf(cluster)) }),
   DeleteTopic: async (cluster, request) => {
     await cluster.deleteTopic(request);
     return {};
   },
-  CreateGroup: async (cluster, { requestId, name, order, from, maxAttempts }) => {
-    const group = await cluster.createGroup({
-      ...{ requestId, name, order, from: starts[from], implicit: false },
-      maxAttempts: maxAttempts === 0 ? undefined : maxAttempts,
-    });
-    return adminGroup(group);
-  },
-  ListGroups: async (cluster) => ({ groups: sorted((await viewOf(cluster)).groups).map(adminGroup) }),
+  CreateGroup: async (cluster, request) => adminGroup(await cluster.createGroup(groupCommand(request))),
+  ListGroups: async (cluster) => ({ groups: adminGroups(await viewOf(cluster)) }),
   DeleteGroup: async (cluster, request) => {
     await cluster.deleteGroup(request);
     return {};
@@ -95,9 +83,4 @@ async function viewOf(cluster: ClusterService): Promise<ClusterView> {
       resolve(view);
     }, once.signal);
   });
-}
-
-/** By name, as code units compare: the same on every machine. */
-function sorted<Row extends { readonly name: string }>(rows: ReadonlyMap<string, Row>): readonly Row[] {
-  return [...rows.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

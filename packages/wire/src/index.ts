@@ -46,7 +46,14 @@ export {
   type Topic as AdminTopic,
 } from "./saturnmq/admin.ts";
 export { type AdminCodec, type AdminCodecs, loadAdminCodecs, loadAdminDefinition } from "./saturnmq/admin-codec.ts";
-export { adminGroup, adminTopic } from "./saturnmq/admin-messages.ts";
+export {
+  adminGroup,
+  adminGroups,
+  adminTopic,
+  adminTopics,
+  groupCommand,
+  topicCommand,
+} from "./saturnmq/admin-messages.ts";
 export {
   type Introduction,
   loadMetadataCodecs,
