@@ -6,12 +6,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { defined } from "@saturnmq/kit";
-import type { Report } from "../support/check/report.ts";
 import { Network } from "../support/network/network.ts";
 import { type NetworkFault, oneWay, symmetric } from "../support/network/network-faults.ts";
 import type { Disturbances } from "../support/process/disturbances.ts";
 import { Member } from "../support/process/member.ts";
-import { runScenario, type ScenarioResult, type World } from "../support/scenario.ts";
+import { type FaultOptions, type FaultResult, killInMidSend, runScenario, type World } from "../support/scenario.ts";
 
 // Runs inside a namespace: three name servers and three brokers, each a process on an address of its own, clients on another one.
 
@@ -28,36 +27,15 @@ const servesWithinMs = 60_000;
 /** Load before a fault and after it, milliseconds. */
 const calmMs = 1_000;
 
-export type FaultOptions = {
-  readonly seed: number;
-  readonly repeat: string;
-  readonly lastsMs: number;
-  readonly times: number;
-};
-export type FaultResult = {
-  readonly report: Report;
-  readonly acknowledged: ScenarioResult["acknowledged"];
-  /** Packets that the cuts took. */
-  readonly taken: number;
-};
-
 /** Each broker in its turn is killed while sends are in flight, and started again when its shards are led elsewhere. */
 export function brokersKilled(options: FaultOptions): Promise<FaultResult> {
-  return withCluster("brokers killed", options, async ({ outages, recorder }) => {
+  return withCluster("brokers killed", options, async (world) => {
     for (let time = 0; time < options.times; time += 1) {
       await sleep(calmMs);
       const { name } = brokerAt(time);
-      await new Promise<void>((resolve) => {
-        recorder.once(
-          ({ inFlight }) => inFlight >= 6,
-          () => {
-            outages.killNow(name);
-            resolve();
-          },
-        );
-      });
+      await killInMidSend(world, name);
       await sleep(options.lastsMs);
-      await outages.restart(name);
+      await world.outages.restart(name);
     }
     await sleep(calmMs);
   });

@@ -5,14 +5,20 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import type { Report } from "../support/check/report.ts";
 import { type Failover, failoversOf, type Kill, successesOf } from "../support/load/failover-meter.ts";
 import type { Recorder } from "../support/load/recorder.ts";
 import { Network } from "../support/network/network.ts";
 import { lossy, type NetworkFault, oneWay, reset, symmetric } from "../support/network/network-faults.ts";
 import { nowMs } from "../support/process/disturbances.ts";
 import { Member } from "../support/process/member.ts";
-import { runScenario, type ScenarioResult, type World } from "../support/scenario.ts";
+import {
+  type FaultOptions,
+  type FaultResult,
+  killInMidSend,
+  runScenario,
+  type ScenarioResult,
+  type World,
+} from "../support/scenario.ts";
 
 // Runs inside a namespace: `saturnmq dev` on an address of its own, clients on another one, and a network between them that can be cut.
 
@@ -31,19 +37,6 @@ const ownProducers = 12;
 const shardCount = 3;
 /** Load before a fault and after it, milliseconds. */
 const calmMs = 700;
-
-export type FaultOptions = {
-  readonly seed: number;
-  readonly repeat: string;
-  readonly lastsMs: number;
-  readonly times: number;
-};
-export type FaultResult = {
-  readonly report: Report;
-  readonly acknowledged: ScenarioResult["acknowledged"];
-  /** Packets that the cuts took. */
-  readonly taken: number;
-};
 
 /** A fault of the network, again and again. */
 function networkFault(name: string, fault: NetworkFault) {
@@ -97,20 +90,13 @@ export async function killedInMidSend(
   const { report, acknowledged, history } = await withBroker(
     "killed in mid send",
     options,
-    async ({ outages, recorder }) => {
+    async (world) => {
+      const { outages, recorder } = world;
       await untilOfficialsSend(recorder);
       for (let time = 0; time < times; time += 1) {
         await sleep(calmMs);
-        await new Promise<void>((resolve) => {
-          recorder.once(
-            ({ inFlight }) => inFlight >= 6,
-            () => {
-              outages.killNow("broker-1");
-              kills.push({ member: "broker-1", atMs: nowMs(), shards });
-              resolve();
-            },
-          );
-        });
+        await killInMidSend(world, "broker-1");
+        kills.push({ member: "broker-1", atMs: nowMs(), shards });
         await sleep(lastsMs);
         await outages.restart("broker-1");
       }

@@ -51,6 +51,34 @@ export type ScenarioResult = {
   readonly history: History;
 };
 
+/** How often a scenario disturbs, how long each time, and what repeats it. */
+export type FaultOptions = {
+  readonly seed: number;
+  readonly repeat: string;
+  readonly lastsMs: number;
+  readonly times: number;
+};
+export type FaultResult = Pick<ScenarioResult, "report" | "acknowledged"> & {
+  /** Packets that the cuts took. */
+  readonly taken: number;
+};
+
+/** Sends that must be in flight when a member is killed. */
+const inFlightMin = 6;
+
+/** Kills a member in the very turn in which several sends are in flight. */
+export function killInMidSend({ recorder, outages }: World, name: string): Promise<void> {
+  return new Promise((resolve) => {
+    recorder.once(
+      ({ inFlight }) => inFlight >= inFlightMin,
+      () => {
+        outages.killNow(name);
+        resolve();
+      },
+    );
+  });
+}
+
 const ownGroup = "during";
 const officialGroup = "official";
 const servesWithinMs = 60_000;
