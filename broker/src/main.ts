@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { type Clock, type Disk, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
+import { type Clock, type Disk, hostAndPort, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
 import { nodeDisk, nodeNet, systemClock, systemTimers } from "@saturnmq/kit/node";
 import { openRemoteMetadata, openViewCache } from "@saturnmq/metadata-client";
 import type { LogStore, LogStoreOptions } from "@saturnmq/store";
@@ -117,7 +117,7 @@ async function worldOf(config: BrokerConfig, deps: BrokerDeps, opened: AsyncDisp
   const machine = { disk, clock: systemClock(), timers: systemTimers(), random: cryptoRandom, turn: immediateTurn };
   const net = nodeNet(host === undefined ? {} : { localAddress: host });
   const reached = config.advertisedHost === "" ? (host ?? hostname()) : config.advertisedHost;
-  const addresses = { client: addressOf(reached, config.grpcPort), peer: addressOf(reached, config.peerPort) };
+  const addresses = { client: hostAndPort(reached, config.grpcPort), peer: hostAndPort(reached, config.peerPort) };
   const world = { config, net, storeOptions: {}, ...machine, ...deps };
   if (deps.metadata !== undefined) {
     if (config.nameServers.length > 0)
@@ -139,10 +139,6 @@ async function worldOf(config: BrokerConfig, deps: BrokerDeps, opened: AsyncDisp
 
 function isWildcard(host: string): boolean {
   return host === "0.0.0.0" || host === "::";
-}
-
-function addressOf(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 const cryptoRandom: Random = { below: (bound) => randomInt(bound) };

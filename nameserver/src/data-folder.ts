@@ -17,6 +17,7 @@ const sizes = { segmentBytes: 16 * mib, cacheBytes: 4 * mib, maxEntryBytes: 1 * 
 
 /** How a name server's log is opened. */
 export type FolderOptions = {
+  /** Folder of its log; made when absent. Nobody else's. */
   readonly folder: string;
   readonly disk: Disk;
   readonly clock: Clock;

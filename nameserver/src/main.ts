@@ -1,6 +1,6 @@
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { type Clock, type Disk, type Logger, type Net, type Random, type Timers } from "@saturnmq/kit";
+import { type Clock, type Disk, hostAndPort, type Logger, type Net, type Random, type Timers } from "@saturnmq/kit";
 import { nodeDisk, nodeNet, systemClock, systemTimers } from "@saturnmq/kit/node";
 import type { LogStore } from "@saturnmq/store";
 import { featureLevelKnown, type Introduction, type MemberStatement, type MetadataService } from "@saturnmq/wire";
@@ -8,7 +8,7 @@ import { immediateTurn } from "raft-ts";
 import { ClusterService } from "./cluster-service.ts";
 import type { NameServerConfig } from "./config.ts";
 import { runController } from "./controller.ts";
-import { checkCluster, checkFolder, isNewFolder, openFolder } from "./data-folder.ts";
+import { checkCluster, checkFolder, type FolderOptions, isNewFolder, openFolder } from "./data-folder.ts";
 import type { MemberState } from "./domain/bootstrap.ts";
 import { Presence } from "./domain/presence.ts";
 import { defaultSettings } from "./domain/state.ts";
@@ -27,14 +27,7 @@ const folderName = "nameserver";
 /** Any long time. */
 const aliveMs = 3_600_000;
 
-export type NameServerOptions = {
-  /** Folder of its log; made when absent. Nobody else's. */
-  readonly folder: string;
-  readonly disk: Disk;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly logger: Logger;
+export type NameServerOptions = FolderOptions & {
   /** Shards of a cluster that is made now, 1 to 65,535; an existing one keeps its number. */
   readonly shards: number;
   /** Bytes that cannot be guessed, for the cluster's keys. */
@@ -289,7 +282,7 @@ function running({ grpc, http, ending, store, shutdownMs }: Parts, opened: Async
 /** Where brokers and tools reach a member; `undefined` for one that is not configured with an address. */
 function addressOf({ members }: NameServerConfig, id: number): string | undefined {
   const member = members.find((candidate) => candidate.id === id);
-  return member === undefined ? undefined : `${member.host}:${member.grpcPort}`;
+  return member === undefined ? undefined : hostAndPort(member.host, member.grpcPort);
 }
 
 function gaugesOf(opened: OpenMetadata | undefined): Readonly<Record<string, number>> {

@@ -1,5 +1,5 @@
+import { listenError } from "@saturnmq/kit";
 import { fastify } from "fastify";
-import { listenError } from "../listen-error.ts";
 import { type MetricsSource, openMetrics } from "./metrics.ts";
 
 export type HttpOptions = {
@@ -48,7 +48,7 @@ export async function serveHttp(options: HttpOptions): Promise<RunningHttp> {
     await app.listen({ host: options.host, port: options.port });
   } catch (error) {
     await app.close();
-    throw listenError(error as NodeJS.ErrnoException, options.host, options.port);
+    throw listenError(error as Error, options.host, options.port);
   }
   const address = app.server.address();
   return {

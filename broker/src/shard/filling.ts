@@ -1,4 +1,4 @@
-import { type Clock, DiskError, type Logger, type Timers } from "@saturnmq/kit";
+import { type Clock, DiskError, type Logger, pause, type Timers } from "@saturnmq/kit";
 import type { Backfill, BackfillEntry, EntryRange, LogStore } from "@saturnmq/store";
 
 /** Payload bytes asked for at a time. */
@@ -100,16 +100,6 @@ export class Filling {
   }
 
   #rest(ms: number): Promise<void> {
-    const { signal } = this.#ended;
-    if (signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel();
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      const cancel = this.#options.timers.after(ms, done);
-      signal.addEventListener("abort", done);
-    });
+    return pause(this.#options.timers, ms, this.#ended.signal);
   }
 }

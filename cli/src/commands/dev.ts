@@ -1,7 +1,7 @@
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { type BrokerConfig, parseBrokerConfig, type RunningBroker, startBroker } from "@saturnmq/broker";
-import type { Disk, Random } from "@saturnmq/kit";
+import { type Disk, hostAndPort, type Random } from "@saturnmq/kit";
 import { createLogger, type LogLevel, nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
 import { openNameServer, parseNameServerConfig } from "@saturnmq/nameserver";
 import { CliError, exitCodes } from "../exit-codes.ts";
@@ -88,6 +88,6 @@ async function checkFolders(disk: Disk, dataDir: string): Promise<void> {
 }
 
 function readyLine({ host, dataDir }: BrokerConfig, { grpcPort, httpPort }: RunningBroker): string {
-  const shown = host.includes(":") ? `[${host}]` : host;
-  return `SaturnMQ is ready: clients at ${shown}:${grpcPort}, health and metrics at http://${shown}:${httpPort}, data in ${dataDir}`;
+  const [clients, health] = [hostAndPort(host, grpcPort), hostAndPort(host, httpPort)];
+  return `SaturnMQ is ready: clients at ${clients}, health and metrics at http://${health}, data in ${dataDir}`;
 }

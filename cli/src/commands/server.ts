@@ -1,5 +1,5 @@
 import { type BrokerConfig, parseBrokerConfig, startBroker } from "@saturnmq/broker";
-import type { Logger } from "@saturnmq/kit";
+import { hostAndPort, type Logger } from "@saturnmq/kit";
 import { createLogger, type LogLevel } from "@saturnmq/kit/node";
 import { type NameServerConfig, parseNameServerConfig, startNameServer } from "@saturnmq/nameserver";
 import { readConfigFile } from "../config-file.ts";
@@ -60,7 +60,6 @@ function readyLine(
   { host, dataDir }: BrokerConfig | NameServerConfig,
   { grpcPort, httpPort, clusterId }: Ports,
 ): string {
-  const shown = host.includes(":") ? `[${host}]` : host;
-  const places = `${whom} at ${shown}:${grpcPort}, health and metrics at http://${shown}:${httpPort}`;
+  const places = `${whom} at ${hostAndPort(host, grpcPort)}, health and metrics at http://${hostAndPort(host, httpPort)}`;
   return `SaturnMQ ${name} is ready: ${places}, cluster ${clusterId}, data in ${dataDir}`;
 }

@@ -9,9 +9,8 @@ import {
   setLogVerbosity,
   status,
 } from "@grpc/grpc-js";
-import { errorTable, type Logger, SaturnError } from "@saturnmq/kit";
+import { errorTable, hostAndPort, type Logger, listenError, SaturnError } from "@saturnmq/kit";
 import { errorCodeTrailer, leaderTrailer } from "@saturnmq/wire";
-import { listenError } from "../listen-error.ts";
 import type { Method, Outgoing, Service } from "./service.ts";
 
 export type GrpcOptions = {
@@ -65,9 +64,8 @@ export async function serveGrpc(services: readonly Service[], options: GrpcOptio
 type Room = GrpcOptions & { readonly streams: Set<Outgoing> };
 
 function listen(server: Server, { host, port }: GrpcOptions): Promise<number> {
-  const shown = host.includes(":") ? `[${host}]` : host;
   return new Promise((resolve, reject) => {
-    server.bindAsync(`${shown}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+    server.bindAsync(hostAndPort(host, port), ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);
       else reject(listenError(error, host, port));
     });

@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
+import { listenError } from "@saturnmq/kit";
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
-import { listenError } from "../listen-error.ts";
 
 export type HttpOptions = {
   readonly host: string;

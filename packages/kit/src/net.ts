@@ -78,3 +78,8 @@ export class NetError extends Error {
     this.code = code;
   }
 }
+
+/** `host:port` as it is written in addresses: a host of IPv6 stands in brackets. */
+export function hostAndPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

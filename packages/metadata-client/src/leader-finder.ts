@@ -1,4 +1,4 @@
-import { type Clock, type Random, SaturnError, type Timers } from "@saturnmq/kit";
+import { type Clock, pause, type Random, SaturnError, type Timers } from "@saturnmq/kit";
 import type { Failure } from "./failure.ts";
 
 const firstPauseMs = 50;
@@ -113,16 +113,7 @@ export class LeaderFinder {
 
   /** Resolves after `ms`, or when `signal` aborts. */
   pause(ms: number, signal: AbortSignal): Promise<void> {
-    if (ms <= 0 || signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel();
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      const cancel = this.#options.timers.after(ms, done);
-      signal.addEventListener("abort", done);
-    });
+    return pause(this.#options.timers, ms, signal);
   }
 }
 

@@ -1,6 +1,5 @@
 import { createServer, type Server, type Socket } from "node:net";
-import type { Logger } from "@saturnmq/kit";
-import { listenError } from "../../listen-error.ts";
+import { type Logger, listenError } from "@saturnmq/kit";
 import { classify } from "./sniff.ts";
 
 export type FrontDoorOptions = {
