@@ -9,9 +9,10 @@ import { type Failover, failoversOf, type Kill, successesOf } from "../support/l
 import type { Recorder } from "../support/load/recorder.ts";
 import { Network } from "../support/network/network.ts";
 import { lossy, type NetworkFault, oneWay, reset, symmetric } from "../support/network/network-faults.ts";
-import { nowMs } from "../support/process/disturbances.ts";
+import { nowMs, type Span } from "../support/process/disturbances.ts";
 import { Member } from "../support/process/member.ts";
 import {
+  acknowledgedWithin,
   type FaultOptions,
   type FaultResult,
   killInMidSend,
@@ -70,14 +71,16 @@ export const packetsLost = networkFault("packets lost", [
 
 /** SIGSTOP and SIGCONT: for its clients the broker is silent, for itself no time has passed. */
 export async function suspended({ lastsMs, times, ...options }: FaultOptions): Promise<FaultResult> {
-  const result = await withBroker("suspended", options, async ({ outages }) => {
+  // Before and after these it is disturbed, but may answer: it stops some time after the signal, and clients hear from it before its readiness is asked for.
+  const still: Span[] = [];
+  const { report, acknowledged, history } = await withBroker("suspended", options, async ({ outages }) => {
     for (let time = 0; time < times; time += 1) {
       await sleep(calmMs);
-      await outages.suspend("broker-1", lastsMs);
+      still.push(await outages.suspend("broker-1", lastsMs));
     }
     await sleep(calmMs);
   });
-  return { report: result.report, acknowledged: result.acknowledged, taken: 0 };
+  return { report, acknowledged: { ...acknowledged, during: acknowledgedWithin(history, still) }, taken: 0 };
 }
 
 /** Killed in the very turn in which several sends are in flight; started again a while after. */

@@ -9,7 +9,7 @@ import { Producers } from "./load/producers.ts";
 import { readTopic } from "./load/reading.ts";
 import { Recorder } from "./load/recorder.ts";
 import { SeededBodies } from "./load/seeded-bodies.ts";
-import { Disturbances } from "./process/disturbances.ts";
+import { Disturbances, type Span } from "./process/disturbances.ts";
 import type { Member } from "./process/member.ts";
 import { Outages } from "./process/outages.ts";
 
@@ -166,17 +166,22 @@ function resultOf(
   return { report: reportOf({ name, repeat, history, reasons }), acknowledged: acknowledgedOf(history), history };
 }
 
-function acknowledgedOf({ sends, disturbances }: History): ScenarioResult["acknowledged"] {
+/** How many sends were both begun and acknowledged within one of the spans: answers that were on their way when it began are none of its. */
+export function acknowledgedWithin({ sends }: History, spans: readonly Span[]): number {
+  return sends.filter(
+    ({ outcome, invokedMs, endedMs }) =>
+      outcome.kind === "ok" && spans.some(({ fromMs, untilMs }) => invokedMs > fromMs && endedMs < untilMs),
+  ).length;
+}
+
+function acknowledgedOf(history: History): ScenarioResult["acknowledged"] {
+  const { sends, disturbances } = history;
   const firstMs = Math.min(...disturbances.map(({ fromMs }) => fromMs));
   const lastMs = Math.max(...disturbances.map(({ untilMs }) => untilMs));
   const ok = sends.filter(({ outcome }) => outcome.kind === "ok");
-  // Answers that were on their way when it began are none of its.
-  const during = ok.filter(({ invokedMs, endedMs }) =>
-    disturbances.some(({ fromMs, untilMs }) => invokedMs > fromMs && endedMs < untilMs),
-  );
   return {
     before: ok.filter(({ endedMs }) => endedMs <= firstMs).length,
-    during: during.length,
+    during: acknowledgedWithin(history, disturbances),
     after: ok.filter(({ invokedMs }) => invokedMs >= lastMs).length,
   };
 }

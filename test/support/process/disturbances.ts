@@ -1,5 +1,8 @@
-/** A span in which something was wrong on purpose. What clients met then may follow from it. Milliseconds as of `nowMs`. */
-export type Disturbance = { readonly what: string; readonly fromMs: number; readonly untilMs: number };
+/** Milliseconds as of `nowMs`. */
+export type Span = { readonly fromMs: number; readonly untilMs: number };
+
+/** A span in which something was wrong on purpose. What clients met then may follow from it. */
+export type Disturbance = Span & { readonly what: string };
 
 /** Milliseconds since the epoch that never go back, and are the same in all processes of one machine up to a correction of its clock. */
 export function nowMs(): number {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { defined } from "@saturnmq/kit";
-import type { Disturbances } from "./disturbances.ts";
+import { type Disturbances, nowMs, type Span } from "./disturbances.ts";
 import type { PlannedFault } from "./fault-schedule.ts";
 import type { Member } from "./member.ts";
 
@@ -69,15 +69,18 @@ export class Outages {
     await this.restart(name);
   }
 
-  /** SIGSTOP for a span, then SIGCONT; waits until it serves. */
-  async suspend(name: string, forMs: number): Promise<void> {
+  /** SIGSTOP for a while, then SIGCONT; waits until it serves. Gives the span in which it surely stood still. */
+  async suspend(name: string, forMs: number): Promise<Span> {
     await this.#othersServe(name);
     this.#begin(name, "suspended");
     await this.#member(name).suspend();
+    const fromMs = nowMs();
     await sleep(forMs);
+    const untilMs = nowMs();
     this.#member(name).resume();
     await this.#member(name).whenServing(this.#options.servesWithinMs);
     this.#end(name);
+    return { fromMs, untilMs };
   }
 
   /** Carries a plan out, late where it must wait. Ends when the plan does, or `signal` aborts, with every member serving. */
