@@ -98,6 +98,12 @@ export const brokerConfigSchema = z
       .describe("Folder of the log and everything else that is kept."),
     host: z.string().min(1).default("0.0.0.0").describe("Address that both ports listen on."),
     grpcPort: port.default(8_081).describe("Port for clients and tools: gRPC, with and without TLS. 0: any free one."),
+    transport: z
+      .enum(["h2", "grpc-js"])
+      .default("h2")
+      .describe(
+        "What serves the port for clients: h2, our own HTTP/2, or grpc-js, which it is compared with and which takes several times the CPU.",
+      ),
     httpPort: port.default(9_090).describe("Port of /healthz, /readyz and /metrics. 0: any free one."),
     nameServers: z
       .array(z.string().regex(/^[^\s:]+:\d{1,5}$|^\[[^\s\]]+\]:\d{1,5}$/, "must be HOST:PORT"))

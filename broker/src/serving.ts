@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { Clock, Logger, Timers } from "@saturnmq/kit";
+import type { Clock, Logger, Random, Timers } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
 import type { MetadataService } from "@saturnmq/wire";
 import { adminService } from "./admin/admin-service.ts";
@@ -10,7 +10,7 @@ import { metricsSink } from "./grpc/handlers/metrics-sink.ts";
 import type { Sessions } from "./grpc/handlers/sessions.ts";
 import { Stopping } from "./grpc/handlers/stopping.ts";
 import type { KeyPair } from "./grpc/transport/certificate.ts";
-import { serveGrpcJs } from "./grpc/transport/grpc-js.ts";
+import { serve } from "./grpc/transport/serve.ts";
 import type { Service, Transport } from "./grpc/transport/service.ts";
 import type { RunningHttp } from "./http/http.ts";
 import { RpcBook } from "./http/rpc-book.ts";
@@ -20,6 +20,7 @@ export type ServingWorld = {
   readonly metadata: MetadataService;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly random: Random;
   readonly logger: Logger;
   readonly sessions: Sessions;
 };
@@ -59,10 +60,10 @@ export class Serving {
 
   /** @throws {SaturnError} when the port cannot be opened */
   async openGrpc(tls: KeyPair): Promise<void> {
-    const { config, clock, logger } = this.#world;
+    const { config, clock, timers, random, logger } = this.#world;
     const { connections } = config;
-    this.#transport = await serveGrpcJs(this.#services(), {
-      ...{ host: config.host, port: config.grpcPort, tls, clock, log: logger },
+    this.#transport = await serve(config.transport, this.#services(), {
+      ...{ host: config.host, port: config.grpcPort, tls, clock, timers, random, log: logger },
       receiveBytesMax: requestBytesMax(config),
       concurrentStreamsMax: connections.streamsMax,
       connectionsMax: connections.max,

@@ -1,7 +1,6 @@
 import type { LogLevel } from "@saturnmq/kit/node";
 import { Command, Option } from "commander";
 import type { BrokerVerb } from "./commands/broker.ts";
-import type { UpgradeOptions } from "./commands/cluster-upgrade.ts";
 import type { ConsumeOptions } from "./commands/consume.ts";
 import type { DevOptions } from "./commands/dev.ts";
 import type { GroupCreateOptions } from "./commands/group.ts";
@@ -30,7 +29,6 @@ Exit codes:
   5    refused for the moment (overload, full disk): try again
   6    exists already
   7    this version does not offer it
-  8    cannot be done as things stand: the message says what has to change first
   130  interrupted`;
 
 /**
@@ -85,6 +83,7 @@ function addDev(program: Command, io: Io): void {
       portOption("--http-port <port>", "port of health and metrics; 0: any free one", "SATURNMQ_HTTP_PORT", 9_090),
     )
     .addOption(new Option("--host <address>", "address to listen on").env("SATURNMQ_HOST").default("127.0.0.1"))
+    .addOption(transportOption())
     .addOption(logLevelOption())
     .option("--brokers <n>", "run a cluster of so many brokers, each a process of its own", parseWhole(1, 100))
     .option("--nameservers <n>", "of a cluster: 1, 3 or 5", parseWhole(1, 5))
@@ -108,22 +107,24 @@ function addDev(program: Command, io: Io): void {
         "\neach broker's own address, which is printed, works too.",
     )
     .action(async (options: DevCommandOptions) => {
-      if (options.brokers !== undefined) return devAsCluster(io, { ...options, brokers: options.brokers });
+      const told = withTransport(io, options);
+      if (options.brokers !== undefined) return devAsCluster(told, { ...options, brokers: options.brokers });
       if (options.nameservers !== undefined || options.zones !== undefined)
         throw new CliError(exitCodes.usage, "--nameservers and --zones are about a cluster: give --brokers too");
       const { dev } = await import("./commands/dev.ts");
-      await dev(io, options);
+      await dev(told, options);
     });
 }
 
-type DevCommandOptions = DevOptions & {
-  readonly brokers?: number;
-  readonly nameservers?: number;
-  readonly zones?: readonly string[];
-  readonly network?: number;
-  readonly restartAfter: number;
-  readonly restart: boolean;
-};
+type DevCommandOptions = DevOptions &
+  TransportChoice & {
+    readonly brokers?: number;
+    readonly nameservers?: number;
+    readonly zones?: readonly string[];
+    readonly network?: number;
+    readonly restartAfter: number;
+    readonly restart: boolean;
+  };
 
 async function devAsCluster(io: Io, options: DevCommandOptions & { readonly brokers: number }): Promise<void> {
   const { devCluster } = await import("./dev-cluster/dev-cluster.ts");
@@ -147,6 +148,17 @@ function addNameServer(program: Command, io: Io): void {
       await runNameServer(io, options);
     },
   );
+}
+
+type TransportChoice = { readonly transport?: string };
+
+function transportOption(): Option {
+  return new Option("--transport <name>", "what serves the port for clients (default: h2)").choices(["h2", "grpc-js"]);
+}
+
+/** The option is the environment variable of the setting, said on the command line: it reaches every broker that the command starts. */
+function withTransport(io: Io, { transport }: TransportChoice): Io {
+  return transport === undefined ? io : { ...io, env: { ...io.env, SATURNMQ_TRANSPORT: transport } };
 }
 
 function logLevelOption(): Option {
@@ -280,18 +292,11 @@ function addMessageSkip(message: Command, io: Io): void {
 }
 
 function addCluster(program: Command, io: Io): void {
-  const cluster = add(program, "cluster", "look at the cluster, upgrade it");
+  const cluster = add(program, "cluster", "look at the cluster");
   add(cluster, "describe", "show brokers and shards").action(async (_options: object, command: Command) => {
     const { clusterDescribe } = await import("./commands/cluster.ts");
     await clusterDescribe(io, command.optsWithGlobals<GlobalOptions>());
   });
-  add(cluster, "upgrade", "raise the feature level once all members run a new version; cannot be taken back")
-    .option("--to <level>", "the level (default: the highest that all members know)", parseWhole(1, 65_535))
-    .option("--dry-run", "only say what would be done")
-    .action(async (_options: object, command: Command) => {
-      const { clusterUpgrade } = await import("./commands/cluster-upgrade.ts");
-      await clusterUpgrade(io, command.optsWithGlobals<UpgradeOptions>());
-    });
 }
 
 const brokerVerbs = {
@@ -306,10 +311,12 @@ function addBroker(program: Command, io: Io): void {
     program,
     "broker",
     "run a broker of a cluster, until Ctrl-C; or ask about brokers, empty and remove them",
-  ).action(async (options: ServerOptions) => {
-    const { runBroker } = await import("./commands/server.ts");
-    await runBroker(io, options);
-  });
+  )
+    .addOption(transportOption())
+    .action(async (options: ServerOptions & TransportChoice) => {
+      const { runBroker } = await import("./commands/server.ts");
+      await runBroker(withTransport(io, options), options);
+    });
   const byId = (line: string, description: string): Command =>
     add(broker, line, description).argument("<id>", "id of the broker", parseWhole(1, 2 ** 31 - 1));
   add(broker, "list", "show brokers and what they hold").action(async (_options: object, command: Command) => {

@@ -1,10 +1,4 @@
-import {
-  type AdminGroup,
-  type AdminMethods,
-  adminGroup,
-  type ClusterMethod,
-  type NameServerDescription,
-} from "@saturnmq/wire";
+import { type AdminGroup, type AdminMethods, adminGroup, type ClusterMethod } from "@saturnmq/wire";
 import {
   checkTransfer,
   decideCancelDrain,
@@ -14,18 +8,17 @@ import {
   restartSafety,
 } from "./domain/broker-verbs.ts";
 import { describeCluster } from "./domain/describe.ts";
-import { decideRaiseFeatureLevel } from "./domain/feature-level.ts";
 import { decideResetGroup } from "./domain/group-reset.ts";
 import type { Presence } from "./domain/presence.ts";
 import type { Decision } from "./domain/records.ts";
 import { decideRecoverShard } from "./domain/recovery.ts";
-import { decideUpdateSettings } from "./domain/settings.ts";
+import { decideRaiseFeatureLevel, decideUpdateSettings } from "./domain/settings.ts";
 import type { MetadataState } from "./domain/state.ts";
 
 type Room = {
   readonly state: MetadataState;
   readonly presence: Presence;
-  readonly nameServers: readonly NameServerDescription[];
+  readonly nameServers: ReadonlyMap<number, number>;
   readonly wallMs: number;
   readonly monoMs: number;
 };
@@ -38,7 +31,7 @@ export type AdminVerb<Method extends ClusterMethod> = (
 
 /** The verbs that name servers decide. */
 export const adminVerbs: { readonly [Method in ClusterMethod]: AdminVerb<Method> } = {
-  DescribeCluster: ({ state, presence, nameServers }) => asked(describeCluster(state, presence, nameServers)),
+  DescribeCluster: ({ state, presence }) => asked(describeCluster(state, presence)),
   ResetGroup: ({ state, wallMs }, request): Decision<AdminGroup> => {
     const { records, reply } = decideResetGroup(state, request, wallMs);
     return { records, reply: adminGroup(reply) };

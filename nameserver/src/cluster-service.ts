@@ -10,7 +10,6 @@ import type {
   GroupInfo,
   HeartbeatReply,
   MetadataService,
-  NameServerDescription,
   TopicInfo,
   WatchEvent,
 } from "@saturnmq/wire";
@@ -29,8 +28,8 @@ export type ClusterServiceOptions = {
   readonly presence: Presence;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** The members of the group as this one knows them; which of them leads is told by `leader`. */
-  readonly nameServers: () => readonly Omit<NameServerDescription, "leads">[];
+  /** Highest feature level that each name server's program knows, by member id. */
+  readonly nameServerLevels: () => ReadonlyMap<number, number>;
 };
 
 /** The name server as its callers know it, whichever way they come: each method is one decision of the domain. */
@@ -39,14 +38,14 @@ export class ClusterService implements MetadataService {
   readonly #presence: Presence;
   readonly #clock: Clock;
   readonly #streams: HeartbeatStreams;
-  readonly #nameServers: ClusterServiceOptions["nameServers"];
+  readonly #nameServerLevels: () => ReadonlyMap<number, number>;
 
-  constructor({ metadata, presence, clock, timers, nameServers }: ClusterServiceOptions) {
+  constructor({ metadata, presence, clock, timers, nameServerLevels }: ClusterServiceOptions) {
     this.#metadata = metadata;
     this.#presence = presence;
     this.#clock = clock;
     this.#streams = new HeartbeatStreams(timers);
-    this.#nameServers = nameServers;
+    this.#nameServerLevels = nameServerLevels;
   }
 
   /** False: every call is refused with `HA_NOT_AVAILABLE`. */
@@ -112,8 +111,7 @@ export class ClusterService implements MetadataService {
   ): Promise<AdminMethods[Method]["reply"]> {
     const verb: AdminVerb<Method> = adminVerbs[method];
     return this.#metadata.propose((state, wallMs) => {
-      const nameServers = this.#nameServers().map((server) => ({ ...server, leads: server.id === this.leader }));
-      const world = { state, presence: this.#presence, nameServers };
+      const world = { state, presence: this.#presence, nameServers: this.#nameServerLevels() };
       return verb({ ...world, wallMs, monoMs: this.#clock.monoMs() }, request);
     });
   }

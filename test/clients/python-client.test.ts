@@ -38,10 +38,10 @@ const name = "the Python client sends and receives 500 lines, and unacknowledged
 
 if (missing !== undefined) test.skip(`${name} (skipped: ${missing})`, () => undefined);
 else
-  test(
-    name,
-    async () => {
-      await using server = await DevServer.start();
+  test.each(["h2", "grpc-js"])(
+    `${name} (%s)`,
+    async (transport) => {
+      await using server = await DevServer.start({ env: { SATURNMQ_TRANSPORT: transport } });
       await server.cli("topic", "create", "lines");
       const file = join(server.dataFolder, "..", `saturnmq-lines-${process.pid}.txt`);
       await writeFile(file, readFileSync(join(root, "package-lock.json"), "utf8").split("\n").slice(0, 500).join("\n"));

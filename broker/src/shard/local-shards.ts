@@ -365,10 +365,12 @@ export class LocalShards implements LedShards, AsyncDisposable {
     await this.#hosted.leaveLead();
     await this.#hosted.close();
     await this.#housekeeping.stop();
-    // A shard that lost its lead has told those who wait.
-    await Promise.allSettled(this.#runtimes.map(async (runtime) => runtime.settled()));
+    const { driver } = this.#options;
+    // A shard that lost its lead has told those who wait; a log that failed tells nobody.
+    const settled = Promise.allSettled(this.#runtimes.map(async (runtime) => runtime.settled()));
+    await Promise.race([settled, driver.failed]);
     await this.#checkpoints.takeAll();
-    await this.#options.driver.close();
+    await driver.close();
   }
 
   #host(): Omit<ShardHost, "restored"> {

@@ -1,12 +1,6 @@
-import {
-  type BrokerRegistration,
-  type CreateGroup,
-  type CreateTopic,
-  emptyReport,
-  featureLevelKnown,
-} from "@saturnmq/wire";
+import { type BrokerRegistration, type CreateGroup, type CreateTopic, emptyReport } from "@saturnmq/wire";
 import { apply } from "../domain/apply.ts";
-import { decideCreateCluster, decideHeartbeat, decideRegister, type NewCluster } from "../domain/brokers.ts";
+import { decideCreateCluster, decideHeartbeat, decideRegister } from "../domain/brokers.ts";
 import type { Decision } from "../domain/records.ts";
 import { defaultSettings, initialState, type MetadataState } from "../domain/state.ts";
 
@@ -20,13 +14,10 @@ export function commit<Reply>(state: MetadataState, decision: Decision<Reply>): 
 }
 
 /** What the clusters of the tests are made of. */
-export function newClusterFacts(replicationFactor = 1, shardCount = 3): NewCluster {
+export function newClusterFacts(replicationFactor = 1, shardCount = 3) {
   const facts = { clusterId: "cluster-a", shardCount, replicationFactor, createdAtMs: testNowMs };
-  return { facts, settings: defaultSettings, featureLevel: featureLevelKnown };
+  return { facts, settings: defaultSettings, featureLevel: 1 };
 }
-
-/** A name server that is alone. */
-export const loneNameServer = { id: 1, address: "", up: true, leads: true, featureLevel: featureLevelKnown };
 
 /** The state of a cluster that has just been made: three shards, no broker. */
 export function newCluster(replicationFactor = 1, shardCount = 3): MetadataState {
@@ -44,7 +35,7 @@ export const newcomer: BrokerRegistration = {
   zone: "z1",
   address: "127.0.0.1:8081",
   peerAddress: "127.0.0.1:8083",
-  featureLevel: featureLevelKnown,
+  featureLevel: 1,
 };
 
 /** Registers a broker at an address of its own and has it heard once; answers its id. */

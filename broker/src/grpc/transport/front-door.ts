@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from "node:net";
+import { classify, http1Refusal } from "@saturnmq/h2";
 import { type Logger, listenError } from "@saturnmq/kit";
-import { classify } from "./sniff.ts";
 
 export type FrontDoorOptions = {
   readonly host: string;
@@ -11,23 +11,14 @@ export type FrontDoorOptions = {
   /** A connection that has not said by then what it speaks is closed. */
   readonly firstBytesTimeoutMs: number;
   readonly log: Logger;
+  /** What a peer that speaks HTTP/1 is told. */
+  readonly http1Text: string;
   /** Takes over a connection that speaks HTTP/2 without TLS. The bytes read so far are back in the socket. */
   readonly plain: (socket: Socket) => void;
   /** Takes over a connection that begins a TLS handshake. */
   readonly secure: (socket: Socket) => void;
 };
 
-const http1Answer = (() => {
-  const text = "This port speaks gRPC, over HTTP/2 only. Health and metrics are on the HTTP port (9090 by default).\n";
-  return [
-    "HTTP/1.1 400 Bad Request",
-    "Content-Type: text/plain; charset=utf-8",
-    `Content-Length: ${String(Buffer.byteLength(text))}`,
-    "Connection: close",
-    "",
-    text,
-  ].join("\r\n");
-})();
 /** How long a peer that got an answer may take to read it. */
 const lingerMs = 1_000;
 
@@ -124,7 +115,7 @@ export class FrontDoor {
   #dispatch(kind: "tls" | "http2" | "http1" | "unknown", socket: Socket): void {
     if (kind === "tls") this.#options.secure(socket);
     else if (kind === "http2") this.#options.plain(socket);
-    else if (kind === "http1") answerHttp1(socket);
+    else if (kind === "http1") answerHttp1(socket, this.#options.http1Text);
     else socket.destroy();
   }
 }
@@ -133,9 +124,9 @@ function read(socket: Socket): Buffer | null {
   return socket.read() as Buffer | null;
 }
 
-function answerHttp1(socket: Socket): void {
+function answerHttp1(socket: Socket, text: string): void {
   socket.resume();
-  socket.end(http1Answer);
+  socket.end(http1Refusal(text));
   const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
   socket.once("close", () => {
     clearTimeout(timer);

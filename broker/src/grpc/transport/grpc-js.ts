@@ -7,31 +7,10 @@ import {
   type ServerWritableStream,
   status,
 } from "@grpc/grpc-js";
-import type { Clock, Logger } from "@saturnmq/kit";
 import { FrontDoor } from "./front-door.ts";
 import { type CallRoom, GrpcJsCall, GrpcJsStream, toFailure } from "./grpc-js-call.ts";
+import { http1Text, type TransportOptions } from "./options.ts";
 import type { BidirectionalMethod, Method, ServerStreamingMethod, Service, Transport, UnaryMethod } from "./service.ts";
-
-export type TransportOptions = {
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
-  /** PEM. The port serves TLS beside plaintext with it. */
-  readonly tls: { readonly certificate: Buffer; readonly key: Buffer };
-  /** Largest request, bytes. */
-  readonly receiveBytesMax: number;
-  readonly concurrentStreamsMax: number;
-  readonly connectionsMax: number;
-  /** Memory of one connection, MiB; streams beyond it are refused. */
-  readonly connectionMemoryMib: number;
-  /** A connection without a call for so long is told to go away. */
-  readonly idleMs: number;
-  readonly firstBytesTimeoutMs: number;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Told of each finished call: `/package.Service/Method`, milliseconds, gRPC status number. */
-  readonly observe?: (path: string, tookMs: number, grpcStatus: number) => void;
-};
 
 /** Serves on one port, with and without TLS, by grpc-js. @throws {SaturnError} when the port cannot be opened */
 export async function serveGrpcJs(services: readonly Service[], options: TransportOptions): Promise<Transport> {
@@ -44,6 +23,7 @@ export async function serveGrpcJs(services: readonly Service[], options: Transpo
   );
   const door = new FrontDoor({
     ...options,
+    http1Text,
     plain: (socket) => {
       plain.injectConnection(socket);
     },

@@ -1,10 +1,8 @@
-import type { ErrorCode } from "@saturnmq/kit";
+import type * as h2 from "@saturnmq/h2";
 
 /**
- * What a gRPC transport and the services on it say to each other. grpc-js stands behind it (`grpc-js.ts`); any other HTTP/2 server can.
- *
- * Messages are raw protobuf bytes both ways: a handler gets a range of a buffer that is its to read until it returns (synchronously or by its
- * promise), and answers with bytes that nobody changes afterwards.
+ * What a gRPC transport and the services on it say to each other: the part of `@saturnmq/h2`'s contract that grpc-js can keep too, so that either
+ * serves the same handlers. Messages are raw protobuf bytes both ways, as there.
  */
 export type Service = {
   /** Full protobuf name: `apache.rocketmq.v2.MessagingService`. */
@@ -38,60 +36,14 @@ export type BidirectionalMethod = {
   open(call: StreamingCall): IncomingStream;
 };
 
-/** The receiving half of a bidirectional call. What it throws ends the call as for `UnaryMethod`. */
-export type IncomingStream = {
-  message(bytes: Uint8Array, start: number, length: number): void;
-  /** The client has written its last message; the call goes on until `StreamingCall.end`. Not called when `signal` aborted before. */
-  end(): void;
-};
+export type { ClientHeaders, IncomingStream } from "@saturnmq/h2";
 
 /** One call in progress. */
-export interface Call {
-  /** Who calls, as its metadata says. Unchecked text. */
-  readonly client: ClientHeaders;
-  /** Monotonic milliseconds (`Clock.monoMs`) at which the client gives up; `Infinity` when it named no time. */
-  readonly deadlineMs: number;
-  /** Aborts when nobody waits for the answer any more: cancelled, deadline passed, connection lost. Made at first use. */
-  readonly signal: AbortSignal;
-  /** The same as `signal.aborted`, without making a signal. */
-  readonly gone: boolean;
-  /** A metadata entry of the request by its lower-case name. */
-  header(name: string): string | undefined;
-}
+export type Call = Pick<h2.Call, "client" | "deadlineMs" | "signal" | "gone" | "header">;
 
-export interface StreamingCall extends Call {
-  /** Appends a reply. False: the send buffer is over its mark, wait for `drained` before the next. Nothing happens once the client is gone. */
-  write(reply: Uint8Array): boolean;
-  /** Resolves when the send buffer is below its mark, or the client is gone. */
-  drained(): Promise<void>;
-  /** Ends a bidirectional call: OK without `failure`. Calling it again does nothing. */
-  end(failure?: { readonly code: ErrorCode; readonly message: string }): void;
-}
-
-/** Metadata that RocketMQ 5 clients send. Empty text when absent. */
-export type ClientHeaders = {
-  /** `x-mq-client-id`. */
-  readonly clientId: string;
-  /** `x-mq-language`, upper case: JAVA, CPP, GO, PYTHON, RUST, DOTNET, HTTP (Node), PHP. */
-  readonly language: string;
-  /** `x-mq-client-version`. */
-  readonly version: string;
-  /** `x-mq-namespace`. */
-  readonly namespace: string;
-  /** Host and port the client dialled, HTTP/2 `:authority`. */
-  readonly authority: string;
-  /** Address and port of the other end of the connection. */
-  readonly peer: string;
-};
+export type StreamingCall = Call & Pick<h2.StreamingCall, "write" | "drained" | "end">;
 
 /** A transport that serves. */
-export interface Transport {
-  /** The port it listens on. */
-  readonly port: number;
-  /** Connections open now. */
-  readonly connections: number;
-  /**
-   * Stops to accept, tells every connection to go away, waits for calls in flight, and ends what is left `deadlineMs` milliseconds from now.
-   */
-  close(deadlineMs: number): Promise<void>;
-}
+export type Transport = Pick<h2.Transport, "port" | "connections" | "close">;
+
+type IncomingStream = h2.IncomingStream;

@@ -1,7 +1,8 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
-import type { Clock, Logger } from "@saturnmq/kit";
+import { type Clock, type Logger, listenError } from "@saturnmq/kit";
 import type { CertificatePair } from "../service.ts";
+import { http1Refusal } from "./http1.ts";
 import { classify } from "./sniff.ts";
 
 export type FrontDoorOptions = {
@@ -9,6 +10,8 @@ export type FrontDoorOptions = {
   /** 0: any free port. */
   readonly port: number;
   readonly tls: CertificatePair | undefined;
+  /** What a peer that speaks HTTP/1 is told. */
+  readonly http1Text: string;
   /** Connections at once; one more is closed at once. */
   readonly connectionsMax: number;
   /** A connection that has not said by then what it speaks, or not finished its TLS handshake, is closed. */
@@ -19,17 +22,6 @@ export type FrontDoorOptions = {
   readonly accept: (socket: Socket, firstBytes: Buffer) => void;
 };
 
-const http1Answer = (() => {
-  const text = "This port speaks gRPC, over HTTP/2 only.\n";
-  return [
-    "HTTP/1.1 400 Bad Request",
-    "Content-Type: text/plain; charset=utf-8",
-    `Content-Length: ${Buffer.byteLength(text)}`,
-    "Connection: close",
-    "",
-    text,
-  ].join("\r\n");
-})();
 /** How long a peer that got an answer may take to read it, milliseconds. */
 const lingerMs = 1_000;
 /** TLS handshakes at once; they are what costs most before a peer is known. */
@@ -58,11 +50,13 @@ export class FrontDoor {
     this.#tls = options.tls === undefined ? undefined : this.#createTls(options.tls);
   }
 
-  /** The port it listens on. @throws {Error} of the system when the port cannot be opened */
+  /** The port it listens on. @throws {SaturnError} naming the port and what to do: in use, not allowed, no such address */
   listen(): Promise<number> {
     const { host, port, log } = this.#options;
     return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
+      this.#server.once("error", (error) => {
+        reject(listenError(error, host, port));
+      });
       this.#server.listen(port, host, () => {
         this.#server.removeAllListeners("error");
         this.#server.on("error", (err) => {
@@ -154,7 +148,7 @@ export class FrontDoor {
       return;
     }
     socket.resume();
-    socket.end(http1Answer);
+    socket.end(http1Refusal(this.#options.http1Text));
     this.#undecided.set(socket, this.#options.clock.monoMs() + lingerMs);
   }
 

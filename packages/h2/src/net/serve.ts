@@ -25,6 +25,8 @@ export type ServeOptions = {
   readonly memoryBytes?: number;
   /** Age at which a connection is told to go away, milliseconds, give or take a fifth. Default: none. */
   readonly ageMs?: number;
+  /** What a peer that speaks HTTP/1 is told, a line. Default: that this port speaks gRPC. */
+  readonly http1Text?: string;
   /** Name of the trailer that carries a `SaturnError`'s code. Default `saturnmq-error-code`. */
   readonly codeTrailer?: string;
   readonly clock: Clock;
@@ -41,7 +43,7 @@ const parts = 4;
 /** At most one line about offenders in so many milliseconds. */
 const offenceLogMs = 1_000;
 
-/** Serves gRPC on one port, with and without TLS. @throws {Error} of the system (`EADDRINUSE`, …) when the port cannot be opened */
+/** Serves gRPC on one port, with and without TLS. @throws {SaturnError} when the port cannot be opened */
 export async function serveH2(services: readonly Service[], options: ServeOptions): Promise<Transport> {
   const server = new H2Server(services, options);
   await server.open();
@@ -105,6 +107,7 @@ class H2Server implements Transport {
       host: options.host,
       port: options.port,
       tls: options.tls,
+      http1Text: options.http1Text ?? "This port speaks gRPC, over HTTP/2 only.",
       connectionsMax: options.connectionsMax,
       handshakeMs: this.#limits.handshakeMs,
       clock,
@@ -143,9 +146,9 @@ class H2Server implements Transport {
 
   async close(deadlineMs: number): Promise<void> {
     const nowMs = this.#options.clock.monoMs();
-    this.#leavingBy = nowMs + deadlineMs;
+    this.#leavingBy = nowMs + deadlineMs - farewellOf(deadlineMs);
     const closed = this.#door.stop();
-    for (const link of this.#links) link.leave(nowMs, deadlineMs - farewellMs);
+    for (const link of this.#links) link.leave(nowMs, deadlineMs - farewellOf(deadlineMs));
     const cancel = this.#options.timers.after(deadlineMs, () => {
       this.#door.destroyAll();
     });
@@ -164,7 +167,7 @@ class H2Server implements Transport {
     if (firstBytes.length > 0) link.receive(firstBytes);
     else link.flush();
     if (!this.#reading) link.setReading(false);
-    if (this.#leavingBy !== undefined) link.leave(nowMs, this.#leavingBy - farewellMs - nowMs);
+    if (this.#leavingBy !== undefined) link.leave(nowMs, this.#leavingBy - nowMs);
   }
 
   #closed(link: Link): void {
@@ -218,4 +221,9 @@ class H2Server implements Transport {
       this.#armDeadline();
     });
   }
+}
+
+/** Part of the time to close that peers have to read how their calls ended. */
+function farewellOf(deadlineMs: number): number {
+  return Math.min(farewellMs, deadlineMs / 4);
 }

@@ -71,6 +71,8 @@ export type FollowerStatus = {
 
 /** Runs the groups of one process over one log: one commit loop, one timer, heartbeats per pair of processes. */
 export interface Driver extends AsyncDisposable {
+  /** Resolves when `fatal` was called: nothing that is staged gets an outcome any more, until its group is closed. */
+  readonly failed: Promise<void>;
   /**
    * Starts a group. Its machine is called back in later turns only. Groups opened in one turn elect themselves in the same commits.
    *

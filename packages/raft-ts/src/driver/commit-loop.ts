@@ -21,8 +21,6 @@ export type CommitLoopOptions = {
   readonly monoMs: () => number;
   /** Runs a callback; whatever it throws ends the process. */
   readonly guard: (callback: () => void) => void;
-  /** A write has begun, with all that was staged. */
-  readonly writing: () => void;
   /** The log cannot be written. */
   readonly fail: (error: unknown) => void;
 };
@@ -119,7 +117,6 @@ export class CommitLoop {
         this.#options.fail(error);
       },
     );
-    this.#options.writing();
   }
 
   #gather(nowMs: number): void {

@@ -4,12 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { SaturnError, silentLogger } from "@saturnmq/kit";
+import { SaturnError, SeededRandom, silentLogger } from "@saturnmq/kit";
+import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import { type KeyPair, ownCertificate } from "./certificate.ts";
-import { serveGrpcJs } from "./grpc-js.ts";
+import { serve, type TransportKind } from "./serve.ts";
 import type { Call, Method, Service, StreamingCall, Transport } from "./service.ts";
 
-const clock = { wallMs: () => Date.now(), monoMs: () => performance.now() };
+const clock = systemClock();
+const timers = systemTimers();
+const random = new SeededRandom(1);
 const asIs = (bytes: Buffer): Buffer => bytes;
 
 let folder: string;
@@ -40,7 +43,10 @@ const echo: Service = {
       },
     ],
     ["Bug", { kind: "unary", handle: () => Promise.reject(new TypeError("secret")) }],
-    ["Wait", { kind: "unary", handle: (bytes, start, length, call) => waitFor(call, bytes.subarray(start, length)) }],
+    [
+      "Wait",
+      { kind: "unary", handle: (bytes, start, length, call) => waitFor(call, bytes.subarray(start, start + length)) },
+    ],
     [
       "Count",
       {
@@ -81,8 +87,8 @@ function talk(call: StreamingCall): { message: (b: Uint8Array, s: number, l: num
   };
 }
 
-function serve(firstBytesTimeoutMs = 200): Promise<Transport> {
-  return serveGrpcJs([echo], {
+function serveEcho(kind: TransportKind, firstBytesTimeoutMs = 200): Promise<Transport> {
+  return serve(kind, [echo], {
     host: "127.0.0.1",
     port: 0,
     tls: pair,
@@ -92,7 +98,7 @@ function serve(firstBytesTimeoutMs = 200): Promise<Transport> {
     connectionMemoryMib: 64,
     idleMs: 600_000,
     firstBytesTimeoutMs,
-    clock,
+    ...{ clock, timers, random },
     log: silentLogger,
     observe: (path, _tookMs, code) => {
       seen.finished.push(`${path} ${String(code)}`);
@@ -146,15 +152,17 @@ function raw(bytes: Buffer | string, close = false): Promise<{ text: string; too
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "saturn-transport-"));
   pair = await ownCertificate(folder);
-  transport = await serve();
 });
 
-afterAll(async () => {
-  await transport.close(500);
-  await rm(folder, { recursive: true });
-});
+afterAll(() => rm(folder, { recursive: true }));
 
-describe("the grpc-js transport", () => {
+describe.each<TransportKind>(["h2", "grpc-js"])("the %s transport", (kind) => {
+  beforeAll(async () => {
+    transport = await serveEcho(kind);
+  });
+
+  afterAll(() => transport.close(500));
+
   test.each([false, true])("serves unary calls on the one port (TLS: %p)", async (secure) => {
     const client = dial(secure);
     expect((await unary(client, "Echo", Buffer.from("hello"))).toString()).toBe("hello");
@@ -264,16 +272,17 @@ describe("the grpc-js transport", () => {
   });
 
   test("a port in use is said with the port and what to do", async () => {
-    const second = serveGrpcJs([echo], {
+    const second = serve(kind, [echo], {
       ...{ host: "127.0.0.1", port: transport.port, tls: pair, receiveBytesMax: 1, concurrentStreamsMax: 1 },
-      ...{ connectionsMax: 1, connectionMemoryMib: 1, idleMs: 1_000, firstBytesTimeoutMs: 1, clock, log: silentLogger },
+      ...{ connectionsMax: 1, connectionMemoryMib: 1, idleMs: 1_000, firstBytesTimeoutMs: 1 },
+      ...{ clock, timers, random, log: silentLogger },
     });
     await expect(second).rejects.toThrow(new RegExp(`port ${String(transport.port)} .*in use.*choose another`));
   });
 
   test("close lets calls in flight finish and ends what is left at the deadline", async () => {
     const own = transport;
-    transport = await serve();
+    transport = await serveEcho(kind);
     const client = dial(false);
     const inFlight = unary(client, "Wait", Buffer.from("last"));
     const idle = client.makeBidiStreamRequest("/test.Echo/Talk", asIs, asIs);
