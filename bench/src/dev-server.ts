@@ -1,14 +1,11 @@
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { defined } from "@saturnmq/kit";
 import { freePort } from "./free-port.ts";
+import { cliPath, runCli } from "./process/cli.ts";
 
-/** What `make run` and `npx saturnmq` start: its compile cache is part of how fast a server is back. */
-const cliPath = fileURLToPath(new URL("../../cli/bin/saturnmq.js", import.meta.url));
 /** Output kept of a server for a failure's message, characters of each stream. */
 const outputKept = 20_000;
 const host = "127.0.0.1";
@@ -51,7 +48,7 @@ export class DevServer implements AsyncDisposable {
     this.dataFolder = dataFolder;
     this.#removeFolder = options.dataFolder === undefined;
     const startedAt = performance.now();
-    const command = [process.execPath, ...cliArguments("dev", "--data", dataFolder), ...this.#portArguments()];
+    const command = [process.execPath, cliPath, "dev", "--data", dataFolder, ...this.#portArguments()];
     const [program = "", ...rest] = [...(options.wrapper ?? []), ...command];
     this.#child = spawn(program, rest, {
       stdio: ["ignore", "pipe", "pipe"],
@@ -175,14 +172,4 @@ export class DevServer implements AsyncDisposable {
     await this.crash();
     if (this.#removeFolder) await rm(this.dataFolder, { recursive: true, force: true });
   }
-}
-
-/** Runs the `saturnmq` command. @throws {Error} with its output when it fails or takes longer than 30 s */
-async function runCli(...commandLine: readonly string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, cliArguments(...commandLine), { timeout: 30_000 });
-  return stdout;
-}
-
-function cliArguments(...commandLine: readonly string[]): string[] {
-  return [cliPath, ...commandLine];
 }

@@ -1,16 +1,13 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { cliPath, Member, runCli } from "@saturnmq/bench";
 import { type Failover, failoversOf, type Kill, successesOf } from "../support/load/failover-meter.ts";
 import type { Recorder } from "../support/load/recorder.ts";
 import { Network } from "../support/network/network.ts";
 import { lossy, type NetworkFault, oneWay, reset, symmetric } from "../support/network/network-faults.ts";
 import { nowMs, type Span } from "../support/process/disturbances.ts";
-import { Member } from "../support/process/member.ts";
 import {
   acknowledgedWithin,
   type FaultOptions,
@@ -23,7 +20,6 @@ import {
 
 // Runs inside a namespace: `saturnmq dev` on an address of its own, clients on another one, and a network between them that can be cut.
 
-const cli = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
 const host = "127.0.7.1";
 const [grpcPort, httpPort] = [8_081, 9_090];
 const endpoints = [
@@ -150,7 +146,7 @@ async function withBroker(
   const folder = await mkdtemp(join(tmpdir(), "saturnmq-chaos-"));
   await using broker = new Member({
     ...{ name: "broker-1", zone: "", folder, serves },
-    command: [process.execPath, cli, "dev", "--data", folder, "--host", host, ...ports()],
+    command: [process.execPath, cliPath, "dev", "--data", folder, "--host", host, ...ports()],
     env: { SATURNMQ_STORE_SEGMENT_BYTES: String(2 * 2 ** 20) },
   });
   broker.start();
@@ -177,6 +173,5 @@ async function serves(signal: AbortSignal): Promise<boolean> {
 }
 
 async function createTopic(): Promise<void> {
-  const args = [cli, "topic", "create", topic, "--queues", String(queues), "--endpoint", `${host}:${grpcPort}`];
-  await promisify(execFile)(process.execPath, args, { timeout: 30_000 });
+  await runCli("topic", "create", topic, "--queues", String(queues), "--endpoint", `${host}:${grpcPort}`);
 }

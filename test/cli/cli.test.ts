@@ -5,9 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { DevServer } from "@saturnmq/bench";
+import { cliPath, DevServer } from "@saturnmq/bench";
 
-const cliPath = fileURLToPath(new URL("../../cli/bin/saturnmq.js", import.meta.url));
 const realFile = fileURLToPath(new URL("../../package-lock.json", import.meta.url));
 const patienceMs = 60_000;
 

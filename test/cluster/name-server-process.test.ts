@@ -4,13 +4,12 @@ import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { cliPath } from "@saturnmq/bench";
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
 import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import { openRemoteMetadata, type RemoteMetadata } from "@saturnmq/metadata-client";
 
-const cliPath = fileURLToPath(new URL("../../cli/bin/saturnmq.js", import.meta.url));
 const patienceMs = 60_000;
 const newcomer = {
   ...{ brokerId: 0, incarnation: 1, clusterId: undefined, process: "p", zone: "a", featureLevel: 1 },

@@ -3,10 +3,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globals";
-import { freePort } from "@saturnmq/bench";
+import { freePort, Member } from "@saturnmq/bench";
 import { Disturbances } from "./disturbances.ts";
 import { planFaults } from "./fault-schedule.ts";
-import { Member } from "./member.ts";
 import { Outages } from "./outages.ts";
 
 // Processes start slowly on a busy machine.

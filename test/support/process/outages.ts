@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Member } from "@saturnmq/bench";
 import { defined } from "@saturnmq/kit";
 import { type Disturbances, nowMs, type Span } from "./disturbances.ts";
 import type { PlannedFault } from "./fault-schedule.ts";
-import type { Member } from "./member.ts";
 
 export type OutagesOptions = {
   readonly members: readonly Member[];
