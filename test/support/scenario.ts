@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Address } from "@saturnmq/bench";
+import type { Address, Member } from "@saturnmq/bench";
 import { defined } from "@saturnmq/kit";
 import { type History, nameOf, type Reading } from "./check/history.ts";
 import { type Report, reportOf } from "./check/report.ts";
@@ -10,7 +10,6 @@ import { readTopic } from "./load/reading.ts";
 import { Recorder } from "./load/recorder.ts";
 import { SeededBodies } from "./load/seeded-bodies.ts";
 import { Disturbances, type Span } from "./process/disturbances.ts";
-import type { Member } from "./process/member.ts";
 import { Outages } from "./process/outages.ts";
 
 export type ScenarioOptions = {
@@ -26,7 +25,10 @@ export type ScenarioOptions = {
   readonly topic: string;
   readonly producers: number;
   readonly consumers: number;
-  readonly grouped?: boolean;
+  /** The message group that a producer, and nobody else, sends to; needs a FIFO topic, and consumer groups that deliver in order. */
+  readonly groupOf?: (producer: number) => string;
+  /** How long our own producers wait after each answer, milliseconds; default 0. */
+  readonly pauseMs?: number;
   readonly largestBodyBytes?: number;
   readonly invisibleMs?: number;
   readonly forgetPercent?: number;
@@ -36,6 +38,10 @@ export type ScenarioOptions = {
   /** Reads what each replica holds, when all is well again: they must agree. */
   readonly readReplicas?: () => Promise<readonly Reading[]>;
 };
+
+/** Consumer groups of our own consumers and of the official ones. */
+export const ownGroup = "during";
+const officialGroup = "official";
 
 /** What a scenario's faults can use. */
 export type World = {
@@ -79,8 +85,6 @@ export function killInMidSend({ recorder, outages }: World, name: string): Promi
   });
 }
 
-const ownGroup = "during";
-const officialGroup = "official";
 const servesWithinMs = 60_000;
 /** The official client waits up to two minutes before it connects again, when it has tried often. */
 const drainWithinMs = 180_000;
@@ -101,17 +105,19 @@ export async function runScenario(
   const bodies = new SeededBodies(seed, largestBodyBytes);
   const load = { topic, bodies, recorder };
   const {
-    grouped = false,
+    groupOf,
+    pauseMs = 0,
     invisibleMs = 15_000,
     forgetPercent = 0,
     official = { producers: 0, consumers: 0 },
   } = options;
-  const producers = new Producers({ ...load, count: options.producers, grouped });
+  const grouping = groupOf === undefined ? {} : { groupOf };
+  const producers = new Producers({ ...load, ...grouping, count: options.producers, pauseMs });
   const consumers = new Consumers({ ...load, group: ownGroup, count: options.consumers, invisibleMs, forgetPercent });
   const { host, port } = defined(endpoints[0], "endpoint");
   const officials = new OfficialClients({
     ...{ ...official, endpoint: `${host}:${port}`, topic, group: officialGroup, firstProducer: options.producers },
-    ...{ invisibleMs, seed, largestBodyBytes, grouped, recorder },
+    ...{ invisibleMs, seed, largestBodyBytes, groupOf, recorder },
   });
   const drained = [...(options.consumers > 0 ? [ownGroup] : []), ...(official.consumers > 0 ? [officialGroup] : [])];
   const [sending, receiving] = [new AbortController(), new AbortController()];

@@ -23,17 +23,31 @@ export type Failover = {
 /** How long before a kill the shard's acknowledgements are looked at. */
 const beforeMs = 1_000;
 
+/** An acknowledged send and where it is. Milliseconds as of `nowMs`. */
+export type PlacedSend = {
+  readonly queue: number;
+  readonly offset: number;
+  readonly invokedMs: number;
+  readonly endedMs: number;
+};
+
+/** Acknowledged sends with their queues. An acknowledgement tells none; where the message was seen later does. */
+export function placedSends(history: History): readonly PlacedSend[] {
+  const places = placesOf(history, new Findings());
+  return history.sends.flatMap((send) => {
+    const { queue, offset = 0 } = acknowledgedPlace(send, places) ?? {};
+    const { invokedMs, endedMs } = send;
+    return queue === undefined ? [] : [{ queue, offset, invokedMs, endedMs }];
+  });
+}
+
 /**
- * Acknowledged sends with their shards. An acknowledgement tells no queue; where the message was seen later does.
+ * Acknowledged sends with their shards.
  *
  * @param shardOf of a queue of the topic: shard `(hash(topic id) + queue) mod shards` (design 2)
  */
 export function successesOf(history: History, shardOf: (queue: number) => number): readonly Success[] {
-  const places = placesOf(history, new Findings());
-  return history.sends.flatMap((send) => {
-    const queue = acknowledgedPlace(send, places)?.queue;
-    return queue === undefined ? [] : [{ shard: shardOf(queue), invokedMs: send.invokedMs, endedMs: send.endedMs }];
-  });
+  return placedSends(history).map(({ queue, invokedMs, endedMs }) => ({ shard: shardOf(queue), invokedMs, endedMs }));
 }
 
 /** A failover for each shard of each kill. A shard without a success until the next kill has no figure. */

@@ -14,7 +14,7 @@ test(
       // Nobody is there: the client gives up at its start, with the process.
       ...{ endpoint: `127.0.0.1:${await freePort()}`, topic: "nowhere", group: "nobody", recorder },
       ...{ producers: 1, firstProducer: 5, consumers: 1, invisibleMs: 10_000 },
-      ...{ seed: 1, largestBodyBytes: 100, grouped: false },
+      ...{ seed: 1, largestBodyBytes: 100 },
     });
     const [sending, receiving] = [new AbortController(), new AbortController()];
     const running = clients.run(sending.signal, receiving.signal);

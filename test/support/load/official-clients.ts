@@ -24,8 +24,8 @@ export type OfficialClientsOptions = {
   readonly invisibleMs: number;
   readonly seed: number;
   readonly largestBodyBytes: number;
-  /** Each producer sends to a message group of its own; needs a FIFO topic. */
-  readonly grouped: boolean;
+  /** The message group that a producer, and nobody else, sends to; needs a FIFO topic. */
+  readonly groupOf?: ((producer: number) => string) | undefined;
   readonly recorder: Recorder;
 };
 
@@ -53,8 +53,8 @@ export class OfficialClients {
   }
 
   async #keepProducing(producer: number, signal: AbortSignal): Promise<void> {
-    const { grouped, recorder } = this.#options;
-    const group = grouped ? { messageGroup: `group-${producer}` } : {};
+    const { groupOf, recorder } = this.#options;
+    const group = groupOf === undefined ? {} : { messageGroup: groupOf(producer) };
     for (let firstSequence = 0; !signal.aborted; ) {
       let open: EndSend | undefined;
       await this.#work({ role: "producer", producer, firstSequence, ...group }, signal, (event) => {

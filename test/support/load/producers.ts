@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Address, type CallResult, decodeSendReply, encodeSend, type RpcClient } from "@saturnmq/bench";
 import { defined } from "@saturnmq/kit";
 import type { SendOutcome } from "../check/history.ts";
@@ -19,8 +20,10 @@ export type ProducersOptions = {
   readonly recorder: Recorder;
   /** Number of the first; default 0. */
   readonly firstProducer?: number;
-  /** Each producer sends to a message group of its own; needs a FIFO topic. */
-  readonly grouped?: boolean;
+  /** The message group that a producer, and nobody else, sends to; needs a FIFO topic. */
+  readonly groupOf?: (producer: number) => string;
+  /** How long a producer waits after each answer, milliseconds; default 0. */
+  readonly pauseMs?: number;
   /** How long a send may take, milliseconds; default 3,000. */
   readonly timeoutMs?: number;
 };
@@ -52,14 +55,15 @@ export class Producers {
   }
 
   async #loop(at: number, client: RpcClient, signal: AbortSignal): Promise<void> {
-    const { recorder, timeoutMs = 3_000, firstProducer = 0, grouped = false } = this.#options;
+    const { recorder, timeoutMs = 3_000, firstProducer = 0, groupOf, pauseMs = 0 } = this.#options;
     const producer = firstProducer + at;
     while (!signal.aborted && client.usable) {
       const sequence = defined(this.#sequences[at], "sequence");
       this.#sequences[at] = sequence + 1;
-      const group = grouped ? { messageGroup: `group-${producer}` } : {};
+      const group = groupOf === undefined ? {} : { messageGroup: groupOf(producer) };
       const ended = recorder.begin({ producer, sequence, ...group });
       ended(this.#outcome(await client.unary("SendMessage", this.#request(producer, sequence, group), timeoutMs)));
+      if (pauseMs > 0) await sleep(pauseMs);
     }
   }
 
