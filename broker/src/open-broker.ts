@@ -1,6 +1,6 @@
-import type { Clock, Disk, Logger, Net, Random, Timers } from "@saturnmq/kit";
+import { type Clock, type Disk, type Logger, type Net, type Random, SaturnError, type Timers } from "@saturnmq/kit";
 import type { LogStore, LogStoreOptions } from "@saturnmq/store";
-import type { MetadataService } from "@saturnmq/wire";
+import { type MetadataService, unknownLevel } from "@saturnmq/wire";
 import { createDriver, type Turn } from "raft-ts";
 import { noBrokers } from "./cluster/ports.ts";
 import type { BrokerConfig } from "./config.ts";
@@ -61,6 +61,10 @@ export async function openBroker(
   opened.defer(() => {
     ending.abort();
   });
+  metadata.watch(({ featureLevel }) => {
+    const why = unknownLevel(featureLevel);
+    if (why !== undefined) fatal(new SaturnError("FORBIDDEN", why));
+  }, ending.signal);
   if (links !== undefined) metadata.watch((view) => links.follow(view), ending.signal);
   const dataPlane = await createDataPlane({
     ...{ store, driver, metadata, clock, timers, random, logger, fatal, isPresent },

@@ -13,6 +13,8 @@ export const exitCodes = {
   exists: 6,
   /** This version of the server does not offer it. */
   notOffered: 7,
+  /** As things stand it cannot be done; the message says what has to change first. */
+  notAsThingsStand: 8,
   interrupted: 130,
 } as const;
 

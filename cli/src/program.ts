@@ -1,6 +1,7 @@
 import type { LogLevel } from "@saturnmq/kit/node";
 import { Command, Option } from "commander";
 import type { BrokerVerb } from "./commands/broker.ts";
+import type { UpgradeOptions } from "./commands/cluster-upgrade.ts";
 import type { ConsumeOptions } from "./commands/consume.ts";
 import type { DevOptions } from "./commands/dev.ts";
 import type { GroupCreateOptions } from "./commands/group.ts";
@@ -29,6 +30,7 @@ Exit codes:
   5    refused for the moment (overload, full disk): try again
   6    exists already
   7    this version does not offer it
+  8    cannot be done as things stand: the message says what has to change first
   130  interrupted`;
 
 /**
@@ -292,11 +294,18 @@ function addMessageSkip(message: Command, io: Io): void {
 }
 
 function addCluster(program: Command, io: Io): void {
-  const cluster = add(program, "cluster", "look at the cluster");
+  const cluster = add(program, "cluster", "look at the cluster, upgrade it");
   add(cluster, "describe", "show brokers and shards").action(async (_options: object, command: Command) => {
     const { clusterDescribe } = await import("./commands/cluster.ts");
     await clusterDescribe(io, command.optsWithGlobals<GlobalOptions>());
   });
+  add(cluster, "upgrade", "raise the feature level once all members run a new version; cannot be taken back")
+    .option("--to <level>", "the level (default: the highest that all members know)", parseWhole(1, 65_535))
+    .option("--dry-run", "only say what would be done")
+    .action(async (_options: object, command: Command) => {
+      const { clusterUpgrade } = await import("./commands/cluster-upgrade.ts");
+      await clusterUpgrade(io, command.optsWithGlobals<UpgradeOptions>());
+    });
 }
 
 const brokerVerbs = {

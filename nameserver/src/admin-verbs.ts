@@ -1,4 +1,10 @@
-import { type AdminGroup, type AdminMethods, adminGroup, type ClusterMethod } from "@saturnmq/wire";
+import {
+  type AdminGroup,
+  type AdminMethods,
+  adminGroup,
+  type ClusterMethod,
+  type NameServerDescription,
+} from "@saturnmq/wire";
 import {
   checkTransfer,
   decideCancelDrain,
@@ -8,17 +14,18 @@ import {
   restartSafety,
 } from "./domain/broker-verbs.ts";
 import { describeCluster } from "./domain/describe.ts";
+import { decideRaiseFeatureLevel } from "./domain/feature-level.ts";
 import { decideResetGroup } from "./domain/group-reset.ts";
 import type { Presence } from "./domain/presence.ts";
 import type { Decision } from "./domain/records.ts";
 import { decideRecoverShard } from "./domain/recovery.ts";
-import { decideRaiseFeatureLevel, decideUpdateSettings } from "./domain/settings.ts";
+import { decideUpdateSettings } from "./domain/settings.ts";
 import type { MetadataState } from "./domain/state.ts";
 
 type Room = {
   readonly state: MetadataState;
   readonly presence: Presence;
-  readonly nameServers: ReadonlyMap<number, number>;
+  readonly nameServers: readonly NameServerDescription[];
   readonly wallMs: number;
   readonly monoMs: number;
 };
@@ -31,7 +38,7 @@ export type AdminVerb<Method extends ClusterMethod> = (
 
 /** The verbs that name servers decide. */
 export const adminVerbs: { readonly [Method in ClusterMethod]: AdminVerb<Method> } = {
-  DescribeCluster: ({ state, presence }) => asked(describeCluster(state, presence)),
+  DescribeCluster: ({ state, presence, nameServers }) => asked(describeCluster(state, presence, nameServers)),
   ResetGroup: ({ state, wallMs }, request): Decision<AdminGroup> => {
     const { records, reply } = decideResetGroup(state, request, wallMs);
     return { records, reply: adminGroup(reply) };

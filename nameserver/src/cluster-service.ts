@@ -10,6 +10,7 @@ import type {
   GroupInfo,
   HeartbeatReply,
   MetadataService,
+  NameServerDescription,
   TopicInfo,
   WatchEvent,
 } from "@saturnmq/wire";
@@ -28,8 +29,8 @@ export type ClusterServiceOptions = {
   readonly presence: Presence;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** Highest feature level that each name server's program knows, by member id. */
-  readonly nameServerLevels: () => ReadonlyMap<number, number>;
+  /** The members of the group as this one knows them; which of them leads is told by `leader`. */
+  readonly nameServers: () => readonly Omit<NameServerDescription, "leads">[];
 };
 
 /** The name server as its callers know it, whichever way they come: each method is one decision of the domain. */
@@ -38,14 +39,14 @@ export class ClusterService implements MetadataService {
   readonly #presence: Presence;
   readonly #clock: Clock;
   readonly #streams: HeartbeatStreams;
-  readonly #nameServerLevels: () => ReadonlyMap<number, number>;
+  readonly #nameServers: ClusterServiceOptions["nameServers"];
 
-  constructor({ metadata, presence, clock, timers, nameServerLevels }: ClusterServiceOptions) {
+  constructor({ metadata, presence, clock, timers, nameServers }: ClusterServiceOptions) {
     this.#metadata = metadata;
     this.#presence = presence;
     this.#clock = clock;
     this.#streams = new HeartbeatStreams(timers);
-    this.#nameServerLevels = nameServerLevels;
+    this.#nameServers = nameServers;
   }
 
   /** False: every call is refused with `HA_NOT_AVAILABLE`. */
@@ -111,7 +112,8 @@ export class ClusterService implements MetadataService {
   ): Promise<AdminMethods[Method]["reply"]> {
     const verb: AdminVerb<Method> = adminVerbs[method];
     return this.#metadata.propose((state, wallMs) => {
-      const world = { state, presence: this.#presence, nameServers: this.#nameServerLevels() };
+      const nameServers = this.#nameServers().map((server) => ({ ...server, leads: server.id === this.leader }));
+      const world = { state, presence: this.#presence, nameServers };
       return verb({ ...world, wallMs, monoMs: this.#clock.monoMs() }, request);
     });
   }

@@ -5,7 +5,7 @@ import { nodeDisk, nodeNet, systemClock, systemTimers } from "@saturnmq/kit/node
 import type { LogStore } from "@saturnmq/store";
 import { featureLevelKnown, type Introduction, type MemberStatement, type MetadataService } from "@saturnmq/wire";
 import { immediateTurn } from "raft-ts";
-import { ClusterService } from "./cluster-service.ts";
+import { ClusterService, type ClusterServiceOptions } from "./cluster-service.ts";
 import type { NameServerConfig } from "./config.ts";
 import { runController } from "./controller.ts";
 import { checkCluster, checkFolder, type FolderOptions, isNewFolder, openFolder } from "./data-folder.ts";
@@ -20,7 +20,7 @@ import { metadataService } from "./grpc/metadata-service.ts";
 import { type RunningGrpc, serveGrpc } from "./grpc/serve.ts";
 import { type RunningHttp, serveHttp } from "./http/http.ts";
 import { type OpenMetadata, openMetadata } from "./open-metadata.ts";
-import { type GroupLinks, openGroupLinks } from "./peer/group-links.ts";
+import { type GroupLinks, type GroupMember, openGroupLinks } from "./peer/group-links.ts";
 
 /** Below the data folder of a name server's process. */
 const folderName = "nameserver";
@@ -64,7 +64,9 @@ export async function openNameServer(options: NameServerOptions): Promise<NameSe
     };
     const opened = await openMetadata(store, { ...options, ...about, transport: undefined, turn: immediateTurn });
     return {
-      metadata: new EmbeddedMetadata(clusterService(opened, 1, options, new Presence())),
+      metadata: new EmbeddedMetadata(
+        clusterService(opened, options, new Presence(), () => [{ id: 1, address: "", ...thisMember }]),
+      ),
       clusterId: store.identity.clusterId,
       close: async () => {
         await opened.close();
@@ -79,14 +81,15 @@ export async function openNameServer(options: NameServerOptions): Promise<NameSe
 
 function clusterService(
   { metadata }: OpenMetadata,
-  self: number,
   { clock, timers }: { readonly clock: Clock; readonly timers: Timers },
   presence: Presence,
-  others: ReadonlyMap<number, number> = new Map(),
+  nameServers: ClusterServiceOptions["nameServers"],
 ): ClusterService {
-  const nameServerLevels = (): ReadonlyMap<number, number> => new Map([...others, [self, featureLevelKnown]]);
-  return new ClusterService({ metadata, presence, clock, timers, nameServerLevels });
+  return new ClusterService({ metadata, presence, clock, timers, nameServers });
 }
+
+/** What a member knows of itself. */
+const thisMember: GroupMember = { up: true, featureLevel: featureLevelKnown };
 
 /** What a name server's process needs from outside. */
 export type NameServerDeps = {
@@ -250,7 +253,13 @@ function serve(
 ): Promise<RunningGrpc> {
   const { metadata } = opened;
   const presence = new Presence();
-  const cluster = clusterService(opened, config.self, world, presence, links?.levels);
+  const members = (): ReadonlyMap<number, GroupMember> =>
+    new Map([...(links?.members ?? []), [config.self, thisMember] as const]);
+  const cluster = clusterService(opened, world, presence, () =>
+    [...members()]
+      .sort(([a], [b]) => a - b)
+      .map(([id, member]) => ({ id, address: addressOf(config, id) ?? "", ...member })),
+  );
   runController({ ...world, metadata, presence }, signal);
   const leaderAddress = (): string | undefined => addressOf(config, cluster.leader);
   const introduce = (asker: Introduction): MemberStatement => statementFor(asker, memberList(config), ownState(store));

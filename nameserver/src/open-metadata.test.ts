@@ -2,14 +2,17 @@ import { describe, expect, test } from "@jest/globals";
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
 import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import { MemoryLogStore } from "@saturnmq/store";
-import { type ClusterView, emptyReport } from "@saturnmq/wire";
+import { type ClusterView, emptyReport, featureLevelKnown } from "@saturnmq/wire";
 import { immediateTurn } from "raft-ts";
 import { ClusterService } from "./cluster-service.ts";
 import { Presence } from "./domain/presence.ts";
 import { defaultSettings } from "./domain/state.ts";
 import { EmbeddedMetadata } from "./embedded-metadata.ts";
 import { openMetadata } from "./open-metadata.ts";
-import { groupRequest, newcomer, topicRequest } from "./testing/cluster-state.ts";
+import { groupRequest, loneNameServer, newcomer, topicRequest } from "./testing/cluster-state.ts";
+
+/** A level of a program to come. */
+const tooHigh = featureLevelKnown + 1;
 
 const identity = { clusterId: "cluster-a", replicaId: 1, incarnation: 1 };
 
@@ -25,7 +28,11 @@ async function open(store: MemoryLogStore, fatal: (error: unknown) => void = fai
     newHandleKey: () => new Uint8Array(32).fill(7),
     fatal,
   });
-  const world = { clock: systemClock(), timers: systemTimers(), nameServerLevels: () => new Map([[1, 1]]) };
+  const world = {
+    clock: systemClock(),
+    timers: systemTimers(),
+    nameServers: () => [{ ...loneNameServer, featureLevel: tooHigh }],
+  };
   const service = new EmbeddedMetadata(new ClusterService({ metadata, presence: new Presence(), ...world }));
   return { service, close, [Symbol.asyncDispose]: close };
 }
@@ -145,6 +152,22 @@ describe("the replicated metadata", () => {
     const opened = await open(new MemoryLogStore({ identity }));
     await opened.close();
     await expect(opened.service.createTopic(topicRequest())).rejects.toMatchObject({ code: "HA_NOT_AVAILABLE" });
+  });
+
+  test("a feature level that the program does not know ends it, also at the next start", async () => {
+    const store = new MemoryLogStore({ identity });
+    const failure = Promise.withResolvers<unknown>();
+    const opened = await open(store, failure.resolve);
+    opened.service.administer("RaiseFeatureLevel", { requestId: "r", level: tooHigh }).catch(() => undefined);
+    const why = {
+      name: "UnknownFormatError",
+      message: expect.stringContaining(`feature level ${tooHigh}, this program knows ${featureLevelKnown}`),
+    };
+    expect(await failure.promise).toMatchObject(why);
+    await opened.close();
+    const again = Promise.withResolvers<unknown>();
+    open(store, again.resolve).catch(again.resolve);
+    expect(await again.promise).toMatchObject(why);
   });
 
   test("a failed write is fatal and answers nothing as done", async () => {

@@ -1,10 +1,10 @@
 import { assert, type Clock, defined, SaturnError } from "@saturnmq/kit";
 import { RecordBatch, recordAt, recordHeadBytes, walkRecords } from "@saturnmq/store";
-import type { ClusterView, WatchEvent } from "@saturnmq/wire";
+import { type ClusterView, unknownLevel, type WatchEvent } from "@saturnmq/wire";
 import type { AppliedEntry, Group, GroupMachine, Payload, SnapshotHead } from "raft-ts";
 import { apply } from "./domain/apply.ts";
 import { Changes } from "./domain/changes.ts";
-import { decodeCheckpoint, decodeRecord, encodeCheckpoint, encodeRecord } from "./domain/codec.ts";
+import { decodeCheckpoint, decodeRecord, encodeCheckpoint, encodeRecord, UnknownFormatError } from "./domain/codec.ts";
 import type { Decision } from "./domain/records.ts";
 import { initialState, type MetadataState, viewOf } from "./domain/state.ts";
 
@@ -51,6 +51,7 @@ export class ReplicatedMetadata implements GroupMachine {
    * @param checkpoint what `checkpoint` gave, of the index that the group is opened from; `undefined`: from the first record on
    * @param onApplied called after each batch of applied entries with the last one
    * @param installed the checkpoint that came from another member
+   * @throws {UnknownFormatError} if the checkpoint is of a newer version, or of a cluster on a feature level that this program does not know
    */
   constructor(
     clock: Clock,
@@ -62,6 +63,7 @@ export class ReplicatedMetadata implements GroupMachine {
     this.#onApplied = onApplied;
     this.#installed = installed;
     this.#state = checkpoint === undefined ? initialState() : decodeCheckpoint(checkpoint);
+    checkLevelKnown(this.#state);
     this.#shownRevision = this.#state.revision;
     this.#view = viewOf(this.#state);
     this.#changes = new Changes(this.#state.revision);
@@ -201,6 +203,7 @@ export class ReplicatedMetadata implements GroupMachine {
       apply(this.#state, record);
       this.#changes.note(record);
     });
+    checkLevelKnown(this.#state);
     // Only this machine's gather fills entries while it leads, one at a time.
     if (this.#committing !== undefined) this.#committing.applied = true;
   }
@@ -219,6 +222,7 @@ export class ReplicatedMetadata implements GroupMachine {
   /** This member was so far behind that it got another's checkpoint. Who watches here gets the whole view. */
   async restore({ index, term }: SnapshotHead): Promise<void> {
     this.#state = decodeCheckpoint(await this.#installed());
+    checkLevelKnown(this.#state);
     this.#changes = new Changes(this.#state.revision);
     this.#last = { index, term };
     this.#show();
@@ -247,4 +251,10 @@ export class ReplicatedMetadata implements GroupMachine {
     for (const command of undecided) command.reject(new SaturnError("HA_NOT_AVAILABLE", notServing));
     for (const changed of [...this.#roleWatchers]) changed(false);
   }
+}
+
+/** From such a level on others write what this program may not understand. */
+function checkLevelKnown({ featureLevel }: MetadataState): void {
+  const why = unknownLevel(featureLevel);
+  if (why !== undefined) throw new UnknownFormatError(why);
 }

@@ -9,10 +9,11 @@ import { cliPath } from "@saturnmq/bench";
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
 import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import { openRemoteMetadata, type RemoteMetadata } from "@saturnmq/metadata-client";
+import { featureLevelKnown } from "@saturnmq/wire";
 
 const patienceMs = 60_000;
 const newcomer = {
-  ...{ brokerId: 0, incarnation: 1, clusterId: undefined, process: "p", zone: "a", featureLevel: 1 },
+  ...{ brokerId: 0, incarnation: 1, clusterId: undefined, process: "p", zone: "a", featureLevel: featureLevelKnown },
   ...{ address: "b1:8081", peerAddress: "b1:8083" },
 };
 const orders = { requestId: "r1", name: "orders", type: "NORMAL", queues: 8, retentionMs: undefined } as const;

@@ -15,7 +15,7 @@ import {
   type RunningNameServer,
   startNameServer,
 } from "@saturnmq/nameserver";
-import { type ClusterView, emptyReport, errorCodeTrailer } from "@saturnmq/wire";
+import { type ClusterView, emptyReport, errorCodeTrailer, featureLevelKnown } from "@saturnmq/wire";
 import { LoyalBrokers } from "../support/loyal-brokers.ts";
 
 // A busy machine takes its time.
@@ -67,7 +67,7 @@ function viewWhere(remote: RemoteMetadata, fits: (view: ClusterView) => boolean)
 }
 
 const newcomer = {
-  ...{ brokerId: 0, incarnation: 1, clusterId: undefined, process: "p", zone: "a", featureLevel: 1 },
+  ...{ brokerId: 0, incarnation: 1, clusterId: undefined, process: "p", zone: "a", featureLevel: featureLevelKnown },
   ...{ address: "b1:8081", peerAddress: "b1:8083" },
 };
 const orders = { requestId: "r1", name: "orders", type: "NORMAL", queues: 8, retentionMs: undefined } as const;

@@ -1,4 +1,10 @@
-import type { BrokerReport, ClusterView, MetadataService, ReplicaReport } from "@saturnmq/wire";
+import {
+  type BrokerReport,
+  type ClusterView,
+  featureLevelKnown,
+  type MetadataService,
+  type ReplicaReport,
+} from "@saturnmq/wire";
 
 type Shard = { term: number; leader: number; voters: readonly number[]; revision: number };
 
@@ -14,7 +20,7 @@ export class LoyalBrokers {
   async start(metadata: MetadataService, zone: string): Promise<number> {
     const process = `${zone}-${Math.random()}`;
     const address = `${process}:8081`;
-    const about = { zone, process, address, peerAddress: address, featureLevel: 1 };
+    const about = { zone, process, address, peerAddress: address, featureLevel: featureLevelKnown };
     const { brokerId } = await metadata.register({ brokerId: 0, incarnation: 1, clusterId: undefined, ...about });
     this.#running.set(brokerId, { metadata, incarnation: 1 });
     return brokerId;

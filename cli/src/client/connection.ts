@@ -117,6 +117,7 @@ const exitCodeOfStatus: ReadonlyMap<number, ExitCode> = new Map<number, ExitCode
   [status.ALREADY_EXISTS, exitCodes.exists],
   [status.RESOURCE_EXHAUSTED, exitCodes.refusedForNow],
   [status.UNIMPLEMENTED, exitCodes.notOffered],
+  [status.FAILED_PRECONDITION, exitCodes.notAsThingsStand],
   [status.UNAVAILABLE, exitCodes.unreachable],
   [status.DEADLINE_EXCEEDED, exitCodes.unreachable],
   [status.CANCELLED, exitCodes.interrupted],

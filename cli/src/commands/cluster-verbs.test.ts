@@ -21,9 +21,10 @@ const shard = {
   ...{ shard: 0, voters: [1, 2, 3], leaderHint: 1, learners: [4], outgoing: [], term: 5, revision: 7 },
   ...{ targetRevision: 9, targetVoters: [1, 2, 4], moving: true, lags: [{ broker: 2, entries: 17 }] },
 };
+const nameServer = { id: 1, address: "h:8082", leads: true, up: true, featureLevel: 2 };
 const cluster = {
   ...{ clusterId: "c", revision: 9, topics: 0, groups: 0, replicationFactor: 3, featureLevel: 1, stale: false },
-  ...{ settings, brokers: [broker], shards: [shard] },
+  ...{ settings, brokers: [broker], shards: [shard], nameServers: [nameServer], featureLevelReady: 1 },
 };
 
 describe("brokers", () => {
@@ -59,7 +60,7 @@ describe("brokers", () => {
     };
     const { exitCode, err } = await cli({ DrainBroker: refuse }, ["broker", "drain", "3"]);
     expect({ exitCode, err }).toEqual({
-      exitCode: exitCodes.failure,
+      exitCode: exitCodes.notAsThingsStand,
       err: "saturnmq: broker 3 cannot be drained: only 2 others are up\n",
     });
   });
@@ -111,5 +112,52 @@ describe("shards", () => {
     const { exitCode, err } = await cli({}, line);
     expect(exitCode).toBe(exitCodes.usage);
     expect(err).toContain(says);
+  });
+});
+
+describe("cluster upgrade", () => {
+  const old = { ...broker, state: "up", featureLevel: 1 };
+  const ready = { ...cluster, featureLevelReady: 2 };
+
+  function answers(description: typeof cluster, raised: object[]): NonNullable<Answers["admin"]> {
+    const raise = (request: object) => {
+      raised.push(request);
+      return {};
+    };
+    return { DescribeCluster: () => description, RaiseFeatureLevel: raise };
+  }
+
+  test("raises the level to what all know, and says what that allows", async () => {
+    const raised: object[] = [];
+    const { exitCode, out } = await cli(answers(ready, raised), ["cluster", "upgrade"]);
+    expect(exitCode).toBe(exitCodes.ok);
+    expect(raised).toMatchObject([{ level: 2 }]);
+    expect(out).toMatch(/^the feature level is raised from 1 to 2: .*\n {2}2: recovering a shard/);
+  });
+
+  test("changes nothing in a dry run", async () => {
+    const raised: object[] = [];
+    const { out } = await cli(answers(ready, raised), ["cluster", "upgrade", "--dry-run"]);
+    expect(raised).toEqual([]);
+    expect(out).toContain("would be raised from 1 to 2");
+  });
+
+  test("names who holds it back, and asks for nothing then", async () => {
+    const raised: object[] = [];
+    const { exitCode, out } = await cli(answers({ ...cluster, brokers: [old] }, raised), ["cluster", "upgrade"]);
+    expect({ exitCode, raised }).toEqual({ exitCode: exitCodes.ok, raised: [] });
+    expect(out).toBe(
+      "the cluster stands on feature level 1, the highest that all its members know\n  broker 3 knows 1, others 2\n",
+    );
+  });
+
+  test("to a level that is named is the server's to refuse", async () => {
+    const refuse = (): never => {
+      throw new SaturnError("FAILED_PRECONDITION", "not all members know feature level 3: broker 3 knows 1");
+    };
+    const line = ["cluster", "upgrade", "--to", "3"];
+    const { exitCode, err } = await cli({ DescribeCluster: () => cluster, RaiseFeatureLevel: refuse }, line);
+    expect(exitCode).toBe(exitCodes.notAsThingsStand);
+    expect(err).toContain("broker 3 knows 1");
   });
 });

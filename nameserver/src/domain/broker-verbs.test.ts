@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { type ErrorCode, SaturnError } from "@saturnmq/kit";
 import { type BrokerReport, emptyReport, type ReplicaReport } from "@saturnmq/wire";
-import { commit, join, newCluster, newcomer } from "../testing/cluster-state.ts";
+import { commit, join, loneNameServer, newCluster, newcomer } from "../testing/cluster-state.ts";
 import {
   checkTransfer,
   decideCancelDrain,
@@ -338,6 +338,15 @@ describe("recovering a shard without its majority", () => {
       says: "elects a leader by itself",
     },
     {
+      why: "while members may not know what it is",
+      change: ({ state }) => {
+        state.featureLevel = 1;
+        return request;
+      },
+      code: "FAILED_PRECONDITION",
+      says: "needs feature level 2, the cluster stands on 1",
+    },
+    {
       why: "when nobody is left",
       change: ({ state, left }) => {
         commit(state, decideDown(state, new Map([[left, 1]])));
@@ -358,7 +367,7 @@ test("a description shows what each broker holds and leads, and how far replicas
   const state = cluster(4);
   const presence = new Presence();
   allTell(state, presence, 0, { 2: 7 });
-  const { brokers, shards } = describeCluster(state, presence);
+  const { brokers, shards } = describeCluster(state, presence, [loneNameServer]);
   expect(brokers.reduce((sum, { replicas }) => sum + replicas, 0)).toBe(9);
   expect(brokers.reduce((sum, { leads }) => sum + leads, 0)).toBe(3);
   const lagOf2 = shards.flatMap(({ lags }) => lags.filter(({ broker }) => broker === 2));

@@ -1,7 +1,8 @@
 import { isDeadLetterTopic } from "@saturnmq/kit";
-import type { AdminMethods } from "@saturnmq/wire";
+import type { AdminMethods, NameServerDescription } from "@saturnmq/wire";
 import { heldBy } from "./broker-verbs.ts";
 import { clusterOf } from "./brokers.ts";
+import { readyLevel } from "./feature-level.ts";
 import type { Presence } from "./presence.ts";
 import { isMoving } from "./shards.ts";
 import { brokerInfo, type MetadataState } from "./state.ts";
@@ -9,7 +10,11 @@ import { brokerInfo, type MetadataState } from "./state.ts";
 type Description = AdminMethods["DescribeCluster"]["reply"];
 
 /** The cluster as an operator wants to see it. */
-export function describeCluster(state: MetadataState, presence: Presence): Description {
+export function describeCluster(
+  state: MetadataState,
+  presence: Presence,
+  nameServers: readonly NameServerDescription[],
+): Description {
   const { clusterId, replicationFactor } = clusterOf(state);
   const { revision, featureLevel, settings, topics, groups } = state;
   return {
@@ -19,6 +24,7 @@ export function describeCluster(state: MetadataState, presence: Presence): Descr
       groups: groups.size,
       stale: false,
     },
+    ...{ nameServers, featureLevelReady: readyLevel(state, nameServers) },
     brokers: [...state.brokers.values()].map((broker) => ({
       ...brokerInfo(broker),
       replicas: heldBy(state, broker.id).length,

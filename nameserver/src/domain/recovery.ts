@@ -1,6 +1,7 @@
 import { SaturnError } from "@saturnmq/kit";
 import type { ReplicaReport, ShardInfo, ShardRecovery } from "@saturnmq/wire";
 import { unknownShard } from "./broker-verbs.ts";
+import { checkLevel } from "./feature-level.ts";
 import type { Presence } from "./presence.ts";
 import type { Decision } from "./records.ts";
 import { finishedBefore } from "./repeated.ts";
@@ -8,14 +9,17 @@ import type { RecoverShard } from "./requests.ts";
 import { ascending, isMajority } from "./shards.ts";
 import type { MetadataState } from "./state.ts";
 
+/** Members that do not know it would not obey the configuration that a recovery forces. */
+const recoveryLevel = 2;
+
 type Candidate = { readonly broker: number; readonly replica: ReplicaReport };
 
 /**
  * Lets the best replica that lives go on alone, after a shard's majority is lost for good. Best is whose log is newest, as in an election: of
  * all that live it lacks least.
  *
- * @throws {SaturnError} `NOT_FOUND` for an unknown shard; `BAD_REQUEST` unless `unsafe` is said; `FAILED_PRECONDITION` while a majority lives, or
- *   when no replica does
+ * @throws {SaturnError} `NOT_FOUND` for an unknown shard; `BAD_REQUEST` unless `unsafe` is said; `FAILED_PRECONDITION` while a majority lives,
+ *   when no replica does, or below the feature level that it needs
  */
 export function decideRecoverShard(
   state: MetadataState,
@@ -32,6 +36,7 @@ export function decideRecoverShard(
       `recovering shard ${number} without its majority may lose acknowledged messages: say unsafe to do it all the same`,
     );
   }
+  checkLevel(state, recoveryLevel, "recovering a shard without its majority");
   const lives = (id: number): boolean => state.brokers.get(id)?.alive === true;
   if (isMajority(shard.voters, lives) && isMajority(shard.outgoing, lives)) {
     throw new SaturnError(

@@ -1,10 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
-import { clusterWithBroker, commit, groupRequest, newCluster, newcomer, testNowMs } from "../testing/cluster-state.ts";
-import { decideRegister } from "./brokers.ts";
+import { commit, groupRequest, newCluster, testNowMs } from "../testing/cluster-state.ts";
 import { decideResetGroup } from "./group-reset.ts";
 import { decideCreateGroup } from "./groups.ts";
 import type { ResetGroup } from "./requests.ts";
-import { decideRaiseFeatureLevel, decideUpdateSettings } from "./settings.ts";
+import { decideUpdateSettings } from "./settings.ts";
 import { defaultSettings } from "./state.ts";
 
 describe("settings", () => {
@@ -27,36 +26,6 @@ describe("settings", () => {
   ])("%j is refused by name", (fields) => {
     const refused = () => decideUpdateSettings(newCluster(), { requestId: "r", ...fields });
     expect(refused).toThrow(new RegExp(`^${Object.keys(fields)[0]} must be`));
-  });
-});
-
-describe("the feature level", () => {
-  const servers = (level: number): ReadonlyMap<number, number> => new Map([[1, level]]);
-
-  test("is raised once all members know it", () => {
-    const state = newCluster();
-    commit(state, decideRegister(state, { ...newcomer, featureLevel: 2 }));
-    commit(state, decideRaiseFeatureLevel(state, { requestId: "r", level: 2 }, servers(2)));
-    expect(state.featureLevel).toBe(2);
-    expect(() => decideRegister(state, { ...newcomer, process: "old", featureLevel: 1 })).toThrow(
-      "start a newer version",
-    );
-  });
-
-  test("says who does not know it", () => {
-    const state = clusterWithBroker();
-    const refused = () => decideRaiseFeatureLevel(state, { requestId: "r", level: 2 }, servers(1));
-    expect(refused).toThrow(
-      expect.objectContaining({
-        code: "FAILED_PRECONDITION",
-        message: expect.stringContaining("name server 1 knows 1, broker 1 knows 1"),
-      }),
-    );
-  });
-
-  test.each([0, -1, 1.5])("never falls, nor to %p", (level) => {
-    const refused = () => decideRaiseFeatureLevel(newCluster(), { requestId: "r", level }, servers(9));
-    expect(refused).toThrow("never falls");
   });
 });
 

@@ -33,18 +33,27 @@ export type GroupLinksOptions = {
   readonly fatal: (error: unknown) => void;
 };
 
+/** Another member of the group. */
+export type GroupMember = {
+  /** The link with it is up. */
+  readonly up: boolean;
+  /** Highest feature level that its program knew when it was last linked with; 0: it never was. */
+  readonly featureLevel: number;
+};
+
 /** The links to the other members of the group, which carry Raft's messages and nothing else. */
 export type GroupLinks = AsyncDisposable & {
   /** Raft's transport. */
   readonly transport: Pick<PeerLinks, "send">;
-  /** Highest feature level that the program of each other member knew when it was last linked with; 0 for one that never was. */
-  readonly levels: ReadonlyMap<number, number>;
+  /** The other members. */
+  readonly members: ReadonlyMap<number, GroupMember>;
 };
 
 /** @throws {NetError} when the port cannot be opened */
 export async function openGroupLinks(options: GroupLinksOptions): Promise<GroupLinks> {
   const { clusterId, self, incarnation, others, receive, peerRestarted, peerUnreachable, fatal, ...world } = options;
-  const levels = new Map(Array.from(others.keys(), (id) => [id, 0]));
+  const never: GroupMember = { up: false, featureLevel: 0 };
+  const members = new Map(Array.from(others.keys(), (id) => [id, never]));
   const links = await createPeerLinks({
     ...world,
     receive,
@@ -54,10 +63,11 @@ export async function openGroupLinks(options: GroupLinksOptions): Promise<GroupL
     peerState: () => undefined,
     linkChanged: (peer, change) => {
       if (!change.up) {
+        members.set(peer, { ...(members.get(peer) ?? never), up: false });
         peerUnreachable(peer);
         return;
       }
-      levels.set(peer, change.identity.featureLevel);
+      members.set(peer, { up: true, featureLevel: change.identity.featureLevel });
       if (change.restarted) peerRestarted(peer);
     },
     refusedBy: (peer, reason) => {
@@ -67,7 +77,7 @@ export async function openGroupLinks(options: GroupLinksOptions): Promise<GroupL
   links.setPeers(others);
   return {
     transport: { send: (to, message) => links.send(to, message) },
-    levels,
+    members,
     [Symbol.asyncDispose]: () => links[Symbol.asyncDispose](),
   };
 }

@@ -8,10 +8,11 @@ import {
   decideWelcome,
 } from "../domain/broker-verbs.ts";
 import { decideDown, decideHeartbeat, decideRegister } from "../domain/brokers.ts";
+import { decideRaiseFeatureLevel } from "../domain/feature-level.ts";
 import { decideResetGroup } from "../domain/group-reset.ts";
 import { decideCreateGroup, decideDeleteGroup } from "../domain/groups.ts";
 import type { Decision, MetadataRecord } from "../domain/records.ts";
-import { decideRaiseFeatureLevel, decideUpdateSettings } from "../domain/settings.ts";
+import { decideUpdateSettings } from "../domain/settings.ts";
 import type { MetadataState } from "../domain/state.ts";
 import { decideCreateTopic, decideDeleteTopic } from "../domain/topics.ts";
 import { groupRequest, newcomer, testNowMs, topicRequest } from "./cluster-state.ts";
@@ -114,5 +115,7 @@ export const anyCommand: fc.Arbitrary<Command> = fc.oneof(
       (state, requestId) =>
         decideUpdateSettings(state, { requestId, moveBudget }),
   ),
-  fc.constant<Command>((state, requestId) => decideRaiseFeatureLevel(state, { requestId, level: 1 }, new Map())),
+  fc.constant<Command>((state, requestId) =>
+    decideRaiseFeatureLevel(state, { requestId, level: state.featureLevel }, []),
+  ),
 );

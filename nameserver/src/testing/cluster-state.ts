@@ -1,6 +1,12 @@
-import { type BrokerRegistration, type CreateGroup, type CreateTopic, emptyReport } from "@saturnmq/wire";
+import {
+  type BrokerRegistration,
+  type CreateGroup,
+  type CreateTopic,
+  emptyReport,
+  featureLevelKnown,
+} from "@saturnmq/wire";
 import { apply } from "../domain/apply.ts";
-import { decideCreateCluster, decideHeartbeat, decideRegister } from "../domain/brokers.ts";
+import { decideCreateCluster, decideHeartbeat, decideRegister, type NewCluster } from "../domain/brokers.ts";
 import type { Decision } from "../domain/records.ts";
 import { defaultSettings, initialState, type MetadataState } from "../domain/state.ts";
 
@@ -14,10 +20,13 @@ export function commit<Reply>(state: MetadataState, decision: Decision<Reply>): 
 }
 
 /** What the clusters of the tests are made of. */
-export function newClusterFacts(replicationFactor = 1, shardCount = 3) {
+export function newClusterFacts(replicationFactor = 1, shardCount = 3): NewCluster {
   const facts = { clusterId: "cluster-a", shardCount, replicationFactor, createdAtMs: testNowMs };
-  return { facts, settings: defaultSettings, featureLevel: 1 };
+  return { facts, settings: defaultSettings, featureLevel: featureLevelKnown };
 }
+
+/** A name server that is alone. */
+export const loneNameServer = { id: 1, address: "", up: true, leads: true, featureLevel: featureLevelKnown };
 
 /** The state of a cluster that has just been made: three shards, no broker. */
 export function newCluster(replicationFactor = 1, shardCount = 3): MetadataState {
@@ -35,7 +44,7 @@ export const newcomer: BrokerRegistration = {
   zone: "z1",
   address: "127.0.0.1:8081",
   peerAddress: "127.0.0.1:8083",
-  featureLevel: 1,
+  featureLevel: featureLevelKnown,
 };
 
 /** Registers a broker at an address of its own and has it heard once; answers its id. */

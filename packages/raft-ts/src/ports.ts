@@ -122,7 +122,7 @@ export interface RaftLog {
   damaged(group: GroupId): Damage;
   /** Stages that the group's log again holds all that it must. */
   healed(group: GroupId): void;
-  /** Bytes of payload that can still be staged before a commit must come; an entry always fits an empty stage up to `maxEntryBytes`. */
+  /** Bytes of payload that can still be staged before a commit must come; an entry always fits an empty stage up to `maxEntryBytes`, and a configuration always. */
   readonly roomBytes: number;
   readonly maxEntryBytes: number;
   /** True between `commit` and its resolution: at most one is in flight. Staging for the next goes on meanwhile. */

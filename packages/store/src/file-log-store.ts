@@ -134,7 +134,7 @@ export class FileLogStore implements LogStore {
       throw new RangeError(`index ${index} does not follow entries ${terms.first} to ${terms.last} of group ${group}`);
     const known = configuration && knownConfiguration(index, configuration);
     const length = known?.bytes.length ?? payload?.length ?? 0;
-    if (length > stage.roomBytes)
+    if (known === undefined && length > stage.roomBytes)
       throw new RangeError(`a payload of ${length} bytes exceeds the room of ${stage.roomBytes}`);
     if (payload) this.#records += countRecords(payload);
     if (index <= terms.last) {

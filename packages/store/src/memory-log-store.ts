@@ -118,7 +118,7 @@ export class MemoryLogStore implements LogStore {
     const known = configuration && knownConfiguration(index, configuration);
     const stored = known === undefined ? payload : payloadOf(known.bytes);
     const length = stored?.length ?? 0;
-    if (length > this.roomBytes)
+    if (known === undefined && length > this.roomBytes)
       throw new RangeError(`a payload of ${length} bytes exceeds the room of ${this.roomBytes}`);
     if (payload) countRecords(payload);
     const entry = this.#place(term, known === undefined ? "data" : "configuration", stored);

@@ -6,6 +6,7 @@ export { SendMessageScanner } from "./hot/send-message-scanner.ts";
 export { type Moment, momentMs, type Span, SpanList } from "./hot/spans.ts";
 export { normalizeMessage, type StoredLayout, storedSize } from "./hot/stored-message.ts";
 export { applyDelta } from "./metadata/apply-delta.ts";
+export { type FeatureLevel, featureLevelKnown, featureLevels, unknownLevel } from "./metadata/feature-levels.ts";
 export {
   type BrokerInfo,
   type BrokerRegistration,
@@ -15,7 +16,6 @@ export {
   type CreateGroup,
   type CreateTopic,
   emptyReport,
-  featureLevelKnown,
   type GroupInfo,
   type HeartbeatReply,
   type MessageType,
@@ -41,6 +41,7 @@ export {
   type Group as AdminGroup,
   type GroupStart as AdminGroupStart,
   leaderTrailer,
+  type NameServerDescription,
   type QueueProgress as AdminQueueProgress,
   type ShardRecovery,
   type Topic as AdminTopic,

@@ -21,6 +21,8 @@ export type CommitLoopOptions = {
   readonly monoMs: () => number;
   /** Runs a callback; whatever it throws ends the process. */
   readonly guard: (callback: () => void) => void;
+  /** A write has begun, with all that was staged. */
+  readonly writing: () => void;
   /** The log cannot be written. */
   readonly fail: (error: unknown) => void;
 };
@@ -117,6 +119,7 @@ export class CommitLoop {
         this.#options.fail(error);
       },
     );
+    this.#options.writing();
   }
 
   #gather(nowMs: number): void {

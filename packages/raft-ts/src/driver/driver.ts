@@ -5,11 +5,13 @@ import { step } from "../core/step.ts";
 import { raftTimes } from "../core/times.ts";
 import type { Configuration, GroupId, ReplicaId } from "../ports.ts";
 import type { Driver, DriverOptions, Group, GroupOptions } from "./api.ts";
+import { Arrivals } from "./arrivals.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { HeldBudget } from "./held-payloads.ts";
 import { type GroupHost, LocalGroup } from "./local-group.ts";
-import { type PeerMessage, snapshotChunkBytes } from "./messages.ts";
+import { type GroupMessage, type PeerMessage, snapshotChunkBytes } from "./messages.ts";
 import { Replication } from "./replication.ts";
 
 const groupMax = 65_535;
@@ -30,6 +32,7 @@ class RaftDriver implements Driver {
   readonly #heartbeats: Heartbeats;
   readonly #deadlines: Deadlines;
   readonly #host: GroupHost;
+  readonly #arrivals: Arrivals;
   #self: ReplicaId = 0;
   #alive = true;
   readonly #failed = Promise.withResolvers<undefined>();
@@ -47,6 +50,10 @@ class RaftDriver implements Driver {
     const firstSequence = options.random.below(2 ** 31);
     this.#heartbeats = new Heartbeats({ groups: this.#groups, timers, monoMs, firstSequence, send, guard });
     this.#deadlines = new Deadlines({ timers, monoMs, guard, groups: () => this.#groups.values() });
+    // Of a group that is not open here: closed by now, or not placed yet. Its sender tries again.
+    const deliver = (from: ReplicaId, { group, message, payloads }: GroupMessage): void =>
+      this.#groups.get(group)?.receive(from, message, payloads, monoMs());
+    this.#arrivals = new Arrivals({ log, deliver });
     this.#host = {
       log,
       logger,
@@ -58,7 +65,8 @@ class RaftDriver implements Driver {
       snapshotChunkBytes: Math.min(options.snapshotChunkBytes ?? snapshotChunkBytes, snapshotChunkBytes),
       failed: this.failed,
       step: core,
-      loop: new CommitLoop({ log, turn, monoMs, guard, fail }),
+      loop: new CommitLoop({ log, turn, monoMs, guard, fail, writing: () => this.#roomAgain() }),
+      budget: new HeldBudget(),
       draw: () => ({
         electionJitterMs: options.random.below(raftTimes.electionJitterMs),
         retryDelayMs: raftTimes.retryMinMs + options.random.below(raftTimes.retryMaxMs - raftTimes.retryMinMs),
@@ -95,8 +103,7 @@ class RaftDriver implements Driver {
       const nowMs = this.#options.clock.monoMs();
       switch (message.kind) {
         case "group":
-          // Of a group that is not open here: closed by now, or not placed yet. Its sender tries again.
-          this.#groups.get(message.group)?.receive(from, message.message, message.payloads, nowMs);
+          this.#arrivals.take(from, message);
           break;
         case "pairHeartbeat":
           this.#heartbeats.receive(from, message, nowMs);
@@ -161,6 +168,16 @@ class RaftDriver implements Driver {
     // With its checkpoint at hand a log that ends before it can begin after it.
     if (!isWithin(appliedIndex, firstIndex - 1, checkpoint === undefined ? lastIndex : Number.MAX_SAFE_INTEGER))
       refuse(`its machine is at index ${appliedIndex}, its log holds ${firstIndex} to ${lastIndex}`);
+  }
+
+  /** What waited for room comes in a turn of its own: the outcome of the write before is not handled yet. */
+  #roomAgain(): void {
+    if (!this.#arrivals.waiting) return;
+    this.#options.turn.soon(() => {
+      this.#guard(() => {
+        this.#arrivals.roomAgain();
+      });
+    });
   }
 
   /** Every callback from outside enters here. What it throws is a broken invariant: the process must end before it does harm. */

@@ -3,11 +3,28 @@ import type { Payload } from "../ports.ts";
 /** Entries that are appended and not applied hold this much memory at most: a leader gathers no more, a follower reads the rest from the log. */
 const bytesMax = 64 * 1024 * 1024;
 const entriesMax = 65_536;
+/** What followers of all groups of a process hold at most, together. */
+const followersBytesMax = 128 * 1024 * 1024;
+
+/** Counts what all groups of a process hold. */
+export class HeldBudget {
+  bytes = 0;
+
+  /** Whether a follower should hold nothing more of `bytes` payload. */
+  isFull(bytes: number): boolean {
+    return this.bytes + bytes > followersBytesMax;
+  }
+}
 
 /** Payloads of entries that are appended but not applied yet, so that neither applying nor replicating them reads the disk. */
 export class HeldPayloads {
   readonly #byIndex = new Map<number, Payload>();
+  readonly #budget: HeldBudget;
   #bytes = 0;
+
+  constructor(budget: HeldBudget) {
+    this.#budget = budget;
+  }
 
   /** Whether an entry of `bytes` payload is too much. */
   isFull(bytes: number): boolean {
@@ -19,7 +36,7 @@ export class HeldPayloads {
     if (this.#byIndex.has(index)) this.discardFrom(index);
     const held = payload ?? emptyPayload;
     this.#byIndex.set(index, held);
-    this.#bytes += held.length;
+    this.#count(held.length);
   }
 
   /** `undefined` when the entry is not held. */
@@ -29,7 +46,7 @@ export class HeldPayloads {
 
   /** The entry is applied: its bytes may be overwritten from now on. */
   release(index: number): void {
-    this.#bytes -= this.#byIndex.get(index)?.length ?? 0;
+    this.#count(-(this.#byIndex.get(index)?.length ?? 0));
     this.#byIndex.delete(index);
   }
 
@@ -41,6 +58,11 @@ export class HeldPayloads {
   /** A snapshot stands for entries up to `index`. */
   releaseUpTo(index: number): void {
     for (const held of [...this.#byIndex.keys()]) if (held <= index) this.release(held);
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes;
+    this.#budget.bytes += bytes;
   }
 }
 

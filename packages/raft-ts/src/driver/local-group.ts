@@ -20,10 +20,10 @@ import type { FollowerStatus, Group, GroupOptions, RoleName } from "./api.ts";
 import { Applier } from "./applier.ts";
 import type { CommitLoop, LoopMember, LoopSnapshot } from "./commit-loop.ts";
 import { RaftError } from "./errors.ts";
-import { configurationPayload, HeldPayloads } from "./held-payloads.ts";
+import { configurationPayload, type HeldBudget, HeldPayloads } from "./held-payloads.ts";
 import type { GroupMessage, SnapshotChunk, SnapshotPull } from "./messages.ts";
 import { prepareLog } from "./prepare-log.ts";
-import type { Replication } from "./replication.ts";
+import type { AppendSource, Replication } from "./replication.ts";
 import { Requests } from "./requests.ts";
 import { SnapshotReceiver } from "./snapshot-receiver.ts";
 import { SnapshotSender } from "./snapshot-sender.ts";
@@ -35,6 +35,7 @@ export type GroupHost = {
   readonly loop: CommitLoop;
   readonly logger: Logger;
   readonly replication: Replication;
+  readonly budget: HeldBudget;
   readonly step: typeof step;
   readonly monoMs: () => number;
   /** Draws the random waits of the next tick. */
@@ -65,7 +66,8 @@ export class LocalGroup implements Group, LoopMember {
   readonly #machine: GroupMachine;
   readonly #view: LogView;
   readonly #state: RaftState;
-  readonly #held = new HeldPayloads();
+  readonly #held: HeldPayloads;
+  readonly #source: AppendSource;
   readonly #applier: Applier;
   readonly #requests = new Requests();
   readonly #sender: SnapshotSender;
@@ -106,6 +108,8 @@ export class LocalGroup implements Group, LoopMember {
       ...host.draw(),
     });
     const { log, guard, fail, logger, monoMs } = host;
+    this.#held = new HeldPayloads(host.budget);
+    this.#source = this.#makeSource();
     this.#suspicions = new Suspicions(group, logger);
     this.#applier = new Applier({
       group,
@@ -457,14 +461,29 @@ export class LocalGroup implements Group, LoopMember {
 
   /** What a follower cannot hold is read from the log when it is to be applied. A leader does not come to that: it gathers no more before. */
   #hold(index: number, payload: Payload | undefined): void {
-    if (this.role !== "leader" && this.#held.isFull(payload?.length ?? 0)) this.#held.discardFrom(index);
+    const bytes = payload?.length ?? 0;
+    const full = this.#held.isFull(bytes) || this.#host.budget.isFull(bytes);
+    if (this.role !== "leader" && full) this.#held.discardFrom(index);
     else this.#held.append(index, payload);
+  }
+
+  #makeSource(): AppendSource {
+    const { loop } = this.#host;
+    return {
+      group: this.id,
+      held: this.#held,
+      isWritten: (index) => index <= this.#state.durableIndex,
+      written: () =>
+        new Promise((resolve) => {
+          loop.whenDurable(this.#lastFrame, resolve);
+        }),
+    };
   }
 
   #send({ to, message, waitsFor }: Send): void {
     const { replication, loop } = this.#host;
     assert(message.kind !== "heartbeat" && message.kind !== "heartbeatReply", "heartbeats are the driver's");
-    if (message.kind === "appendRequest") return replication.sendAppend(this.id, to, message, this.#held);
+    if (message.kind === "appendRequest") return replication.sendAppend(this.#source, to, message);
     const addressed: GroupMessage = { kind: "group", group: this.id, message, payloads: nothing };
     if (waitsFor === "nothing") replication.send(to, addressed);
     else
@@ -502,6 +521,7 @@ export class LocalGroup implements Group, LoopMember {
     this.#requests.close();
     this.#receiver.end();
     this.#sender.endExcept(() => false);
+    this.#held.discardFrom(0);
     this.#serving = false;
     this.#host.closed(this);
     this.#machine.following(0);

@@ -11,6 +11,16 @@ export type ReplicationOptions = {
   readonly alive: () => boolean;
 };
 
+/** Where the entries that one group sends come from. */
+export type AppendSource = {
+  readonly group: GroupId;
+  readonly held: HeldPayloads;
+  /** Whether the entry's write has ended, so that the log can give it. */
+  readonly isWritten: (index: number) => boolean;
+  /** Resolves when all that is staged now is written. */
+  readonly written: () => Promise<void>;
+};
+
 /** Appends to one follower that wait for a read of the log. */
 type Backlog = { readonly waiting: AppendRequest[]; end: number };
 
@@ -29,7 +39,8 @@ export class Replication {
   }
 
   /** Sends entries at once while their payloads are held, else after reading them. */
-  sendAppend(group: GroupId, to: ReplicaId, message: AppendRequest, held: HeldPayloads): void {
+  sendAppend(source: AppendSource, to: ReplicaId, message: AppendRequest): void {
+    const { group, held } = source;
     const link = `${String(group)} ${String(to)}`;
     const backlog = this.#backlogs.get(link);
     if (backlog !== undefined) {
@@ -41,20 +52,14 @@ export class Replication {
     }
     const payloads = message.entries.map((entry) => held.get(entry.index));
     if (payloads.every((payload) => payload !== undefined)) this.send(to, { kind: "group", group, message, payloads });
-    else void this.#sendAfterReading(link, group, to, message, held);
+    else void this.#sendAfterReading(link, source, to, message);
   }
 
-  async #sendAfterReading(
-    link: string,
-    group: GroupId,
-    to: ReplicaId,
-    first: AppendRequest,
-    held: HeldPayloads,
-  ): Promise<void> {
+  async #sendAfterReading(link: string, source: AppendSource, to: ReplicaId, first: AppendRequest): Promise<void> {
     const backlog: Backlog = { waiting: [first], end: endOf(first) };
     this.#backlogs.set(link, backlog);
     for (let message = backlog.waiting.shift(); message !== undefined; message = backlog.waiting.shift()) {
-      await this.#sendRead(group, to, message, held);
+      await this.#sendRead(source, to, message);
       if (!this.#options.alive()) return;
     }
     this.#backlogs.delete(link);
@@ -62,10 +67,12 @@ export class Replication {
 
   /**
    * Sends nothing when the log has other entries there by now, since this replica leads no more, or begins after them. The newest entries are held and may
-   * not be written yet, so the log cannot give those; and one that is released while others are read may be overwritten, so it is then read as well.
+   * not be written yet, so the log cannot give those; and one that is released while others are read may be overwritten, so it is then read as well. Who
+   * became the leader while it had more to write than it could hold waits for its own write.
    */
-  async #sendRead(group: GroupId, to: ReplicaId, message: AppendRequest, held: HeldPayloads): Promise<void> {
+  async #sendRead(source: AppendSource, to: ReplicaId, message: AppendRequest): Promise<void> {
     const { log, fail, alive } = this.#options;
+    const { group, held, isWritten, written } = source;
     const { entries } = message;
     const view = log.view(group);
     const stands = (): boolean =>
@@ -76,6 +83,12 @@ export class Replication {
     try {
       while (stands()) {
         const unread = lacking();
+        if (unread.some(({ index }) => !isWritten(index))) {
+          await written();
+          // Of a group that was closed meanwhile, or an entry that replaced this one: whoever still wants it asks again.
+          if (unread.some(({ index }) => !isWritten(index))) return;
+          continue;
+        }
         if (unread.length > 0) {
           await Promise.all(unread.map(async ({ index }) => read.set(index, contentOf(await log.read(group, index)))));
           continue;

@@ -138,7 +138,7 @@ export class MemoryLog implements RaftLog {
     assert(configuration === undefined || payload === undefined, "a configuration entry has no payload of its own");
     const kind = configuration === undefined ? "data" : "configuration";
     const bytes = configuration === undefined ? bytesOf(payload) : encodeConfiguration(configuration);
-    assert(bytes.length <= this.roomBytes, "more was staged than there is room for");
+    assert(configuration !== undefined || bytes.length <= this.roomBytes, "more was staged than there is room for");
     this.#stagedBytes += bytes.length;
     const entry = { term, kind, bytes, crc: payload?.crc ?? 0 } as const;
     this.onAppend(group, index, entry);
@@ -195,7 +195,7 @@ export class MemoryLog implements RaftLog {
   }
 
   get roomBytes(): number {
-    return this.maxEntryBytes - this.#stagedBytes;
+    return Math.max(0, this.maxEntryBytes - this.#stagedBytes);
   }
 
   get committing(): boolean {

@@ -31,6 +31,9 @@ export type NodeOptions = {
   readonly halfSnapshots: boolean;
 };
 
+/** So little that appends of several leaders, or several of one, often do not fit into one write. */
+const stageBytes = 300;
+
 type Life = {
   readonly log: MemoryLog;
   readonly driver: Driver;
@@ -85,7 +88,8 @@ export class SimulatedNode {
 
   boot(): void {
     const { queue, random, groups } = this.#options;
-    const log = new MemoryLog((_what, done) => this.#later(this.#options.diskMs(), done), this.#disk.images);
+    const latency = (_what: "write" | "read", done: () => void): void => void this.#later(this.#options.diskMs(), done);
+    const log = new MemoryLog(latency, this.#disk.images, stageBytes);
     const clock: Clock = { monoMs: () => this.monoMs(), wallMs: () => queue.nowMs };
     const timers: Timers = { after: (delayMs, callback) => this.#later(delayMs / this.#clockRate, callback) };
     const views = new Map<GroupId, ReplicaView>();

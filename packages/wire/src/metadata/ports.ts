@@ -132,9 +132,6 @@ export type ViewDelta = {
   readonly settings: ClusterSettings | undefined;
 };
 
-/** Highest feature level that this program knows. A cluster that stands on a higher one refuses it. */
-export const featureLevelKnown = 1;
-
 /** How far one replica is, as the shard's leader knows. */
 export type ReplicaProgress = {
   readonly broker: number;

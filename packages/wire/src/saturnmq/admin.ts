@@ -158,6 +158,16 @@ export type ClusterDescription = {
   readonly featureLevel: number;
   readonly settings: ClusterSettings;
   readonly stale: boolean;
+  readonly nameServers: readonly NameServerDescription[];
+  readonly featureLevelReady: number;
+};
+
+export type NameServerDescription = {
+  readonly id: number;
+  readonly address: string;
+  readonly leads: boolean;
+  readonly up: boolean;
+  readonly featureLevel: number;
 };
 
 export type BrokerDescription = {
