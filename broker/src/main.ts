@@ -3,10 +3,10 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Clock, type Disk, hostAndPort, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
 import { nodeDisk, nodeNet, systemClock, systemTimers } from "@saturnmq/kit/node";
-import { openRemoteMetadata, openViewCache } from "@saturnmq/metadata-client";
 import type { LogStore, LogStoreOptions } from "@saturnmq/store";
 import type { MetadataService } from "@saturnmq/wire";
 import { immediateTurn } from "raft-ts";
+import { openClusterMetadata } from "./cluster-metadata.ts";
 import type { BrokerConfig } from "./config.ts";
 import type { DataPlane } from "./data-plane-api.ts";
 import { Sessions } from "./grpc/handlers/sessions.ts";
@@ -127,14 +127,7 @@ async function worldOf(config: BrokerConfig, deps: BrokerDeps, opened: AsyncDisp
       );
     return { ...world, metadata: deps.metadata, knowsCluster: false, addresses: { ...addresses, peer: "" } };
   }
-  if (config.nameServers.length === 0)
-    throw new SaturnError("BAD_REQUEST", "nameServers: name at least one name server of the cluster, HOST:PORT");
-  const { clock, timers, random, logger } = world;
-  await disk.makeFolder(config.dataDir);
-  const cache = await openViewCache(disk, config.dataDir, logger);
-  const metadata = openRemoteMetadata({ endpoints: config.nameServers, clock, timers, random, logger, cache });
-  opened.defer(() => metadata.close());
-  return { ...world, metadata, knowsCluster: cache.view !== undefined, addresses };
+  return { ...world, ...(await openClusterMetadata(world, opened)), addresses };
 }
 
 function isWildcard(host: string): boolean {

@@ -8,7 +8,7 @@ import {
   SaturnError,
   type Timers,
 } from "@saturnmq/kit";
-import { type LogStore, openLogStore } from "@saturnmq/store";
+import { type LogStore, type LogStoreOptions, openLogStore } from "@saturnmq/store";
 import type { NameServerConfig } from "./config.ts";
 
 const mib = 1_024 * 1_024;
@@ -24,7 +24,14 @@ export type FolderOptions = {
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
+  /** Tests only: how the log differs from what a name server's is. */
+  readonly storeOptions?: Partial<LogStoreOptions>;
 };
+
+/** Folder of a name server's log, below the data folder of its process. */
+export function folderOf({ dataDir }: NameServerConfig): string {
+  return join(dataDir, "nameserver");
+}
 
 /** Nothing is kept in the folder yet. */
 export async function isNewFolder({ disk, folder }: Pick<FolderOptions, "disk" | "folder">): Promise<boolean> {
@@ -42,9 +49,10 @@ export async function openFolder(
   self: number,
   clusterId: string | undefined,
 ): Promise<LogStore> {
-  const { folder, disk, clock, timers, random, logger } = options;
+  const { folder, disk, clock, timers, random, logger, storeOptions } = options;
   await claimFolderRole(disk, folder, "nameserver");
-  return openLogStore({ disk, folder, clusterId, replicaId: self, clock, timers, random, logger, ...sizes });
+  const world = { disk, clock, timers, random, logger };
+  return openLogStore({ folder, clusterId, replicaId: self, ...world, ...sizes, ...storeOptions });
 }
 
 /**

@@ -1,29 +1,22 @@
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
-import { join } from "node:path";
-import { type Clock, type Disk, hostAndPort, type Logger, type Net, type Random, type Timers } from "@saturnmq/kit";
+import type { Clock, Disk, Logger, Net, Random, Timers } from "@saturnmq/kit";
 import { nodeDisk, nodeNet, systemClock, systemTimers } from "@saturnmq/kit/node";
+import { grpcRpc } from "@saturnmq/metadata-client";
 import type { LogStore } from "@saturnmq/store";
-import { featureLevelKnown, type Introduction, type MemberStatement, type MetadataService } from "@saturnmq/wire";
+import type { MetadataService } from "@saturnmq/wire";
 import { immediateTurn } from "raft-ts";
-import { ClusterService, type ClusterServiceOptions } from "./cluster-service.ts";
+import { ClusterService } from "./cluster-service.ts";
 import type { NameServerConfig } from "./config.ts";
-import { runController } from "./controller.ts";
-import { checkCluster, checkFolder, type FolderOptions, isNewFolder, openFolder } from "./data-folder.ts";
-import type { MemberState } from "./domain/bootstrap.ts";
+import { type FolderOptions, isNewFolder, openFolder } from "./data-folder.ts";
 import { Presence } from "./domain/presence.ts";
 import { defaultSettings } from "./domain/state.ts";
 import { EmbeddedMetadata } from "./embedded-metadata.ts";
-import { formGroup, ownState } from "./form-group.ts";
-import { adminService } from "./grpc/admin-service.ts";
-import { askMember, formingServices, statementFor } from "./grpc/introductions.ts";
-import { metadataService } from "./grpc/metadata-service.ts";
-import { type RunningGrpc, serveGrpc } from "./grpc/serve.ts";
+import { serveGrpc } from "./grpc/serve.ts";
+import type { ServedPort } from "./grpc/service.ts";
 import { type RunningHttp, serveHttp } from "./http/http.ts";
+import { type MemberWorld, openMember, thisMember } from "./open-member.ts";
 import { type OpenMetadata, openMetadata } from "./open-metadata.ts";
-import { type GroupLinks, type GroupMember, openGroupLinks } from "./peer/group-links.ts";
 
-/** Below the data folder of a name server's process. */
-const folderName = "nameserver";
 /** Any long time. */
 const aliveMs = 3_600_000;
 
@@ -63,10 +56,12 @@ export async function openNameServer(options: NameServerOptions): Promise<NameSe
       newHandleKey: () => options.secret(32),
     };
     const opened = await openMetadata(store, { ...options, ...about, transport: undefined, turn: immediateTurn });
+    const { clock, timers } = options;
+    const { metadata } = opened;
+    const nameServers = () => [{ id: 1, address: "", ...thisMember }];
+    const cluster = new ClusterService({ metadata, presence: new Presence(), clock, timers, nameServers });
     return {
-      metadata: new EmbeddedMetadata(
-        clusterService(opened, options, new Presence(), () => [{ id: 1, address: "", ...thisMember }]),
-      ),
+      metadata: new EmbeddedMetadata(cluster),
       clusterId: store.identity.clusterId,
       close: async () => {
         await opened.close();
@@ -78,18 +73,6 @@ export async function openNameServer(options: NameServerOptions): Promise<NameSe
     throw error;
   }
 }
-
-function clusterService(
-  { metadata }: OpenMetadata,
-  { clock, timers }: { readonly clock: Clock; readonly timers: Timers },
-  presence: Presence,
-  nameServers: ClusterServiceOptions["nameServers"],
-): ClusterService {
-  return new ClusterService({ metadata, presence, clock, timers, nameServers });
-}
-
-/** What a member knows of itself. */
-const thisMember: GroupMember = { up: true, featureLevel: featureLevelKnown };
 
 /** What a name server's process needs from outside. */
 export type NameServerDeps = {
@@ -117,20 +100,12 @@ export type RunningNameServer = {
 
 const cryptoRandom: Random = { below: (bound) => randomInt(bound) };
 
-type World = Required<Omit<NameServerDeps, "signal">>;
-
 /**
  * Opens a name server's log and serves. Resolves when its ports are open.
  *
  * @throws {SaturnError | DiskError | CorruptionError} what stands in the way, and what to do about it; nothing is left open
  */
 export async function startNameServer(config: NameServerConfig, deps: NameServerDeps): Promise<RunningNameServer> {
-  const clocks = { clock: systemClock(), timers: systemTimers() };
-  const machine = { disk: nodeDisk(), net: nodeNet(), ...clocks, random: cryptoRandom };
-  const { signal = new AbortController().signal, ...given } = deps;
-  const world: World = { ...machine, ...given };
-  const folder = join(config.dataDir, folderName);
-  await checkFolder(world.disk, config, folder);
   await using opened = new AsyncDisposableStack();
   // Its timers do not keep a process alive; until its ports are open nothing else would.
   const alive = setInterval(() => undefined, aliveMs);
@@ -138,18 +113,23 @@ export async function startNameServer(config: NameServerConfig, deps: NameServer
   const about: About = { metadata: undefined };
   const http = await serveHealth(config, about);
   opened.defer(() => http.close());
-  const store = opened.use(await settledStore(config, world, folder, signal));
-  checkCluster(config, store, folder);
-  const group = await openGroup(config, store, world, about, opened);
   const ending = new AbortController();
   opened.defer(() => ending.abort());
-  const grpc = await serve(config, store, group, world, ending.signal);
-  opened.defer(() => grpc.close(0));
+  const { signal = new AbortController().signal } = deps;
+  const { store, metadata, grpc } = await openMember(worldOf(config, deps, opened), opened, signal, ending.signal);
+  about.metadata = metadata;
   return running({ grpc, http, ending, store, shutdownMs: config.shutdownMs }, opened.move());
 }
 
-/** This member of the group; alone it has no links. */
-type Member = { readonly metadata: OpenMetadata; readonly links: GroupLinks | undefined };
+/** The machine, where nothing else is given. */
+function worldOf(config: NameServerConfig, deps: NameServerDeps, opened: AsyncDisposableStack): MemberWorld {
+  const machine = { disk: nodeDisk(), net: nodeNet(), clock: systemClock(), timers: systemTimers() };
+  const chance = { random: cryptoRandom, secret: randomBytes, newClusterId: randomUUID };
+  const world = { config, ...machine, ...chance, turn: immediateTurn, serve: serveGrpc, storeOptions: {}, ...deps };
+  const rpc = grpcRpc(world.clock);
+  opened.defer(() => rpc.close());
+  return { ...world, rpc };
+}
 
 /** What `/readyz` and `/metrics` tell of; nothing until the group is open. */
 type About = { metadata: OpenMetadata | undefined };
@@ -163,112 +143,8 @@ function serveHealth({ host, httpPort }: NameServerConfig, about: About): Promis
   return serveHttp({ host, port: httpPort, notReady, gauges: () => gaugesOf(about.metadata) });
 }
 
-/** This member's log, once its cluster is settled: alone at once, in a group when all are there. */
-async function settledStore(
-  config: NameServerConfig,
-  world: World,
-  folder: string,
-  signal: AbortSignal,
-): Promise<LogStore> {
-  const { self, members } = config;
-  const options = { ...world, folder };
-  const isNew = await isNewFolder(options);
-  if (members.length < 2) return openFolder(options, self, isNew ? randomUUID() : undefined);
-  let own: MemberState = { kind: "empty" };
-  await using introducing = await introduceOnly(config, world, () => own);
-  const list = introducing.members;
-  return await formGroup({
-    ...{ self, others: members.map(({ id }) => id).filter((id) => id !== self) },
-    ask: (id) => askMember(addressOf(config, id) ?? "", { member: self, members: list }),
-    store: isNew ? undefined : await openFolder(options, self, undefined),
-    prepare: (clusterId) => openFolder(options, self, clusterId),
-    newClusterId: () => randomUUID(),
-    became: (state) => {
-      own = state;
-    },
-    ...{ signal, timers: world.timers, logger: world.logger },
-  });
-}
-
-/** The gRPC port while the group forms: it says who this member is, and nothing else. */
-async function introduceOnly(
-  config: NameServerConfig,
-  { logger }: World,
-  own: () => MemberState,
-): Promise<AsyncDisposable & { readonly members: string }> {
-  const members = memberList(config);
-  const services = formingServices((asker) => statementFor(asker, members, own()));
-  const { host, grpcPort: port } = config;
-  const grpc = await serveGrpc(services, { host, port, logger, leaderAddress: () => undefined });
-  return { members, [Symbol.asyncDispose]: () => grpc.close(0) };
-}
-
-/** The members as they are compared among each other. */
-function memberList({ members }: NameServerConfig): string {
-  const sorted = [...members].sort((a, b) => a.id - b.id);
-  return sorted.map(({ id, host, peerPort }) => `${id}=${host}:${peerPort}`).join(",");
-}
-
-/** Opens the group, as `about.metadata`. Until then what other members send is lost; they send it again. */
-async function openGroup(
-  config: NameServerConfig,
-  store: LogStore,
-  world: World,
-  about: About,
-  stack: AsyncDisposableStack,
-): Promise<Member> {
-  const links = config.members.length < 2 ? undefined : stack.use(await linksOf(config, store, world, about));
-  const { shards, replicationFactor, settings, self } = config;
-  const members = config.members.length === 0 ? [self] : config.members.map(({ id }) => id);
-  const group = { shards, replicationFactor, settings, members, newHandleKey: () => randomBytes(32) };
-  const metadata = await openMetadata(store, {
-    ...{ ...world, ...group, turn: immediateTurn },
-    transport: links?.transport,
-  });
-  about.metadata = metadata;
-  stack.defer(() => metadata.close());
-  return { metadata, links };
-}
-
-function linksOf(config: NameServerConfig, store: LogStore, world: World, about: About): Promise<GroupLinks> {
-  const { host, peerPort, self, members } = config;
-  const { clusterId, incarnation } = store.identity;
-  const others = new Map(members.map((member) => [member.id, { host: member.host, port: member.peerPort }]));
-  others.delete(self);
-  return openGroupLinks({
-    ...world,
-    ...{ clusterId, self, incarnation, others, listen: { host, port: peerPort }, turn: immediateTurn },
-    receive: (from, message) => about.metadata?.receive(from, message),
-    peerRestarted: (member) => about.metadata?.peerRestarted(member),
-    peerUnreachable: (member) => about.metadata?.peerUnreachable(member),
-  });
-}
-
-function serve(
-  config: NameServerConfig,
-  store: LogStore,
-  { metadata: opened, links }: Member,
-  world: World,
-  signal: AbortSignal,
-): Promise<RunningGrpc> {
-  const { metadata } = opened;
-  const presence = new Presence();
-  const members = (): ReadonlyMap<number, GroupMember> =>
-    new Map([...(links?.members ?? []), [config.self, thisMember] as const]);
-  const cluster = clusterService(opened, world, presence, () =>
-    [...members()]
-      .sort(([a], [b]) => a - b)
-      .map(([id, member]) => ({ id, address: addressOf(config, id) ?? "", ...member })),
-  );
-  runController({ ...world, metadata, presence }, signal);
-  const leaderAddress = (): string | undefined => addressOf(config, cluster.leader);
-  const introduce = (asker: Introduction): MemberStatement => statementFor(asker, memberList(config), ownState(store));
-  const services = [metadataService(cluster, signal, introduce), adminService(cluster)];
-  return serveGrpc(services, { host: config.host, port: config.grpcPort, logger: world.logger, leaderAddress });
-}
-
 type Parts = {
-  readonly grpc: RunningGrpc;
+  readonly grpc: ServedPort;
   readonly http: RunningHttp;
   readonly ending: AbortController;
   readonly store: LogStore;
@@ -286,12 +162,6 @@ function running({ grpc, http, ending, store, shutdownMs }: Parts, opened: Async
     ...{ grpcPort: grpc.port, httpPort: http.port, clusterId: store.identity.clusterId },
     close: () => (closing ??= close()),
   };
-}
-
-/** Where brokers and tools reach a member; `undefined` for one that is not configured with an address. */
-function addressOf({ members }: NameServerConfig, id: number): string | undefined {
-  const member = members.find((candidate) => candidate.id === id);
-  return member === undefined ? undefined : hostAndPort(member.host, member.grpcPort);
 }
 
 function gaugesOf(opened: OpenMetadata | undefined): Readonly<Record<string, number>> {

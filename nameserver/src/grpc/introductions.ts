@@ -1,5 +1,5 @@
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { SaturnError } from "@saturnmq/kit";
+import { AttemptFailed, type Rpc, readAnswer } from "@saturnmq/metadata-client";
 import {
   adminServiceName,
   type Introduction,
@@ -45,31 +45,14 @@ function tooEarly(name: string): Method {
 }
 
 /** Asks a member at `host:port`. One that does not answer, or not so that it can be understood, is unreachable. */
-export async function askMember(address: string, introduction: Introduction): Promise<MemberState> {
+export async function askMember(rpc: Rpc, address: string, introduction: Introduction): Promise<MemberState> {
   const { Introduce } = loadMetadataCodecs();
-  const client = new Client(address, credentials.createInsecure(), { "grpc.enable_http_proxy": 0 });
-  const encode = (value: Introduction): Buffer => Buffer.from(Introduce.encodeRequest(value));
-  const decode = (bytes: Buffer): MemberStatement => Introduce.decodeReply(bytes);
-  const deadline = Date.now() + askMs;
   try {
-    const { state, clusterId } = await new Promise<MemberStatement>((resolve, reject) => {
-      client.makeUnaryRequest(
-        Introduce.path,
-        encode,
-        decode,
-        introduction,
-        new Metadata(),
-        { deadline },
-        (error, reply) => {
-          if (error !== null || reply === undefined) reject(error ?? new Error("nothing was answered"));
-          else resolve(reply);
-        },
-      );
-    });
+    const reply = await rpc.unary(address, Introduce.path, Introduce.encodeRequest(introduction), askMs);
+    const { state, clusterId } = readAnswer(address, reply, (bytes) => Introduce.decodeReply(bytes));
     return state === "prepared" || state === "formed" ? { kind: state, clusterId } : { kind: state };
-  } catch {
-    return { kind: "unreachable" };
-  } finally {
-    client.close();
+  } catch (error) {
+    if (error instanceof AttemptFailed) return { kind: "unreachable" };
+    throw error;
   }
 }

@@ -9,25 +9,14 @@ import {
   setLogVerbosity,
   status,
 } from "@grpc/grpc-js";
-import { errorTable, hostAndPort, type Logger, listenError, SaturnError } from "@saturnmq/kit";
+import { errorTable, hostAndPort, listenError, SaturnError } from "@saturnmq/kit";
 import { errorCodeTrailer, leaderTrailer } from "@saturnmq/wire";
-import type { Method, Outgoing, Service } from "./service.ts";
+import type { Method, Outgoing, ServedPort, ServeOptions, Service } from "./service.ts";
 
-export type GrpcOptions = {
-  readonly host: string;
-  /** 0: any free port. */
-  readonly port: number;
-  readonly logger: Logger;
-  /** Where the leading name server is reached; told to whoever asks one that does not lead. */
-  readonly leaderAddress: () => string | undefined;
-};
-
-export type RunningGrpc = {
-  readonly port: number;
+/** A port by grpc-js. */
+export type RunningGrpc = ServedPort & {
   /** Streams open now. */
   readonly streams: number;
-  /** Accepts no more, ends all streams, waits `deadlineMs` for calls in flight. */
-  close(deadlineMs: number): Promise<void>;
 };
 
 const limits = {
@@ -44,7 +33,7 @@ const limits = {
 const streamsMax = 8_192;
 
 /** Serves on one port, plaintext, by grpc-js. @throws {SaturnError} when the port cannot be opened */
-export async function serveGrpc(services: readonly Service[], options: GrpcOptions): Promise<RunningGrpc> {
+export async function serveGrpc(services: readonly Service[], options: ServeOptions): Promise<RunningGrpc> {
   // What it would print comes as an error as well, and is told in our own words.
   setLogVerbosity(logVerbosity.NONE);
   const server = new Server(limits);
@@ -61,9 +50,9 @@ export async function serveGrpc(services: readonly Service[], options: GrpcOptio
   };
 }
 
-type Room = GrpcOptions & { readonly streams: Set<Outgoing> };
+type Room = ServeOptions & { readonly streams: Set<Outgoing> };
 
-function listen(server: Server, { host, port }: GrpcOptions): Promise<number> {
+function listen(server: Server, { host, port }: ServeOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(hostAndPort(host, port), ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);

@@ -1,3 +1,5 @@
+import type { Logger } from "@saturnmq/kit";
+
 /** What the services of a name server and its gRPC server say to each other. Messages are protobuf bytes. */
 export type Service = { readonly name: string; readonly methods: ReadonlyMap<string, Method> };
 
@@ -20,3 +22,21 @@ export type Outgoing = {
 
 /** The receiving half. What it throws ends the stream. */
 export type Incoming = { message(bytes: Uint8Array): void };
+
+/** Serves services on one port. @throws {SaturnError} when the port cannot be opened */
+export type Serve = (services: readonly Service[], options: ServeOptions) => Promise<ServedPort>;
+
+export type ServeOptions = {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly logger: Logger;
+  /** Where the leading name server is reached; told to whoever asks one that does not lead. */
+  readonly leaderAddress: () => string | undefined;
+};
+
+export type ServedPort = {
+  readonly port: number;
+  /** Accepts no more, ends all streams, waits `deadlineMs` for calls in flight. */
+  close(deadlineMs: number): Promise<void>;
+};

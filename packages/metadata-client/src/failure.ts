@@ -1,13 +1,7 @@
 import { type ServiceError, status } from "@grpc/grpc-js";
 import { type ErrorCode, errorTable, SaturnError } from "@saturnmq/kit";
 import { errorCodeTrailer, leaderTrailer } from "@saturnmq/wire";
-
-/** Why an attempt at one name server failed. */
-export type Failure =
-  /** Another one, or the same a little later, may do better. `leader`: the address it named. */
-  | { readonly kind: "passing"; readonly reason: string; readonly leader: string | undefined }
-  /** An answer: asking again gives the same. */
-  | { readonly kind: "refused"; readonly error: SaturnError };
+import type { Failure } from "./rpc.ts";
 
 const passingStatuses: ReadonlySet<number> = new Set([
   status.UNAVAILABLE,

@@ -1,31 +1,30 @@
-import { type Client, type ClientDuplexStream, Metadata, type ServiceError } from "@grpc/grpc-js";
 import type { Timers } from "@saturnmq/kit";
-import type { BrokerReport, HeartbeatReply, MetadataCalls, MetadataCodec } from "@saturnmq/wire";
-import { failureOf } from "./failure.ts";
-import { AttemptFailed } from "./leader-finder.ts";
+import type { BrokerReport, HeartbeatReply, MetadataCodec } from "@saturnmq/wire";
+import { AttemptFailed, type Rpc, type RpcStream, readAnswer } from "./rpc.ts";
 
-type Request = MetadataCalls["Heartbeat"]["request"];
-type Answer = MetadataCalls["Heartbeat"]["reply"];
 type Waiting = { readonly resolve: (reply: HeartbeatReply) => void; readonly reject: (error: Error) => void };
 
 /** The heartbeat stream of this process to one name server. While it is open, no other process may be this broker. */
 export class HeartbeatLink {
   readonly address: string;
-  readonly #stream: ClientDuplexStream<Request, Answer>;
+  readonly #codec: MetadataCodec<"Heartbeat">;
+  readonly #stream: RpcStream;
   readonly #timers: Timers;
   readonly #waiting = new Map<number, Waiting>();
   #sequence = 0;
   #failure: AttemptFailed | undefined;
 
-  constructor(address: string, client: Client, codec: MetadataCodec<"Heartbeat">, timers: Timers) {
+  constructor(address: string, rpc: Rpc, codec: MetadataCodec<"Heartbeat">, timers: Timers) {
     this.address = address;
+    this.#codec = codec;
     this.#timers = timers;
-    const encode = (request: Request): Buffer => Buffer.from(codec.encodeRequest(request));
-    const decode = (bytes: Buffer): Answer => codec.decodeReply(bytes);
-    this.#stream = client.makeBidiStreamRequest(codec.path, encode, decode, new Metadata(), {});
-    this.#stream.on("data", (answer: Answer) => this.#answered(answer));
-    this.#stream.on("error", (error: ServiceError) => this.#end(new AttemptFailed(failureOf(error, address))));
-    this.#stream.on("end", () => this.#end(passing(address, "the name server ended the heartbeat stream")));
+    this.#stream = rpc.stream(address, codec.path, {
+      message: (bytes) => this.#answered(bytes),
+      ended: (failure) => {
+        const inOrder = passing(address, "the name server ended the heartbeat stream");
+        this.#end(failure === undefined ? inOrder : new AttemptFailed(failure));
+      },
+    });
   }
 
   /** False: this one is of no use any more. */
@@ -50,7 +49,7 @@ export class HeartbeatLink {
         };
       };
       this.#waiting.set(sequence, { resolve: settled(resolve), reject: settled(reject) });
-      this.#stream.write({ sequence, brokerId, incarnation, report });
+      this.#stream.send(this.#codec.encodeRequest({ sequence, brokerId, incarnation, report }));
     });
   }
 
@@ -60,7 +59,8 @@ export class HeartbeatLink {
     this.#stream.cancel();
   }
 
-  #answered({ sequence, transfers }: Answer): void {
+  #answered(bytes: Uint8Array): void {
+    const { sequence, transfers } = readAnswer(this.address, bytes, (answer) => this.#codec.decodeReply(answer));
     this.#waiting.get(sequence)?.resolve({ transfers });
   }
 

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { SaturnError, SeededRandom } from "@saturnmq/kit";
 import { ManualTime } from "@saturnmq/kit/testing";
-import { AttemptFailed, LeaderFinder } from "./leader-finder.ts";
+import { LeaderFinder } from "./leader-finder.ts";
+import { AttemptFailed } from "./rpc.ts";
 
 function finder(endpoints: readonly string[], time = new ManualTime()): LeaderFinder {
   return new LeaderFinder({ endpoints, clock: time, timers: time, random: new SeededRandom(1) });

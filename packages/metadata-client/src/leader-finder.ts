@@ -1,5 +1,5 @@
 import { type Clock, pause, type Random, SaturnError, type Timers } from "@saturnmq/kit";
-import type { Failure } from "./failure.ts";
+import { AttemptFailed, type Failure } from "./rpc.ts";
 
 const firstPauseMs = 50;
 const longestPauseMs = 1_000;
@@ -12,17 +12,6 @@ export type FinderOptions = {
   /** Draws the jitter of pauses. */
   readonly random: Random;
 };
-
-/** Thrown by an attempt. */
-export class AttemptFailed extends Error {
-  override readonly name = "AttemptFailed";
-  readonly failure: Failure;
-
-  constructor(failure: Failure) {
-    super(failure.kind === "passing" ? failure.reason : failure.error.message);
-    this.failure = failure;
-  }
-}
 
 /**
  * Which name server to ask: the one that answered last, or that another one named, else the configured ones in turn. After each round without

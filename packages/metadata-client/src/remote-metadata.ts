@@ -1,4 +1,3 @@
-import { Metadata, type ServiceError } from "@grpc/grpc-js";
 import type { Clock, Logger, Random, Timers } from "@saturnmq/kit";
 import {
   type AdminCodec,
@@ -19,10 +18,10 @@ import {
   type MetadataService,
   type TopicInfo,
 } from "@saturnmq/wire";
-import { Channels } from "./channels.ts";
-import { failureOf } from "./failure.ts";
+import { grpcRpc } from "./grpc-rpc.ts";
 import { HeartbeatLink } from "./heartbeat-link.ts";
-import { AttemptFailed, LeaderFinder } from "./leader-finder.ts";
+import { LeaderFinder } from "./leader-finder.ts";
+import { type Rpc, readAnswer } from "./rpc.ts";
 import type { ViewCache } from "./view-cache.ts";
 import { followView } from "./view-follower.ts";
 
@@ -36,13 +35,15 @@ export type RemoteMetadataOptions = {
   readonly logger: Logger;
   /** Where the view is kept; absent: nowhere. */
   readonly cache?: ViewCache;
+  /** How they are reached. Default: by gRPC. */
+  readonly rpc?: Rpc;
   /** How long one name server may take for one attempt, milliseconds. Default: 1,500. */
   readonly attemptMs?: number;
   /** How long a call may take altogether, milliseconds. Default: 5,000; a heartbeat half of it. */
   readonly callMs?: number;
 };
 
-/** The name servers over gRPC. Every call has a deadline, and answers `HA_NOT_AVAILABLE` when none led until then. */
+/** The name servers of a cluster, from outside. Every call has a deadline, and answers `HA_NOT_AVAILABLE` when none led until then. */
 export interface RemoteMetadata extends MetadataService {
   /** The newest view that is known, from the cache at first; `undefined`: none. */
   readonly view: ClusterView | undefined;
@@ -58,22 +59,22 @@ const registerMs = 12_000;
 
 /** Connects to nobody yet: the first call does. */
 export function openRemoteMetadata(options: RemoteMetadataOptions): RemoteMetadata {
-  return new GrpcMetadata(options);
+  return new LeaderMetadata(options);
 }
 
 type ByName = { readonly requestId: string; readonly name: string };
 
-/** A unary call as grpc-js takes it. */
+/** A call with one request and one reply. */
 type Unary<Request, Reply> = {
   readonly path: string;
   encodeRequest(request: Request): Uint8Array;
   decodeReply(bytes: Uint8Array): Reply;
 };
 
-class GrpcMetadata implements RemoteMetadata {
+class LeaderMetadata implements RemoteMetadata {
   readonly #options: RemoteMetadataOptions;
   readonly #finder: LeaderFinder;
-  readonly #channels = new Channels();
+  readonly #rpc: Rpc;
   readonly #codecs: MetadataCodecs = loadMetadataCodecs();
   readonly #adminCodecs: AdminCodecs = loadAdminCodecs();
   readonly #ending = new AbortController();
@@ -85,6 +86,7 @@ class GrpcMetadata implements RemoteMetadata {
   constructor(options: RemoteMetadataOptions) {
     this.#options = options;
     this.#finder = new LeaderFinder(options);
+    this.#rpc = options.rpc ?? grpcRpc(options.clock);
     this.#view = options.cache?.view;
   }
 
@@ -107,7 +109,7 @@ class GrpcMetadata implements RemoteMetadata {
     const link = this.#link;
     if (link?.open === true && link.address === address) return link;
     link?.close("another name server leads");
-    this.#link = new HeartbeatLink(address, this.#channels.to(address), this.#codecs.Heartbeat, this.#options.timers);
+    this.#link = new HeartbeatLink(address, this.#rpc, this.#codecs.Heartbeat, this.#options.timers);
     return this.#link;
   }
 
@@ -126,7 +128,7 @@ class GrpcMetadata implements RemoteMetadata {
       cache?.save(view);
       for (const watcher of [...this.#watchers]) watcher(view);
     };
-    const about = { finder: this.#finder, channels: this.#channels, codec: this.#codecs.Watch };
+    const about = { finder: this.#finder, rpc: this.#rpc, codec: this.#codecs.Watch };
     return followView({ ...about, logger, view: this.#view, changed }, this.#ending.signal);
   }
 
@@ -165,36 +167,18 @@ class GrpcMetadata implements RemoteMetadata {
     attemptMs = this.#options.attemptMs ?? attemptMsDefault,
     totalMs = this.#options.callMs ?? callMsDefault,
   ): Promise<Reply> {
-    const attempt = (address: string, timeoutMs: number): Promise<Reply> =>
-      this.#attempt(call, request, address, timeoutMs);
+    const attempt = async (address: string, timeoutMs: number): Promise<Reply> => {
+      const reply = await this.#rpc.unary(address, call.path, call.encodeRequest(request), timeoutMs);
+      return readAnswer(address, reply, (bytes) => call.decodeReply(bytes));
+    };
     return this.#finder.ask(attempt, attemptMs, totalMs, this.#ending.signal);
-  }
-
-  #attempt<Request, Reply>(
-    call: Unary<Request, Reply>,
-    request: Request,
-    address: string,
-    timeoutMs: number,
-  ): Promise<Reply> {
-    return new Promise((resolve, reject) => {
-      const encode = (value: Request): Buffer => Buffer.from(call.encodeRequest(value));
-      const decode = (bytes: Buffer): Reply => call.decodeReply(bytes);
-      const deadline = Math.ceil(this.#options.clock.wallMs() + timeoutMs);
-      const answered = (error: ServiceError | null, reply?: Reply): void => {
-        if (error !== null) reject(new AttemptFailed(failureOf(error, address)));
-        else resolve(reply as Reply);
-      };
-      this.#channels
-        .to(address)
-        .makeUnaryRequest(call.path, encode, decode, request, new Metadata(), { deadline }, answered);
-    });
   }
 
   async close(): Promise<void> {
     this.#ending.abort();
     this.#link?.close("this process is stopping");
     await this.#following;
-    this.#channels.close();
+    this.#rpc.close();
     await this.#options.cache?.settled();
   }
 }

@@ -1,13 +1,11 @@
-import { type Client, type ClientReadableStream, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { assert, type Logger } from "@saturnmq/kit";
 import { applyDelta, type ClusterView, type MetadataCodec, type WatchEvent } from "@saturnmq/wire";
-import type { Channels } from "./channels.ts";
-import { failureOf } from "./failure.ts";
-import type { AttemptFailed, LeaderFinder } from "./leader-finder.ts";
+import type { LeaderFinder } from "./leader-finder.ts";
+import { type Failure, type Rpc, readAnswer } from "./rpc.ts";
 
 export type FollowerOptions = {
   readonly finder: LeaderFinder;
-  readonly channels: Channels;
+  readonly rpc: Rpc;
   readonly codec: MetadataCodec<"Watch">;
   readonly logger: Logger;
   /** What is known so far; `undefined`: nothing. */
@@ -50,33 +48,31 @@ class Follower {
   }
 
   /** Follows at one name server until that fails. */
-  follow(address: string, signal: AbortSignal): Promise<AttemptFailed["failure"]> {
-    const { channels, finder } = this.#options;
+  follow(address: string, signal: AbortSignal): Promise<Failure> {
+    const { rpc, codec, finder } = this.#options;
     return new Promise((resolve) => {
-      const stream = this.#open(channels.to(address));
-      const cancel = (): void => stream.cancel();
-      const over = (failure: AttemptFailed["failure"]): void => {
-        signal.removeEventListener("abort", cancel);
-        resolve(failure);
-      };
-      signal.addEventListener("abort", cancel, { once: true });
-      stream.on("data", (event: WatchEvent) => {
-        finder.answered(address);
-        if (!this.#take(event)) stream.cancel();
+      const stream = rpc.stream(address, codec.path, {
+        message: (bytes) => {
+          const event = readAnswer(address, bytes, (answer) => codec.decodeReply(answer));
+          finder.answered(address);
+          if (!this.#take(event)) stream.cancel();
+        },
+        ended: (failure) => {
+          signal.removeEventListener("abort", cancel);
+          resolve(failure ?? { kind: "passing", reason: `${address}: the watch ended`, leader: undefined });
+        },
       });
-      stream.on("error", (error: ServiceError) => over(failureOf(error, address)));
-      stream.on("end", () => over({ kind: "passing", reason: `${address}: the watch ended`, leader: undefined }));
+      const cancel = (): void => stream.cancel();
+      signal.addEventListener("abort", cancel, { once: true });
+      stream.send(codec.encodeRequest(this.#from()));
+      stream.finish();
     });
   }
 
-  #open(client: Client): ClientReadableStream<WatchEvent> {
-    const { codec } = this.#options;
+  #from(): { readonly clusterId: string | undefined; readonly revision: number } {
     const seen = this.#lost ? undefined : this.#view;
-    const from = { clusterId: seen?.clusterId, revision: seen?.revision ?? 0 };
     this.#lost = false;
-    const encode = (request: typeof from): Buffer => Buffer.from(codec.encodeRequest(request));
-    const decode = (bytes: Buffer): WatchEvent => codec.decodeReply(bytes);
-    return client.makeServerStreamRequest(codec.path, encode, decode, from, new Metadata(), {});
+    return { clusterId: seen?.clusterId, revision: seen?.revision ?? 0 };
   }
 
   /** False: the event does not continue what is known. */
