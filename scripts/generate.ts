@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 const ofPackages = globSync("{packages/*,broker,nameserver,cli}/scripts/generate.ts", { cwd: root }).sort();
-const generators = [...ofPackages, "scripts/configuration-page.ts"];
+const generators = [...ofPackages, "scripts/configuration-page.ts", "scripts/custom-resources.ts"];
 const failed = generators.filter((path) => {
   const { status } = spawnSync(process.execPath, [path, ...process.argv.slice(2)], { cwd: root, stdio: "inherit" });
   return status !== 0;

@@ -1,0 +1,35 @@
+// Writes crds/*.yaml and docs/custom-resources.md from the schemas in operator/src/api. With `--check` it writes nothing and fails when they are stale.
+import { readFileSync, writeFileSync } from "node:fs";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { crdOf, kinds } from "@saturnmq/operator";
+import { stringify } from "yaml";
+import { referencePage } from "./custom-resources-page.ts";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+const note = "# Written by scripts/custom-resources.ts from operator/src/api. Run `make generate`.\n";
+
+const files = [
+  ...kinds.map((definition) => ({
+    path: `crds/${definition.plural}.yaml`,
+    text: note + stringify(crdOf(definition), { lineWidth: 0, aliasDuplicateObjects: false }),
+  })),
+  { path: "docs/custom-resources.md", text: referencePage() },
+];
+
+function present(path: string): string {
+  try {
+    return readFileSync(root + path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw error;
+  }
+}
+
+if (process.argv.includes("--check")) {
+  const stale = files.filter(({ path, text }) => present(path) !== text);
+  for (const { path } of stale) console.error(`${path} is not what operator/src/api says: run \`make generate\``);
+  process.exitCode = stale.length === 0 ? 0 : 1;
+} else {
+  for (const { path, text } of files) writeFileSync(root + path, text);
+}
