@@ -1,7 +1,7 @@
 // The walls between the rooms (ARCHITECTURE.md, "Rooms"). Each rule says why it stands; `make verify` runs them all.
 
 /** Files that only tests load: they may look anywhere, and nothing else may look at them. */
-const forTests = "\\.test\\.ts$|/src/testing/|/src/[a-z-]+/testing/|^test/|^bench/";
+const forTests = "\\.test\\.ts$|/src/testing/|/src/[a-z-]+/testing/|^test/";
 const pure = "^(packages/(raft-ts|h2)/src/core|(packages/)?[^/]+/src/domain|operator/src/(model|plan))/";
 const packageSource = "^(packages/[^/]+|broker|nameserver|operator|cli|bench|test)/";
 
@@ -151,6 +151,13 @@ module.exports = {
       comment: "The command starts the rest; nobody starts the command by an import.",
       from: { pathNot: "^cli/" },
       to: { path: "^cli/" },
+    },
+    {
+      name: "nothing-that-serves-imports-the-bench",
+      severity: "error",
+      comment: "The generator measures servers from outside; only the command and tests start it.",
+      from: { pathNot: "^(bench|cli|test)/" },
+      to: { path: "^bench/" },
     },
     {
       name: "packages-do-not-import-apps",

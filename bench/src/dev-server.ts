@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { defined } from "@saturnmq/kit";
 import { freePort } from "./free-port.ts";
+import type { Address } from "./generator/rpc-client.ts";
+import type { ServerProcesses } from "./measure.ts";
 import { cliPath, runCli } from "./process/cli.ts";
 
 /** Output kept of a server for a failure's message, characters of each stream. */
@@ -118,6 +120,15 @@ export class DevServer implements AsyncDisposable {
 
   get pid(): number {
     return defined(this.#child.pid, "pid of saturnmq dev");
+  }
+
+  /** What is measured of it. */
+  get processes(): ServerProcesses {
+    return { pids: [this.pid], folder: this.dataFolder };
+  }
+
+  get address(): Address {
+    return { host, port: this.grpcPort };
   }
 
   get endpoint(): string {

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -11,6 +11,7 @@ import { machineFacts } from "./machine.ts";
 import { measureReceive, type ReceiveResult } from "./receive-bench.ts";
 import { type BenchResult, renderReport } from "./report.ts";
 import { measureRestart } from "./restart-bench.ts";
+import { saveResult } from "./results.ts";
 import { measureSend, type SendResult } from "./send-bench.ts";
 
 // `make bench`: a broker of its own, every figure that the README of this folder explains, one table. Nothing else should run meanwhile.
@@ -73,7 +74,7 @@ async function runSend(server: DevServer): Promise<SendResult[]> {
   for (const inFlight of [1, 16, 64, 200]) {
     log(`send, ${inFlight} in flight`);
     const workload = { topic, bodyBytes, batch: 1, connections: Math.min(4, inFlight), inFlight };
-    results.push(await measureSend(addressOf(server), server.pid, workload, span));
+    results.push(await measureSend(server.address, server.processes, workload, span));
   }
   return results;
 }
@@ -85,7 +86,7 @@ async function runReceive(server: DevServer): Promise<ReceiveResult[]> {
     const connections = Math.min(4, inFlight);
     const workload = { topic, group: `bench-readers-${inFlight}`, batchSize: 32, connections, inFlight };
     const half = { warmUpMs: span.warmUpMs / 2, measuredMs: span.measuredMs / 2 };
-    results.push(await measureReceive(addressOf(server), server.pid, workload, half));
+    results.push(await measureReceive(server.address, server.processes, workload, half));
   }
   return results;
 }
@@ -114,17 +115,11 @@ function runStore(): string {
 
 async function save(result: BenchResult, report: string): Promise<void> {
   const results = fileURLToPath(new URL("../results/", import.meta.url));
-  await mkdir(results, { recursive: true });
   const path = join(results, `${result.machine.date.slice(0, 10)}-${name}${quick ? "-quick" : ""}`);
-  await writeFile(`${path}.md`, report);
-  await writeFile(`${path}.json`, `${JSON.stringify(result, undefined, 2)}\n`);
+  await saveResult(path, result, report);
   log(`written to ${path}.md and .json`);
 }
 
 function wants(part: (typeof parts)[number]): boolean {
   return only.includes(part);
-}
-
-function addressOf(server: DevServer) {
-  return { host: server.host, port: server.grpcPort };
 }

@@ -1,7 +1,7 @@
-import { LatencyHistogram } from "./generator/latency.ts";
-import { type ReceiveCounters, ReceiveLoad, SeenOffsets } from "./generator/receive-load.ts";
+import { newReceiveCounters, type ReceiveCounters, ReceiveLoad } from "./generator/receive-load.ts";
 import type { Address } from "./generator/rpc-client.ts";
-import { type Figures, measure, type Span } from "./send-bench.ts";
+import { type Figures, measure, type ServerProcesses, type Span } from "./measure.ts";
+import { shares, startedTogether, stopAll } from "./send-bench.ts";
 
 export type ReceiveWorkload = {
   readonly topic: string;
@@ -14,34 +14,40 @@ export type ReceiveWorkload = {
 };
 
 /** Messages count when their ack was answered; latencies are those of a ReceiveMessage. */
-export type ReceiveResult = ReceiveWorkload & Figures & { readonly emptyReceives: number };
+export type ReceiveResult = ReceiveWorkload &
+  Figures & {
+    readonly emptyReceives: number;
+    /** Bytes of a body, on average. */
+    readonly bodyBytes: number;
+  };
+
+/** How long a server may hold a receive that finds nothing, milliseconds. */
+const pollMs = 1_000;
 
 /** Drains a backlog: receive, check, acknowledge. @throws {Error} when the server cannot be reached or refuses the session */
 export async function measureReceive(
   address: Address,
-  pid: number,
+  server: ServerProcesses,
   workload: ReceiveWorkload,
   span: Span,
 ): Promise<ReceiveResult> {
-  const { connections, inFlight } = workload;
-  const seen = new SeenOffsets();
-  const latency = new LatencyHistogram();
-  const counters: ReceiveCounters = {
-    acked: 0,
-    received: 0,
-    receives: 0,
-    empty: 0,
-    failures: new Map(),
-    latency,
-    seen,
-  };
-  const loads: ReceiveLoad[] = [];
-  for (let n = 0; n < connections; n += 1) {
-    const share = Math.floor((inFlight + n) / connections);
-    loads.push(await ReceiveLoad.start({ ...address, ...workload, inFlight: share, pollMs: 1_000 }, counters));
-  }
-  const figures = await measure(pid, span, counters, () => counters.acked);
+  const counters = newReceiveCounters();
+  const loads = await startReceives(address, workload, counters);
+  const figures = await measure(server, span, counters, () => counters.acked);
   const emptyReceives = counters.empty; // Before the end, when the backlog may run dry without harm.
-  await Promise.all(loads.map((load) => load.stop()));
-  return { ...workload, ...figures, emptyReceives, failures: Object.fromEntries(counters.failures) };
+  await stopAll(loads);
+  const bodyBytes = counters.bytes / counters.received;
+  return { ...workload, ...figures, emptyReceives, bodyBytes, failures: Object.fromEntries(counters.failures) };
+}
+
+/** Starts the connections of one workload, which share its receives in flight. @throws {Error} as measureReceive */
+export async function startReceives(
+  address: Address,
+  { topic, group, batchSize, connections, inFlight }: ReceiveWorkload,
+  counters: ReceiveCounters,
+): Promise<readonly ReceiveLoad[]> {
+  const starts = shares(inFlight, connections).map((share) =>
+    ReceiveLoad.start({ ...address, topic, group, batchSize, inFlight: share, pollMs }, counters),
+  );
+  return startedTogether(starts);
 }

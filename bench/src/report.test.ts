@@ -1,5 +1,16 @@
+import { mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "@jest/globals";
-import { cpuSeconds, machineBusySeconds, memory } from "./generator/process-usage.ts";
+import {
+  contextSwitches,
+  cpuSeconds,
+  diskFlushes,
+  machineCpu,
+  memory,
+  openFiles,
+  writtenBytes,
+} from "./generator/process-usage.ts";
 import { type BenchResult, renderReport } from "./report.ts";
 
 const figures = {
@@ -11,7 +22,11 @@ const figures = {
   maxMs: 20,
   serverCpuPerMillion: 55.55,
   clientCpuPerMillion: 3.3,
+  serverSwitchesPerMessage: 0.123,
+  syncsPerMessage: 0.0456,
+  diskBytesPerMessage: 1_536,
   otherCores: 0.01,
+  stealShare: 0.0123,
   serverRssMaxBytes: 300 * 2 ** 20,
   clientBound: false,
   failures: {},
@@ -33,7 +48,18 @@ const result: BenchResult = {
     { ...figures, topic: "t", bodyBytes: 1_024, batch: 1, connections: 4, inFlight: 200 },
     { ...figures, topic: "t", bodyBytes: 1_024, batch: 1, connections: 1, inFlight: 1, failures: { "code 42900": 3 } },
   ],
-  receive: [{ ...figures, topic: "t", group: "g", batchSize: 32, connections: 4, inFlight: 16, emptyReceives: 0 }],
+  receive: [
+    {
+      ...figures,
+      topic: "t",
+      group: "g",
+      batchSize: 32,
+      connections: 4,
+      inFlight: 16,
+      emptyReceives: 0,
+      bodyBytes: 1_024,
+    },
+  ],
   restart: { logBytes: 4 * 2 ** 30, messages: 4_000_000, warmMs: [900, 700, 800], coldMs: [] },
   store: "| a | table |",
 };
@@ -43,7 +69,7 @@ test("a report names its machine, every figure, every failure and what was not m
   for (const part of [
     "# somewhere, 2026-01-02",
     "A CPU, 2 cores",
-    "| 200 (4) | 1024 | 12,346 | 1.23 | 5.68 | 9.10 | 55.5 | 3.3 | 0.01 | none |",
+    "| 200 (4) | 1024 | 12,346 | 1.23 | 5.68 | 9.10 | 55.5 | 3.3 | 0.12 | 0.046 | 1.50 | 0.01 | 1.2 % | none |",
     "3 × code 42900",
     "| idle, after the start | 80 |",
     "| largest under load | 300 |",
@@ -61,13 +87,28 @@ test("a quick run says that it is one, and parts that did not run are absent", (
   expect(page).not.toContain("Store alone");
 });
 
-test("what a process used is read from /proc", () => {
-  const before = cpuSeconds(process.pid);
-  const busyBefore = machineBusySeconds();
-  for (const until = performance.now() + 200; performance.now() < until; ) Math.sqrt(2);
-  expect(cpuSeconds(process.pid) - before).toBeGreaterThan(0.05);
-  expect(machineBusySeconds() - busyBefore).toBeGreaterThan(0.05);
+test("what a process used is read from /proc", async () => {
+  const before = { cpu: cpuSeconds(process.pid), switches: contextSwitches(process.pid), machine: machineCpu() };
+  for (const start = process.cpuUsage(); process.cpuUsage(start).user < 100_000; ) Math.sqrt(2);
+  await new Promise((resolve) => setTimeout(resolve, 20)); // Gives up the core: a switch.
+  expect(cpuSeconds(process.pid) - before.cpu).toBeGreaterThan(0.05);
+  expect(machineCpu().busySeconds - before.machine.busySeconds).toBeGreaterThan(0.05);
+  expect(machineCpu().stealSeconds).toBeGreaterThanOrEqual(before.machine.stealSeconds);
+  expect(contextSwitches(process.pid)).toBeGreaterThan(before.switches);
+  expect(openFiles(process.pid)).toBeGreaterThan(3);
   const { rssBytes, anonymousBytes } = memory(process.pid);
   expect(anonymousBytes).toBeGreaterThan(10 * 2 ** 20);
   expect(rssBytes).toBeGreaterThan(anonymousBytes);
+});
+
+test("what is written durably shows as bytes of the process and flushes of its disk, where the machine counts them", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "saturnmq-usage-"));
+  const before = { bytes: writtenBytes(process.pid), flushes: diskFlushes(folder) };
+  const file = await open(join(folder, "file"), "w");
+  await file.write(Buffer.alloc(2 ** 20, 1));
+  await file.sync();
+  await file.close();
+  await rm(folder, { recursive: true });
+  if (!Number.isNaN(before.bytes)) expect(writtenBytes(process.pid) - before.bytes).toBeGreaterThanOrEqual(2 ** 20);
+  if (!Number.isNaN(before.flushes)) expect(diskFlushes(tmpdir())).toBeGreaterThan(before.flushes);
 });

@@ -4,10 +4,9 @@ import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DevServer } from "./dev-server.ts";
-import { LatencyHistogram } from "./generator/latency.ts";
 import { code, decodeSendReply, encodeSend } from "./generator/messages.ts";
 import { type Address, RpcClient } from "./generator/rpc-client.ts";
-import { type SendCounters, SendLoad } from "./generator/send-load.ts";
+import { newSendCounters, startSends, stopAll } from "./send-bench.ts";
 
 export type RestartOptions = {
   readonly topic: string;
@@ -49,10 +48,9 @@ async function fill(
   log: (line: string) => void,
 ): Promise<{ messages: number; logBytes: number }> {
   const server = await DevServer.start(options.server);
-  const counters: SendCounters = { ok: 0, failures: new Map(), latency: new LatencyHistogram() };
+  const counters = newSendCounters();
   const { topic, bodyBytes } = options;
-  const load = { host: server.host, port: server.grpcPort, topic, bodyBytes, batch, inFlight: 32 };
-  const loads = await Promise.all([SendLoad.start(load, counters), SendLoad.start(load, counters)]);
+  const loads = await startSends(server.address, { topic, bodyBytes, batch, connections: 2, inFlight: 64 }, counters);
   const stored = (): number => counters.ok * batch * bodyBytes;
   for (let before = -1; stored() < options.logBytes; ) {
     if (stored() === before)
@@ -61,7 +59,7 @@ async function fill(
     await sleep(5_000);
     log(`filling: ${(stored() / 2 ** 30).toFixed(2)} of ${(options.logBytes / 2 ** 30).toFixed(2)} GiB`);
   }
-  await Promise.all(loads.map((each) => each.stop()));
+  await stopAll(loads);
   await server.crash();
   return { messages: counters.ok * batch, logBytes: stored() };
 }
@@ -70,8 +68,7 @@ async function fill(
 async function timeStart({ server: options, topic }: RestartOptions): Promise<number> {
   const startedAt = performance.now();
   const server = await DevServer.launch(options);
-  const address = { host: server.host, port: server.grpcPort };
-  while (!(await trySend(address, topic))) {
+  while (!(await trySend(server.address, topic))) {
     if (performance.now() - startedAt > giveUpAfterMs) throw new Error(`no send was answered\n${server.output}`);
     await sleep(2);
   }

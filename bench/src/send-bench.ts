@@ -1,112 +1,74 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { LatencyHistogram } from "./generator/latency.ts";
-import { cpuSeconds, machineBusySeconds, memory } from "./generator/process-usage.ts";
 import type { Address } from "./generator/rpc-client.ts";
-import { type SendCounters, SendLoad } from "./generator/send-load.ts";
-
-export type Span = {
-  /** Full load before anything counts, milliseconds. */
-  readonly warmUpMs: number;
-  readonly measuredMs: number;
-};
+import { type SendCounters, SendLoad, type SendLoadOptions } from "./generator/send-load.ts";
+import { type Figures, measure, type ServerProcesses, type Span } from "./measure.ts";
 
 export type SendWorkload = {
   readonly topic: string;
   readonly bodyBytes: number;
   readonly batch: number;
   readonly connections: number;
-  /** Requests open at once, over all connections. */
+  /** Requests open at once, over all connections; in an open loop the most that may be. */
   readonly inFlight: number;
-};
-
-/** What both kinds of load report. Times in milliseconds; CPU in seconds per million messages. */
-export type Figures = {
-  readonly messagesPerSecond: number;
-  readonly messages: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly p999Ms: number;
-  readonly maxMs: number;
-  readonly serverCpuPerMillion: number;
-  readonly clientCpuPerMillion: number;
-  /** CPU cores that everything but server and client used meanwhile: above 0.2 the figures are disturbed. */
-  readonly otherCores: number;
-  readonly serverRssMaxBytes: number;
-  /** Whether the generator used more than nine tenths of its core: then the figure is the client's limit. */
-  readonly clientBound: boolean;
-  readonly failures: Readonly<Record<string, number>>;
+  /** Of an open loop: messages a second. */
+  readonly perSecond?: number;
 };
 
 export type SendResult = SendWorkload & Figures;
 
-/** Runs one closed-loop send load against the server with process id `pid`. @throws {Error} when it cannot be reached */
+/** Runs one send load, closed or open, against the server with these processes. @throws {Error} when it cannot be reached */
 export async function measureSend(
   address: Address,
-  pid: number,
+  server: ServerProcesses,
   workload: SendWorkload,
   span: Span,
 ): Promise<SendResult> {
-  const counters: SendCounters = { ok: 0, failures: new Map(), latency: new LatencyHistogram() };
-  const { connections, inFlight } = workload;
-  const shares = Array.from({ length: connections }, (_, n) => Math.floor((inFlight + n) / connections));
-  const loads = await Promise.all(
-    shares.map((share) => SendLoad.start({ ...address, ...workload, inFlight: share }, counters)),
-  );
-  const figures = await measure(pid, span, counters, () => counters.ok * workload.batch);
-  await Promise.all(loads.map((load) => load.stop()));
+  const counters = newSendCounters();
+  const loads = await startSends(address, workload, counters);
+  const figures = await measure(server, span, counters, () => counters.ok * workload.batch);
+  await stopAll(loads);
   return { ...workload, ...figures, failures: Object.fromEntries(counters.failures) };
 }
 
-/** Warms up, then measures one span of a load that runs already. `done` counts finished messages. */
-export async function measure(
-  pid: number,
-  { warmUpMs, measuredMs }: Span,
-  counters: { readonly latency: LatencyHistogram; readonly failures: ReadonlyMap<string, number> },
-  done: () => number,
-): Promise<Figures> {
-  await sleep(warmUpMs);
-  counters.latency.clear();
-  const before = reading(pid, done());
-  const serverRssMaxBytes = await sampleRss(pid, measuredMs);
-  const after = reading(pid, done());
-  const seconds = (after.atMs - before.atMs) / 1_000;
-  const messages = after.messages - before.messages;
-  const server = after.serverCpu - before.serverCpu;
-  const client = after.clientCpu - before.clientCpu;
-  return {
-    messagesPerSecond: messages / seconds,
-    messages,
-    p50Ms: counters.latency.quantileMs(0.5),
-    p99Ms: counters.latency.quantileMs(0.99),
-    p999Ms: counters.latency.quantileMs(0.999),
-    maxMs: counters.latency.maxMs,
-    serverCpuPerMillion: (server / messages) * 1e6,
-    clientCpuPerMillion: (client / messages) * 1e6,
-    otherCores: Math.max(0, (after.machineBusy - before.machineBusy - server - client) / seconds),
-    serverRssMaxBytes,
-    clientBound: client / seconds > 0.9,
-    failures: Object.fromEntries(counters.failures),
-  };
+export function newSendCounters(): SendCounters {
+  return { ok: 0, failures: new Map(), latency: new LatencyHistogram() };
 }
 
-function reading(pid: number, messages: number) {
-  const { user, system } = process.cpuUsage();
-  const clientCpu = (user + system) / 1e6;
-  return {
-    atMs: performance.now(),
-    messages,
-    serverCpu: cpuSeconds(pid),
-    clientCpu,
-    machineBusy: machineBusySeconds(),
-  };
+/** Starts the connections of one workload, which share its requests in flight and its rate. @throws {Error} when the server cannot be reached */
+export async function startSends(
+  address: Address,
+  workload: SendWorkload,
+  counters: SendCounters,
+  more: Pick<SendLoadOptions, "times" | "giveUpAfterMs"> = {},
+): Promise<readonly SendLoad[]> {
+  const { topic, bodyBytes, batch, connections, inFlight, perSecond } = workload;
+  const rate = perSecond === undefined ? {} : { perSecond: perSecond / batch / connections };
+  const starts = shares(inFlight, connections).map((share) =>
+    SendLoad.start({ ...address, topic, bodyBytes, batch, inFlight: share, ...rate, ...more }, counters),
+  );
+  return startedTogether(starts);
 }
 
-async function sampleRss(pid: number, spanMs: number): Promise<number> {
-  const until = performance.now() + spanMs;
-  let largest = 0;
-  for (let left = spanMs; left > 0; left = until - performance.now()) {
-    await sleep(Math.min(250, left));
-    largest = Math.max(largest, memory(pid).rssBytes);
-  }
-  return largest;
+type Stoppable = { stop(): Promise<void> };
+
+/** All of them, or none. @throws {Error} the first failure, after those that did start have been stopped */
+export async function startedTogether<Load extends Stoppable>(
+  starts: readonly Promise<Load>[],
+): Promise<readonly Load[]> {
+  const settled = await Promise.allSettled(starts);
+  const loads = settled.flatMap((each) => (each.status === "fulfilled" ? [each.value] : []));
+  const failed = settled.find((each) => each.status === "rejected");
+  if (failed === undefined) return loads;
+  await stopAll(loads);
+  throw failed.reason instanceof Error ? failed.reason : new Error(String(failed.reason));
+}
+
+/** Stops the loads of a workload. */
+export async function stopAll(loads: readonly Stoppable[]): Promise<void> {
+  await Promise.all(loads.map((load) => load.stop()));
+}
+
+/** `total` in `parts` whole shares that differ by at most one. */
+export function shares(total: number, parts: number): readonly number[] {
+  return Array.from({ length: parts }, (_, n) => Math.floor((total + n) / parts));
 }

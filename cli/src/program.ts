@@ -1,5 +1,6 @@
 import type { LogLevel } from "@saturnmq/kit/node";
 import { Command, Option } from "commander";
+import { addBench } from "./bench-commands.ts";
 import type { BrokerVerb } from "./commands/broker.ts";
 import type { UpgradeOptions } from "./commands/cluster-upgrade.ts";
 import type { ConsumeOptions } from "./commands/consume.ts";
@@ -60,6 +61,7 @@ export function buildProgram(io: Io, version: string): Command {
   addBroker(program, io);
   addShard(program, io);
   addLog(program, io);
+  addBench(program, io);
   return program;
 }
 

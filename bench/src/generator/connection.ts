@@ -113,6 +113,11 @@ export class Connection {
     await promise;
   }
 
+  /** The id that the next stream will have. */
+  get nextStream(): number {
+    return this.#nextStream;
+  }
+
   /** A fresh stream id. */
   takeStream(): number {
     const stream = this.#nextStream;

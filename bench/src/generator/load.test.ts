@@ -1,27 +1,40 @@
 import { once } from "node:events";
-import { createServer, type Http2Server, type ServerHttp2Stream, type Settings } from "node:http2";
+import {
+  createServer,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type Settings,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { grpcMessage } from "./frames.ts";
 import { LatencyHistogram } from "./latency.ts";
 import { duration, FieldCursor, field, numberField } from "./protobuf.ts";
-import { type ReceiveCounters, ReceiveLoad, SeenOffsets } from "./receive-load.ts";
+import { newReceiveCounters, type ReceiveCounters, ReceiveLoad, type ReceiveLoadOptions } from "./receive-load.ts";
 import { RpcClient } from "./rpc-client.ts";
-import { type SendCounters, SendLoad } from "./send-load.ts";
+import { late, type SendCounters, SendLoad, type SendLoadOptions } from "./send-load.ts";
+import { SendTimes } from "./send-times.ts";
 
 type Answer = {
   readonly messages: readonly Buffer[];
   readonly grpcStatus?: string | undefined;
   readonly reset?: number;
+  /** Never answered. */
+  readonly silent?: boolean;
 };
 type Handler = (path: string, request: Buffer) => Answer;
 
 const host = "127.0.0.1";
 const ok = field(1, numberField(1, 20_000));
 const open: Http2Server[] = [];
+/** Connections that the server has had, the newest last. */
+const sessions: ServerHttp2Session[] = [];
 
 afterEach(() => {
+  sessions.splice(0);
   for (const server of open.splice(0)) server.close();
 });
 
@@ -72,6 +85,86 @@ describe("SendLoad", () => {
   });
 });
 
+describe("SendLoad goes on", () => {
+  test("with a new connection when the server wants to be rid of the old one, and nothing fails", async () => {
+    const port = await serve((_path, request) => ({ messages: [sendReply(sent(request).id)] }));
+    const counters = await runSend(port, {}, async () => {
+      for (let n = 0; n < 3; n += 1) {
+        const before = sessions.length;
+        sessions.at(-1)?.goaway(0);
+        await until(() => sessions.length > before);
+        const okBefore = counts.ok;
+        await until(() => counts.ok > okBefore + 50);
+      }
+    });
+    expect(counters.failures).toEqual(new Map());
+    expect(sessions).toHaveLength(4);
+  });
+
+  test("when a connection is lost, and says what was lost with it", async () => {
+    const port = await serve((_path, request) => ({ messages: [sendReply(sent(request).id)] }));
+    const counters = await runSend(port, {}, async () => {
+      const okBefore = counts.ok;
+      sessions.at(-1)?.destroy();
+      await until(() => sessions.length === 2 && counts.ok > okBefore + 50);
+    });
+    expect([...counters.failures.keys()].every((reason) => reason.startsWith("connection lost"))).toBe(true);
+  });
+
+  test("with a body of more than one frame", async () => {
+    const lengths = new Set<number>();
+    const port = await serve((_path, request) => {
+      lengths.add(sent(request).body.length);
+      return { messages: [sendReply(sent(request).id)] };
+    });
+    const counters = await runSend(port, { bodyBytes: 40_000 });
+    expect(counters.failures).toEqual(new Map());
+    expect(counters.ok).toBeGreaterThan(10);
+    expect([...lengths]).toEqual([40_000]);
+  });
+});
+
+describe("SendLoad in an open loop", () => {
+  test("sends at its rate, and counts from the intended time", async () => {
+    let stallUntil = 0;
+    const port = await serve((_path, request) => {
+      while (performance.now() < stallUntil); // Nothing is read or answered meanwhile, as in a long pause of a server.
+      return { messages: [sendReply(sent(request).id)] };
+    });
+    const startedAt = performance.now();
+    const counters = await runSend(port, { perSecond: 1_000 }, async () => {
+      await until(() => counts.ok > 100);
+      stallUntil = performance.now() + 200;
+      await until(() => counts.ok > 500);
+    });
+    expect(counters.failures).toEqual(new Map());
+    expect(counters.ok).toBeLessThan(performance.now() - startedAt + 50);
+    // A closed loop would have had one slow request; here about 200 had to wait, 100 ms on average.
+    expect(counters.latency.quantileMs(0.9)).toBeGreaterThan(50);
+  });
+
+  test("gives up what it could not write in time, and counts it", async () => {
+    const port = await serve(() => ({ messages: [], silent: true }));
+    const counters: SendCounters = { ok: 0, failures: new Map(), latency: new LatencyHistogram() };
+    const load = { host, port, topic: "t", bodyBytes: 100, batch: 1, inFlight: 5, perSecond: 1_000, giveUpAfterMs: 20 };
+    const running = await SendLoad.start(load, counters);
+    await until(() => (counters.failures.get(late) ?? 0) > 50);
+    expect(counters.ok).toBe(0);
+    const stopped = running.stop();
+    for (const session of sessions) session.destroy();
+    await stopped;
+  });
+});
+
+test("SendTimes knows its own requests only", () => {
+  const times = new SendTimes();
+  const first = times.take(17);
+  expect(times.atMs(first)).toBe(17);
+  expect(times.atMs((first + 1) % 2 ** 32)).toBeNaN();
+  for (let n = 0; n < 2 ** 20; n += 1) times.take(18);
+  expect(times.atMs(first)).toBeNaN();
+});
+
 describe("ReceiveLoad", () => {
   test("receives, checks and acknowledges", async () => {
     let next = 0;
@@ -88,6 +181,34 @@ describe("ReceiveLoad", () => {
     expect(counters.acked).toBeGreaterThan(2);
     expect(acked).toHaveLength(counters.acked);
     expect(new Set(acked).size).toBe(acked.length);
+  });
+
+  test("goes on with a new session when the server wants to be rid of the old one, and acknowledges what that one brought", async () => {
+    let next = 0;
+    let acked = 0;
+    const port = await serve((path, request) => {
+      if (path.endsWith("AckMessage")) acked += handles(request).length;
+      if (!path.endsWith("ReceiveMessage")) return session(path);
+      next += 1;
+      if (next % 20 === 0) sessions.at(-1)?.goaway(0);
+      return { messages: [ok, delivered(next), field(3, duration(1))] };
+    });
+    const counters = await runReceive(port, () => until(() => sessions.length > 3));
+    expect(counters.failures).toEqual(new Map());
+    expect(counters.acked).toBe(counters.received);
+    expect(acked).toBe(counters.received);
+  });
+
+  test("tells how old a message is that this run sent", async () => {
+    const times = new SendTimes();
+    const number = times.take(performance.now() - 50);
+    const ages = new LatencyHistogram();
+    const body = Buffer.from(number.toString(16).toUpperCase().padStart(8, "0"));
+    const port = await serve((path) =>
+      path.endsWith("ReceiveMessage") ? { messages: [ok, delivered(1, undefined, body)] } : session(path),
+    );
+    await runReceive(port, () => until(() => ages.count > 0), { times, ages });
+    expect(ages.quantileMs(0)).toBeGreaterThan(49);
   });
 
   test.each<{ what: string; messages: readonly Buffer[]; failure: string }>([
@@ -151,6 +272,7 @@ test("LatencyHistogram knows its quantiles to 2 %", () => {
 async function serve(handler: Handler, settings: Settings = {}): Promise<number> {
   const server = createServer({ settings });
   open.push(server);
+  server.on("session", (session) => sessions.push(session));
   server.on("stream", (stream, headers) => {
     stream.on("error", () => undefined);
     const parts: Buffer[] = [];
@@ -167,7 +289,8 @@ async function serve(handler: Handler, settings: Settings = {}): Promise<number>
   return (server.address() as AddressInfo).port;
 }
 
-function answer(stream: ServerHttp2Stream, { messages, grpcStatus = "0", reset }: Answer, path: string): void {
+function answer(stream: ServerHttp2Stream, { messages, grpcStatus = "0", reset, silent }: Answer, path: string): void {
+  if (silent === true) return;
   if (reset !== undefined) {
     stream.close(reset);
     return;
@@ -181,23 +304,42 @@ function answer(stream: ServerHttp2Stream, { messages, grpcStatus = "0", reset }
   else stream.end(bytes);
 }
 
-async function runSend(port: number): Promise<SendCounters> {
+/** Of the send load that runs. */
+let counts: SendCounters;
+
+async function runSend(
+  port: number,
+  more: Partial<SendLoadOptions> = {},
+  meanwhile = () => sleep(200),
+): Promise<SendCounters> {
   const counters: SendCounters = { ok: 0, failures: new Map(), latency: new LatencyHistogram() };
-  const load = await SendLoad.start({ host, port, topic: "t", bodyBytes: 1_024, batch: 1, inFlight: 50 }, counters);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  counts = counters;
+  const options = { host, port, topic: "t", bodyBytes: 1_024, batch: 1, inFlight: 50, ...more };
+  const load = await SendLoad.start(options, counters);
+  await meanwhile();
   await load.stop();
   return counters;
 }
 
-async function runReceive(port: number): Promise<ReceiveCounters> {
-  const seen = new SeenOffsets();
-  const latency = new LatencyHistogram();
-  const counters = { acked: 0, received: 0, receives: 0, empty: 0, failures: new Map<string, number>(), latency, seen };
-  const options = { host, port, topic: "t", group: "g", batchSize: 32, inFlight: 2, pollMs: 1_000 };
+async function runReceive(
+  port: number,
+  meanwhile = () => sleep(100),
+  more: Partial<ReceiveLoadOptions> = {},
+): Promise<ReceiveCounters> {
+  const counters = newReceiveCounters();
+  const options = { host, port, topic: "t", group: "g", batchSize: 32, inFlight: 2, pollMs: 1_000, ...more };
   const load = await ReceiveLoad.start(options, counters);
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await meanwhile();
   await load.stop();
   return counters;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error("it did not come about within 10 s");
+    await sleep(2);
+  }
 }
 
 function session(path: string): Answer {
@@ -212,8 +354,7 @@ function sendReply(id: string, code = 20_000): Buffer {
   ]);
 }
 
-function delivered(offset: number, digest?: string): Buffer {
-  const body = Buffer.from(`body ${offset}`);
+function delivered(offset: number, digest?: string, body = Buffer.from(`body ${offset}`)): Buffer {
   const checksum = digest ?? crc32(body).toString(16).toUpperCase();
   const system = Buffer.concat([
     field(3, `id-${offset}`),

@@ -4,7 +4,7 @@ import { assert } from "@saturnmq/kit";
 import { duration, FieldCursor, field, numberField } from "./protobuf.ts";
 
 /** RocketMQ 5 `Code`s that the generator tells apart. */
-export const code = { ok: 20_000, messageNotFound: 40_401, tooManyRequests: 42_900 } as const;
+export const code = { ok: 20_000, messageNotFound: 40_401, topicNotFound: 40_402 } as const;
 
 const resource = (name: string): Buffer => field(2, name);
 const tagFilter = Buffer.concat([numberField(1, 1), field(2, "*")]);
@@ -58,6 +58,11 @@ export function encodeConsumerSettings({ topic, group }: Subscription, pollMs: n
   const agent = Buffer.concat([numberField(1, 1), field(2, "5.0.7")]);
   const settings = [numberField(1, 3), field(4, duration(3_000)), field(6, subscription), field(7, agent)];
   return field(2, Buffer.concat(settings));
+}
+
+/** `HeartbeatRequest` of a simple consumer. */
+export function encodeHeartbeat(group: string): Buffer {
+  return Buffer.concat([field(1, resource(group)), numberField(2, 3)]);
 }
 
 /** `QueryRouteRequest`. */

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { defined } from "@saturnmq/kit";
 
 /** Clock ticks a second in /proc/PID/stat: USER_HZ, 100 on every Linux architecture that Node runs on. */
@@ -23,10 +23,60 @@ function kilobytes(status: string, name: string): number {
   return Number(defined(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)?.[1], name)) * 1024;
 }
 
-/** CPU seconds the whole machine was busy since boot, all processes (proc_stat(5)): shows interference when compared with our own. */
-export function machineBusySeconds(): number {
+/** Times that threads of `pid` gave up a core or lost it (proc_pid_status(5)); 0 for a thread that ends meanwhile. */
+export function contextSwitches(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`)
+    .map((thread) => readIfThere(`/proc/${pid}/task/${thread}/status`))
+    .flatMap((status) => [...status.matchAll(/ctxt_switches:\s+(\d+)/g)])
+    .reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** Bytes that `pid` caused to be written to disks (proc_pid_io(5), write_bytes); NaN when this user may not know. */
+export function writtenBytes(pid: number): number {
+  return Number(/^write_bytes: (\d+)$/m.exec(readIfThere(`/proc/${pid}/io`))?.[1] ?? Number.NaN);
+}
+
+/** Open files and sockets of `pid`; NaN when this user may not know. */
+export function openFiles(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    return Number.NaN;
+  }
+}
+
+/**
+ * Flushes of its write cache that the disk under `folder` was asked for since boot (Documentation/admin-guide/iostats.rst, field 16), by anybody;
+ * NaN when it does not count them.
+ */
+export function diskFlushes(folder: string): number {
+  const { dev } = statSync(folder);
+  const major = (dev >> 8) & 0xfff; // makedev(3); the bits above 2^31 are of no disk that is met.
+  const minor = (dev & 0xff) | ((dev >> 12) & 0xfff00);
+  const line = readFileSync("/proc/diskstats", "utf8")
+    .split("\n")
+    .map((text) => text.trim().split(/\s+/))
+    .find((fields) => fields[0] === String(major) && fields[1] === String(minor));
+  return Number(line?.[18] ?? Number.NaN);
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** CPU seconds since boot of all cores together (proc_stat(5)): busy with any process, and held back by the host of a virtual machine. */
+export type MachineCpu = { readonly busySeconds: number; readonly stealSeconds: number };
+
+/** @see MachineCpu; compared with our own, `busySeconds` shows interference */
+export function machineCpu(): MachineCpu {
   const fields = defined(readFileSync("/proc/stat", "utf8").split("\n")[0], "cpu line").trim().split(/\s+/).slice(1);
-  const [user, nice, system, , , irq, softirq, steal] = fields.map(Number);
-  const busy = [user, nice, system, irq, softirq, steal].reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0);
-  return busy / ticksPerSecond;
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = fields.map(Number);
+  return {
+    busySeconds: (user + nice + system + irq + softirq) / ticksPerSecond,
+    stealSeconds: steal / ticksPerSecond,
+  };
 }

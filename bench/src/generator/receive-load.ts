@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { defined } from "@saturnmq/kit";
-import type { LatencyHistogram } from "./latency.ts";
+import { LatencyHistogram } from "./latency.ts";
 import {
   code,
   type DeliveredMessage,
@@ -12,6 +13,8 @@ import {
   responseStatus,
 } from "./messages.ts";
 import { type Address, type CallResult, grpcOk, RpcClient } from "./rpc-client.ts";
+import { readCounter } from "./send-template.ts";
+import type { SendTimes } from "./send-times.ts";
 
 export type ReceiveLoadOptions = Address & {
   readonly topic: string;
@@ -21,6 +24,9 @@ export type ReceiveLoadOptions = Address & {
   /** ReceiveMessage calls this connection keeps open. */
   readonly inFlight: number;
   readonly pollMs: number;
+  /** Of the sends that make the messages: when the messages that come are theirs, `ages` gets how old each is. */
+  readonly times?: SendTimes;
+  readonly ages?: LatencyHistogram;
 };
 
 /** What came of a receive load so far, over all its connections. */
@@ -28,6 +34,8 @@ export type ReceiveCounters = {
   /** Messages whose ack was answered OK. */
   acked: number;
   received: number;
+  /** Of the bodies received. */
+  bytes: number;
   receives: number;
   empty: number;
   readonly failures: Map<string, number>;
@@ -35,6 +43,12 @@ export type ReceiveCounters = {
   readonly latency: LatencyHistogram;
   readonly seen: SeenOffsets;
 };
+
+/** Nothing yet. */
+export function newReceiveCounters(): ReceiveCounters {
+  const [latency, seen, failures] = [new LatencyHistogram(), new SeenOffsets(), new Map<string, number>()];
+  return { acked: 0, received: 0, bytes: 0, receives: 0, empty: 0, failures, latency, seen };
+}
 
 /** Which offsets of which queues were delivered: tells a message that came twice. A bit per message. */
 export class SeenOffsets {
@@ -64,33 +78,35 @@ export class SeenOffsets {
 
 const invisibleMs = 60_000;
 const requestTimeoutMs = 10_000;
+/** After a failed call or a lost session, so that a server in trouble is not flooded, milliseconds. */
+const failurePauseMs = 100;
+
+/** A connection whose telemetry stream and route are in place. */
+type Session = { readonly client: RpcClient; readonly queue: Buffer };
 
 /**
  * One connection of a simple consumer: it keeps `inFlight` ReceiveMessage calls open and acknowledges what each brought in one AckMessage,
  * without waiting for that answer before it asks again. Every body is checked against its digest, offsets within one reply must rise, and no
- * offset may come twice.
+ * offset may come twice. When the connection is lost or the server wants to be rid of it, it goes on with a new one.
  */
 export class ReceiveLoad {
   readonly #options: ReceiveLoadOptions;
   readonly #counters: ReceiveCounters;
-  readonly #client: RpcClient;
-  readonly #queue: Buffer;
+  #session: Session;
+  #opening: Promise<void> | undefined;
   readonly #loops: Promise<void>[] = [];
   readonly #acks = new Set<Promise<void>>();
   #stopped = false;
 
-  private constructor(options: ReceiveLoadOptions, counters: ReceiveCounters, client: RpcClient, queue: Buffer) {
+  private constructor(options: ReceiveLoadOptions, counters: ReceiveCounters, session: Session) {
     this.#options = options;
     this.#counters = counters;
-    this.#client = client;
-    this.#queue = queue;
+    this.#session = session;
   }
 
   /** Connects, opens the telemetry stream, asks for the route and starts. @throws {Error} when any of these fails */
   static async start(options: ReceiveLoadOptions, counters: ReceiveCounters): Promise<ReceiveLoad> {
-    const client = await RpcClient.open(options);
-    const queue = await openSession(client, options);
-    const load = new ReceiveLoad(options, counters, client, queue);
+    const load = new ReceiveLoad(options, counters, await openReceiveSession(options));
     for (let n = 0; n < options.inFlight; n += 1) load.#loops.push(load.#loop());
     return load;
   }
@@ -100,12 +116,19 @@ export class ReceiveLoad {
     this.#stopped = true;
     await Promise.all(this.#loops);
     await Promise.all(this.#acks);
-    this.#client.close();
+    this.#session.client.close();
+  }
+
+  /** Goes on with a new connection, as a client that is started anew; calls that are open end on the old one. */
+  async reconnect(): Promise<void> {
+    const old = this.#session;
+    this.#session = await openReceiveSession(this.#options);
+    old.client.retire();
   }
 
   async #loop(): Promise<void> {
-    while (!this.#stopped && this.#client.usable) {
-      const messages = await this.#receive();
+    while (!this.#stopped) {
+      const messages = await this.#receive(await this.#usableSession());
       if (messages.length === 0) continue;
       const ack = this.#ack(messages);
       this.#acks.add(ack);
@@ -113,23 +136,48 @@ export class ReceiveLoad {
     }
   }
 
-  async #receive(): Promise<readonly DeliveredMessage[]> {
+  /** The session, after the time it takes to open another when it is gone; still unusable when that failed. */
+  async #usableSession(): Promise<Session> {
+    if (!this.#session.client.usable) await (this.#opening ??= this.#reopen());
+    return this.#session;
+  }
+
+  async #reopen(): Promise<void> {
+    try {
+      this.#session = await openReceiveSession(this.#options);
+    } catch (error) {
+      this.#count(`cannot open a session: ${error instanceof Error ? error.message : String(error)}`, 1);
+      await sleep(failurePauseMs);
+    }
+    this.#opening = undefined;
+  }
+
+  async #receive({ client, queue }: Session): Promise<readonly DeliveredMessage[]> {
     const { topic, group, batchSize, pollMs } = this.#options;
-    const request = encodeReceive({ topic, group, queue: this.#queue, batchSize, invisibleMs, pollMs });
+    const request = encodeReceive({ topic, group, queue, batchSize, invisibleMs, pollMs });
     const startedAt = performance.now();
-    const result = await this.#client.unary("ReceiveMessage", request, pollMs + requestTimeoutMs);
+    const result = await client.unary("ReceiveMessage", request, pollMs + requestTimeoutMs);
+    if (result.end.kind === "notProcessed") return []; // The connection goes away; the loop opens another.
     const { status, messages } = readDeliveries(result);
     this.#counters.receives += 1;
     if (status === `code ${code.messageNotFound}`) this.#counters.empty += 1;
-    else if (status !== `code ${code.ok}`) this.#count(`receive ${status}`, 1);
+    else if (status !== `code ${code.ok}`) {
+      this.#count(`receive ${status}`, 1);
+      await sleep(failurePauseMs);
+    }
     if (messages.length > 0) this.#counters.latency.record(performance.now() - startedAt);
     this.#check(messages);
     return messages;
   }
 
   #check(messages: readonly DeliveredMessage[]): void {
+    const { times, ages } = this.#options;
+    const nowMs = performance.now();
     const lastOf = new Map<number, number>();
-    for (const { queue, offset, digestOk } of messages) {
+    for (const { queue, offset, digestOk, body } of messages) {
+      const sentMs = times?.atMs(readCounter(body)) ?? Number.NaN;
+      if (ages !== undefined && !Number.isNaN(sentMs)) ages.record(nowMs - sentMs);
+      this.#counters.bytes += body.length;
       if (!digestOk) this.#count("body does not fit its digest", 1);
       if (!this.#counters.seen.add(queue, offset)) this.#count("delivered twice", 1);
       if (offset <= (lastOf.get(queue) ?? -1)) this.#count("offsets do not rise within a reply", 1);
@@ -139,11 +187,13 @@ export class ReceiveLoad {
   }
 
   async #ack(messages: readonly DeliveredMessage[]): Promise<void> {
-    const { end, messages: replies } = await this.#client.unary(
-      "AckMessage",
-      encodeAck(this.#options, messages),
-      requestTimeoutMs,
-    );
+    const request = encodeAck(this.#options, messages);
+    let result: CallResult;
+    do {
+      const { client } = await this.#usableSession();
+      result = await client.unary("AckMessage", request, requestTimeoutMs);
+    } while (result.end.kind === "notProcessed" && !this.#stopped);
+    const { end, messages: replies } = result;
     if (end.kind !== "status") {
       this.#count(`ack ${end.reason}`, messages.length);
       return;
@@ -162,16 +212,35 @@ export class ReceiveLoad {
   }
 }
 
+async function openReceiveSession(options: ReceiveLoadOptions): Promise<Session> {
+  const client = await RpcClient.open(options);
+  try {
+    return { client, queue: await openSession(client, options) };
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
+/** `clientId`: the connection's own when absent. */
+export type SessionOptions = {
+  readonly topic: string;
+  readonly group: string;
+  readonly pollMs: number;
+  readonly clientId?: string;
+};
+
 /** Settings over a telemetry stream, then the route: an encoded `MessageQueue` of the topic. @throws {Error} when either is refused */
 export async function openSession(
   client: RpcClient,
-  { topic, group, pollMs }: { readonly topic: string; readonly group: string; readonly pollMs: number },
+  { topic, group, pollMs, clientId = client.clientId }: SessionOptions,
 ): Promise<Buffer> {
   const { promise: settled, resolve, reject } = Promise.withResolvers<Buffer>();
   const ended = client.stream("Telemetry", encodeConsumerSettings({ topic, group }, pollMs), {
     timeoutMs: 24 * 3_600_000,
     halfClose: false,
     onMessage: resolve,
+    clientId,
   });
   void ended.then(({ end }) => {
     reject(new Error(`the telemetry stream ended: ${JSON.stringify(end)}`));
@@ -179,7 +248,12 @@ export async function openSession(
   const settings = responseStatus(await settled);
   if (settings.code !== code.ok) throw new Error(`settings refused: ${settings.code} ${settings.message}`);
   const { host, port } = client.address;
-  const { messages, end } = await client.unary("QueryRoute", encodeQueryRoute(topic, host, port), requestTimeoutMs);
+  const { messages, end } = await client.unary(
+    "QueryRoute",
+    encodeQueryRoute(topic, host, port),
+    requestTimeoutMs,
+    clientId,
+  );
   const reply = messages[0];
   if (reply === undefined) throw new Error(`no route of ${topic}: ${JSON.stringify(end)}`);
   const queue = decodeRoute(reply).queues[0];

@@ -28,6 +28,21 @@ type Call = {
   fields: ReadonlyMap<string, string>;
 };
 
+/** `clientId`: when the call is another client's than the connection's; a proxy's connection carries calls of many. */
+export type StreamOptions = {
+  readonly timeoutMs: number;
+  readonly halfClose: boolean;
+  readonly onMessage: (message: Buffer) => void;
+  readonly clientId?: string;
+};
+
+type CallOptions = {
+  readonly timeoutMs: number;
+  readonly halfClose: boolean;
+  readonly onMessage: StreamOptions["onMessage"] | undefined;
+  readonly clientId: string;
+};
+
 /** gRPC status codes (statuscodes.md). */
 export const grpcOk = 0;
 const refusedStream = 7; // HTTP/2 error code REFUSED_STREAM: not processed (RFC 9113, 8.7).
@@ -96,18 +111,25 @@ export class RpcClient {
     return this.#closed === undefined && this.#goAwayAfter === windowMax;
   }
 
-  /** One request, one answer. Never rejects: the end tells. */
-  unary(method: string, request: Uint8Array, timeoutMs: number): Promise<CallResult> {
-    return this.#call(method, request, timeoutMs, true, undefined);
+  /** Calls that the server allows to be open at once. */
+  get maxStreams(): number {
+    return this.#connection.peer.maxStreams;
+  }
+
+  /** One request, one answer, of `clientId` when the call is another client's. Never rejects: the end tells. */
+  unary(method: string, request: Uint8Array, timeoutMs: number, clientId = this.clientId): Promise<CallResult> {
+    return this.#call(method, request, { timeoutMs, halfClose: true, onMessage: undefined, clientId });
   }
 
   /** A stream whose messages are handed to `onMessage`; our side stays open when `halfClose` is false. Resolves when the server ends it. */
-  stream(
-    method: string,
-    request: Uint8Array,
-    options: { readonly timeoutMs: number; readonly halfClose: boolean; readonly onMessage: (message: Buffer) => void },
-  ): Promise<CallResult> {
-    return this.#call(method, request, options.timeoutMs, options.halfClose, options.onMessage);
+  stream(method: string, request: Uint8Array, options: StreamOptions): Promise<CallResult> {
+    return this.#call(method, request, { clientId: this.clientId, ...options });
+  }
+
+  /** Takes no new calls, and closes once those that are open have ended; streams whose our side is open do not count. */
+  retire(): void {
+    this.#goAwayAfter = 0;
+    this.#closeWhenDrained();
   }
 
   /** Closes the connection; calls still open end as `unknown`. */
@@ -118,9 +140,7 @@ export class RpcClient {
   #call(
     method: string,
     request: Uint8Array,
-    timeoutMs: number,
-    halfClose: boolean,
-    onMessage: ((message: Buffer) => void) | undefined,
+    { timeoutMs, halfClose, onMessage, clientId }: CallOptions,
   ): Promise<CallResult> {
     if (!this.usable) {
       const reason = this.#closed?.message ?? "the server takes no new streams on this connection";
@@ -129,7 +149,7 @@ export class RpcClient {
     const { promise, resolve } = Promise.withResolvers<CallResult>();
     const stream = this.#connection.takeStream();
     const authority = `${this.address.host}:${this.address.port}`;
-    const headers = requestHeaders(method, authority, this.clientId, timeoutMs);
+    const headers = requestHeaders(method, authority, clientId, timeoutMs);
     const block = encodeHeaders(headers, new Set(headers.map(([name]) => name))).first;
     this.#calls.set(stream, {
       onMessage,
@@ -221,9 +241,11 @@ export class RpcClient {
     this.#closeWhenDrained();
   }
 
-  /** The server that sent GOAWAY waits for us to go (RFC 9113, 6.8). */
+  /** The server that sent GOAWAY waits for us to go (RFC 9113, 6.8); a stream that we hold open is no reason to stay. */
   #closeWhenDrained(): void {
-    if (this.#goAwayAfter < windowMax && this.#calls.size === 0) this.#connection.close();
+    if (this.#goAwayAfter === windowMax) return;
+    for (const call of this.#calls.values()) if (call.endsAfterUnsent) return;
+    this.#connection.close();
   }
 
   #giveUp(stream: number, timeoutMs: number): void {

@@ -1,28 +1,23 @@
-import { assert, defined } from "@saturnmq/kit";
-import { Connection } from "./connection.ts";
-import { flag, frame, frameHeadBytes, frameType, grpcMessage } from "./frames.ts";
-import { encodeHeaders, tableBytes } from "./hpack.ts";
-import { newClientId, requestHeaders } from "./identity.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { LatencyHistogram } from "./latency.ts";
-import { checkSendReply, code, encodeSend } from "./messages.ts";
-import type { Address } from "./rpc-client.ts";
+import { SendConnection, type SendConnectionUser, sendTimeoutMs } from "./send-connection.ts";
+import type { SendFields } from "./send-template.ts";
+import { SendTimes } from "./send-times.ts";
 
-/** Eight characters in the message id and in the body that differ in every message: a hexadecimal counter. */
-const counterPlace = "\u0001COUNTER";
-const idPrefix = "01A2B3C4D5E6F708090A0B";
-const hexDigits = Buffer.from("0123456789ABCDEF");
-/** Requests in one write. */
-const requestsPerWrite = 256;
-const timeoutMs = 30_000;
+/** Before a lost connection is opened again, milliseconds. */
+const reconnectPauseMs = 100;
+/** How often an open loop looks what has become due, milliseconds: timers are no finer. */
+const tickMs = 1;
 
-export type SendLoadOptions = Address & {
-  readonly topic: string;
-  /** At least 16. All messages of a request go in one DATA frame: together at most about 16,000 bytes. */
-  readonly bodyBytes: number;
-  /** Messages in one request. */
-  readonly batch: number;
-  /** Requests this connection keeps open. */
+export type SendLoadOptions = SendFields & {
+  /** Requests kept open, or in an open loop the most that may be. */
   readonly inFlight: number;
+  /** Of an open loop: requests a second, sent on time whatever became of those before. Absent: a closed loop, each answer starts the next. */
+  readonly perSecond?: number;
+  /** Of an open loop: a request that could not be written so long after its time is given up and counted as `late`, milliseconds. Default: never. */
+  readonly giveUpAfterMs?: number;
+  /** Shared by the loads of one run when a receiver wants to know how old messages are. */
+  readonly times?: SendTimes;
 };
 
 /** What came of the requests so far, over all connections of a load. */
@@ -31,273 +26,238 @@ export type SendCounters = {
   ok: number;
   /** Replies that were not OK: by RocketMQ code, "grpc N" or "reset N". */
   readonly failures: Map<string, number>;
+  /** From the intended time of a request (in a closed loop: when it was written) to its answer. */
   readonly latency: LatencyHistogram;
 };
 
+/** Failure that an open loop's client counts for what it could not even write in time. */
+export const late = "not written in time";
+
 /**
- * One connection that keeps `inFlight` SendMessage calls open. Everything is encoded once; a request is a copy in a pooled buffer with its
- * stream ids and counters patched in, and all requests that one socket read set free leave in one write. Each reply's gRPC status, body
- * status, entry status and message id are checked.
+ * Keeps one connection busy with SendMessage calls, in a closed or an open loop. When the server wants to be rid of the connection (GOAWAY) it
+ * goes on with a new one and lets the old one drain; a lost one is opened again.
  */
 export class SendLoad {
   readonly #options: SendLoadOptions;
   readonly #counters: SendCounters;
-  readonly #template: RequestTemplate;
-  #connection: Connection | undefined;
-  readonly #free: Buffer[] = [];
-  /** By stream id / 2: when it was written; `#status` is what its reply's body said, 0 while there is none. */
-  readonly #sentAt = new Float64Array(ringSize);
-  readonly #status = new Int32Array(ringSize);
-  readonly #counter = new Float64Array(ringSize);
-  readonly #statusSeen = new Uint8Array(ringSize);
-  readonly #digits = Buffer.alloc(8);
-  readonly #partial = new Map<number, Buffer>();
-  #wanted: number;
-  #open = 0;
-  #sequence: number;
+  readonly #times: SendTimes;
+  readonly #pace: Pace;
+  #current: SendConnection | undefined;
+  readonly #connections = new Set<SendConnection>();
   #stopped = false;
-  #goingAway = false;
-  #firstSent = false;
-  #now = 0;
-  #idle: (() => void) | undefined;
+  #nowMs = 0;
+  #drained: (() => void) | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   private constructor(options: SendLoadOptions, counters: SendCounters) {
     this.#options = options;
     this.#counters = counters;
-    this.#wanted = options.inFlight;
-    this.#sequence = Math.floor(Math.random() * 2 ** 31);
-    this.#template = new RequestTemplate(options, newClientId());
+    this.#times = options.times ?? new SendTimes();
+    this.#pace = options.perSecond === undefined ? new ClosedPace() : new OpenPace(options.perSecond);
+    if (options.perSecond === undefined) return;
+    this.#timer = setInterval(() => {
+      this.#fill();
+    }, tickMs);
   }
 
-  /** Connects and starts to send. @throws {Error} when the server cannot be reached or its limits do not fit the load */
+  /** Connects and starts to send. @throws {Error} when the server cannot be reached @throws {SaturnError} when its limits do not fit the load */
   static async start(options: SendLoadOptions, counters: SendCounters): Promise<SendLoad> {
     const load = new SendLoad(options, counters);
-    await load.#connect();
+    try {
+      await load.#connect();
+    } catch (error) {
+      clearInterval(load.#timer);
+      throw error;
+    }
+    load.#pace.start(performance.now());
+    load.#fill();
     return load;
   }
 
-  async #connect(): Promise<void> {
-    const connection = await Connection.open(this.#options, {
-      data: (stream, bytes, start, end) => {
-        this.#reply(stream, bytes, start, end);
-      },
-      headers: (stream, fields) => {
-        const status = fields.get("grpc-status");
-        if (status === "0") this.#statusSeen[(stream >>> 1) % ringSize] = 1;
-        else if (status !== undefined) this.#fail(stream, `grpc ${status} ${fields.get("grpc-message") ?? ""}`);
-      },
-      ended: (stream) => {
-        this.#finish(stream);
-      },
-      reset: (stream, errorCode) => {
-        this.#fail(stream, `reset ${errorCode}`);
-        this.#finish(stream);
-      },
-      readDone: () => {
-        this.#fill();
-        this.#now = 0;
-      },
-      goAway: () => {
-        this.#goingAway = true;
-      },
-      closed: (reason) => {
-        if (reason !== undefined && this.#open > 0) this.#count(`connection lost: ${reason.message}`, this.#open);
-        this.#open = 0;
-        this.#idle?.();
-      },
-    });
-    const { peer } = connection;
-    const size = this.#template.dataBytes;
-    assert(
-      size <= peer.maxFrameBytes && size <= peer.initialWindow,
-      `a request of ${size} bytes needs more than one frame`,
-    );
-    assert(
-      peer.headerTableBytes >= this.#template.tableBytes,
-      "the server's header table is too small for the request headers",
-    );
-    connection.onWindow = () => {
-      this.#fill();
-    };
-    this.#connection = connection;
-    this.#firstSent = false;
-    this.#goingAway = false;
+  /** Goes on with a new connection, as a client that is started anew; calls that are open end on the old one. */
+  async reconnect(): Promise<void> {
+    const old = this.#current;
+    await this.#connect();
+    old?.retire();
     this.#fill();
   }
 
   /** Sends nothing more, waits until every open call has ended, and closes. Bounded by the calls' deadline. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    if (this.#open > 0) {
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve;
-        setTimeout(resolve, timeoutMs).unref();
+    clearInterval(this.#timer);
+    const deadline = sleep(sendTimeoutMs, undefined, { ref: false });
+    if (this.#open() > 0) {
+      const drained = new Promise<void>((resolve) => {
+        this.#drained = resolve;
       });
+      await Promise.race([drained, deadline]);
     }
-    this.#connection?.close();
+    for (const connection of this.#connections) connection.close();
+  }
+
+  async #connect(): Promise<void> {
+    const holder: { connection?: SendConnection } = {};
+    const user: SendConnectionUser = {
+      stored: (intendedMs, nowMs) => {
+        this.#counters.ok += 1;
+        this.#counters.latency.record(nowMs - intendedMs);
+      },
+      failed: (reason) => {
+        this.#count(reason);
+      },
+      returned: (intendedMs) => {
+        this.#pace.giveBack(intendedMs);
+      },
+      readDone: () => {
+        this.#fill();
+      },
+      goingAway: () => {
+        if (this.#current === holder.connection) this.#replace(0);
+      },
+      closed: () => {
+        if (holder.connection === undefined) return; // It never was one: `open` rejects.
+        this.#connections.delete(holder.connection);
+        if (this.#current === holder.connection) this.#replace(reconnectPauseMs);
+        this.#noticeDrained();
+      },
+    };
+    const connection = await SendConnection.open(this.#options, this.#times, user);
+    holder.connection = connection;
+    if (this.#stopped) {
+      connection.close();
+      return;
+    }
+    this.#connections.add(connection);
+    this.#current = connection;
+  }
+
+  #replace(pauseMs: number): void {
+    this.#current = undefined;
+    if (this.#stopped) return;
+    void sleep(pauseMs)
+      .then(() => (this.#stopped ? undefined : this.#connect()))
+      .then(
+        () => {
+          this.#fill();
+        },
+        (error: unknown) => {
+          this.#count(`cannot connect: ${error instanceof Error ? error.message : String(error)}`);
+          this.#replace(reconnectPauseMs);
+        },
+      );
   }
 
   #fill(): void {
-    const connection = this.#connection;
-    if (connection === undefined || this.#stopped) return;
-    if (this.#goingAway) {
-      this.#reconnect(connection);
+    if (this.#stopped) {
+      this.#noticeDrained();
       return;
     }
-    this.#now = performance.now();
-    const size = this.#template.dataBytes;
-    while (this.#wanted > 0) {
-      const room = Math.min(Math.floor(connection.sendWindow / size), connection.peer.maxStreams - this.#open);
-      const count = Math.min(this.#wanted, room, this.#firstSent ? requestsPerWrite : 1);
+    this.#nowMs = performance.now();
+    this.#pace.advance(this.#nowMs);
+    const { giveUpAfterMs } = this.#options;
+    if (giveUpAfterMs !== undefined) this.#count(late, this.#pace.giveUp(this.#nowMs - giveUpAfterMs));
+    const connection = this.#current;
+    if (connection === undefined) return;
+    for (;;) {
+      const count = Math.min(this.#pace.due, this.#options.inFlight - this.#open(), connection.room);
       if (count <= 0) return;
-      this.#send(connection, count);
+      connection.send(count, this.#intendedMs);
     }
   }
 
-  #send(connection: Connection, count: number): void {
-    const template = this.#firstSent ? this.#template.later : this.#template.first;
-    const buffer = this.#firstSent ? (this.#free.pop() ?? this.#template.pool()) : Buffer.from(template.bytes);
-    for (let n = 0; n < count; n += 1) this.#patch(connection, buffer, n * template.bytes.length, template);
-    connection.sendWindow -= count * this.#template.dataBytes;
-    this.#wanted -= count;
-    this.#open += count;
-    const reusable = this.#firstSent;
-    connection.write(buffer.subarray(0, count * template.bytes.length), () => {
-      if (reusable) this.#free.push(buffer);
-    });
-    this.#firstSent = true;
+  readonly #intendedMs = (): number => this.#pace.take(this.#nowMs);
+
+  #open(): number {
+    let open = 0;
+    for (const connection of this.#connections) open += connection.open;
+    return open;
   }
 
-  #patch(connection: Connection, buffer: Buffer, at: number, template: Request): void {
-    const stream = connection.takeStream();
-    const slot = (stream >>> 1) % ringSize;
-    const sequence = this.#sequence;
-    this.#sequence = (sequence + 1) % 2 ** 32;
-    this.#sentAt[slot] = this.#now;
-    this.#status[slot] = 0;
-    this.#statusSeen[slot] = 0;
-    this.#counter[slot] = sequence;
-    buffer.writeUInt32BE(stream, at + 5);
-    buffer.writeUInt32BE(stream, at + template.dataFrameStart + 5);
-    for (const start of template.counters) writeHex(buffer, at + start, sequence);
+  #noticeDrained(): void {
+    if (this.#stopped && this.#open() === 0) this.#drained?.();
   }
 
-  #reply(stream: number, bytes: Buffer, start: number, end: number): void {
-    const whole = this.#partial.get(stream);
-    const message = whole === undefined ? bytes : Buffer.concat([whole, bytes.subarray(start, end)]);
-    const from = whole === undefined ? start : 0;
-    const to = whole === undefined ? end : message.length;
-    if (to - from < 5 || to - from < 5 + message.readUInt32BE(from + 1)) {
-      this.#partial.set(stream, Buffer.from(message.subarray(from, to)));
-      return;
-    }
-    if (whole !== undefined) this.#partial.delete(stream);
-    const slot = (stream >>> 1) % ringSize;
-    writeHex(this.#digits, 0, defined(this.#counter[slot], "counter"));
-    this.#status[slot] = checkSendReply(message, from + 5, to, this.#options.batch, this.#digits, 0);
-  }
-
-  #fail(stream: number, reason: string): void {
-    this.#status[(stream >>> 1) % ringSize] = counted;
-    this.#count(reason.trim(), 1);
-  }
-
-  #finish(stream: number): void {
-    const slot = (stream >>> 1) % ringSize;
-    const status = defined(this.#status[slot], "status");
-    if (this.#now === 0) this.#now = performance.now();
-    if (status === code.ok && this.#statusSeen[slot] === 1) {
-      this.#counters.ok += 1;
-      this.#counters.latency.record(this.#now - defined(this.#sentAt[slot], "sent at"));
-    } else if (status !== counted) this.#count(whatIsWrong(status), 1);
-    this.#open -= 1;
-    this.#wanted += 1;
-    if (this.#open === 0) this.#idle?.();
-  }
-
-  #count(reason: string, times: number): void {
-    this.#counters.failures.set(reason, (this.#counters.failures.get(reason) ?? 0) + times);
-  }
-
-  #reconnect(connection: Connection): void {
-    if (this.#open > 0) return;
-    this.#connection = undefined;
-    connection.close();
-    this.#connect().catch((error: unknown) => {
-      this.#count(`cannot connect again: ${String(error)}`, 1);
-    });
+  #count(reason: string, times = 1): void {
+    if (times > 0) this.#counters.failures.set(reason, (this.#counters.failures.get(reason) ?? 0) + times);
   }
 }
 
-/** Open calls are told apart by stream id modulo this; far more than any server lets be open. */
-const ringSize = 65_536;
-/** A reply whose failure has been counted already. */
-const counted = -2;
-
-function whatIsWrong(status: number): string {
-  if (status === code.ok) return "no gRPC status";
-  return status === -1 ? "reply does not fit its request" : `code ${status}`;
+/** When requests are meant to be sent. */
+interface Pace {
+  start(nowMs: number): void;
+  /** Time has gone on. */
+  advance(nowMs: number): void;
+  /** Requests whose time has come. */
+  readonly due: number;
+  /** Takes the oldest of them. @returns its intended time */
+  take(nowMs: number): number;
+  /** One that was taken is to be sent again. */
+  giveBack(intendedMs: number): void;
+  /** Drops those meant for before `untilMs`. @returns how many */
+  giveUp(untilMs: number): number;
 }
 
-function writeHex(buffer: Buffer, at: number, value: number): void {
-  let rest = value >>> 0;
-  for (let n = 7; n >= 0; n -= 1) {
-    buffer[at + n] = hexDigits[rest & 15] ?? 0;
-    rest >>>= 4;
+/** As soon as there is room. */
+class ClosedPace implements Pace {
+  readonly due = Number.POSITIVE_INFINITY;
+  start(): void {
+    // Nothing depends on the time.
+  }
+  advance(): void {
+    // Nothing depends on the time.
+  }
+  take(nowMs: number): number {
+    return nowMs;
+  }
+  giveBack(): void {
+    // Another takes its place.
+  }
+  giveUp(): number {
+    return 0;
   }
 }
 
-/** HEADERS and DATA of one request; `counters` are where the eight digits go. */
-type Request = { readonly bytes: Buffer; readonly dataFrameStart: number; readonly counters: readonly number[] };
+/** At even distances, whatever became of those before: a server that stalls meets the requests that clients would have sent meanwhile. */
+class OpenPace implements Pace {
+  readonly #everyMs: number;
+  /** Before the start no request is due. */
+  #startMs = Number.POSITIVE_INFINITY;
+  #taken = 0;
+  #came = 0;
+  readonly #again: number[] = [];
 
-class RequestTemplate {
-  readonly first: Request;
-  readonly later: Request;
-  /** Payload of the DATA frame: what counts against the windows. */
-  readonly dataBytes: number;
-  readonly tableBytes: number;
-
-  constructor({ host, port, topic, bodyBytes, batch }: SendLoadOptions, clientId: string) {
-    assert(bodyBytes >= 16, "a body has at least 16 bytes");
-    assert(batch >= 1 && batch <= 32, "a request has 1 to 32 messages");
-    const body = Buffer.alloc(bodyBytes, "x");
-    body.write(counterPlace, 0);
-    const fields = { topic, body, tag: "TagA", keys: ["key-123456"], properties: { k1: "value-1" } };
-    const messages = Array.from({ length: batch }, (_, n) => {
-      return { ...fields, messageId: idPrefix + n.toString(16).padStart(4, "0") + counterPlace };
-    });
-    const data = grpcMessage(encodeSend(messages));
-    const headers = requestHeaders("SendMessage", `${host}:${port}`, clientId, timeoutMs);
-    const blocks = encodeHeaders(headers);
-    this.dataBytes = data.length;
-    this.tableBytes = tableBytes(headers);
-    this.first = request(blocks.first, data);
-    this.later = request(blocks.later, data);
+  constructor(perSecond: number) {
+    this.#everyMs = 1_000 / perSecond;
   }
 
-  /** A buffer of `requestsPerWrite` requests, to be patched. */
-  pool(): Buffer {
-    const size = this.later.bytes.length;
-    const buffer = Buffer.allocUnsafeSlow(size * requestsPerWrite);
-    for (let n = 0; n < requestsPerWrite; n += 1) this.later.bytes.copy(buffer, n * size);
-    return buffer;
+  get due(): number {
+    return this.#came - this.#taken + this.#again.length;
   }
-}
 
-function request(block: Buffer, data: Buffer): Request {
-  const head = frame(frameType.headers, flag.endHeaders, 0, block);
-  const dataFrameStart = head.length;
-  const dataStart = dataFrameStart + frameHeadBytes;
-  const counters = occurrences(data, counterPlace).map((at) => dataStart + at);
-  return {
-    bytes: Buffer.concat([head, frame(frameType.data, flag.endStream, 0, data)]),
-    dataFrameStart,
-    counters,
-  };
-}
+  start(nowMs: number): void {
+    this.#startMs = nowMs;
+  }
 
-function occurrences(data: Buffer, text: string): number[] {
-  const found: number[] = [];
-  for (let at = data.indexOf(text); at >= 0; at = data.indexOf(text, at + text.length)) found.push(at);
-  return found;
+  advance(nowMs: number): void {
+    this.#came = Math.max(0, Math.floor((nowMs - this.#startMs) / this.#everyMs));
+  }
+
+  take(): number {
+    const again = this.#again.pop();
+    if (again !== undefined) return again;
+    this.#taken += 1;
+    return this.#startMs + this.#taken * this.#everyMs;
+  }
+
+  giveBack(intendedMs: number): void {
+    this.#again.push(intendedMs);
+  }
+
+  giveUp(untilMs: number): number {
+    const last = Math.min(this.#came, Math.floor((untilMs - this.#startMs) / this.#everyMs));
+    const dropped = Math.max(0, last - this.#taken);
+    this.#taken += dropped;
+    return dropped;
+  }
 }
