@@ -53,7 +53,7 @@ test("messages are the same however frames cut them", () => {
       const seen: { bytes: Buffer; compressed: boolean }[] = [];
       for (const piece of pieces(all, cuts)) {
         for (let at = 0; at < piece.length; ) {
-          at = reader.next(piece, at, piece.length, 200_000);
+          at = reader.next(piece, at, piece.length, 200_000, Number.POSITIVE_INFINITY);
           if (reader.outcome !== "message") continue;
           const bytes = Buffer.from(reader.bytes.subarray(reader.start, reader.start + reader.length));
           seen.push({ bytes, compressed: reader.compressed });
@@ -76,7 +76,21 @@ test.each([
 ])("$what is refused before anything is kept", ({ head, outcome }) => {
   const reader = new MessageReader();
   const bytes = Buffer.from([...head, 0x61, 0x61]);
-  reader.next(bytes, 0, bytes.length, 10);
+  reader.next(bytes, 0, bytes.length, 10, Number.POSITIVE_INFINITY);
   expect(reader.outcome).toBe(outcome);
   expect(reader.heldBytes).toBe(0);
+});
+
+test("a message for which there is no room is given up before room is made, one that lies within its frame needs none", () => {
+  const reader = new MessageReader();
+  const whole = Buffer.from([0, 0, 0, 0, 1, 0x61]);
+  reader.next(whole, 0, whole.length, 10_000, 0);
+  expect(reader.outcome).toBe("message");
+  reader.clear();
+  const part = Buffer.concat([Buffer.from([0, 0, 0, 0x20, 0]), Buffer.alloc(3_000)]);
+  reader.next(part, 0, part.length, 10_000, 5_999);
+  expect([reader.outcome, reader.roomBytes]).toEqual(["noRoom", 0]);
+  reader.clear();
+  reader.next(part, 0, part.length, 10_000, 6_000);
+  expect([reader.outcome, reader.roomBytes]).toEqual(["partial", 6_000]);
 });

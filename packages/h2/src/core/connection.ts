@@ -190,6 +190,11 @@ export class Connection<User> {
     this.#streamError(stream.id, code);
   }
 
+  /** Has the peer pay for a call that was refused because it asks for too much. */
+  charge(cost: number): void {
+    if (this.#isLive()) this.#spendReset(cost);
+  }
+
   /** To be called after sending outside of a call from here. */
   touch(): void {
     if (this.dirty) return;

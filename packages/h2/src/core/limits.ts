@@ -64,6 +64,7 @@ export const price = {
   /** Of `resets`: a stream that ends without an answer, by the peer's wish or its mistake. */
   reset: 1,
   oversizedList: 10,
+  beyondMemory: 5,
 } as const;
 
 /** Tokens: at most `burst`, `perSecond` more with time. Work that was done for the peer earns some too. */

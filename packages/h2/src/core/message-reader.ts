@@ -1,5 +1,5 @@
-/** `partial`: all bytes are taken, the message goes on. `message`: one is there. The others end the call. */
-export type ReadOutcome = "partial" | "message" | "tooLarge" | "badFlag";
+/** `partial`: all bytes are taken, the message goes on. `message`: one is there. The others end the call; `noRoom`: more would have to be kept than may be. */
+export type ReadOutcome = "partial" | "message" | "tooLarge" | "badFlag" | "noRoom";
 
 const prefixBytes = 5;
 /** Room made for a message of which little is there yet. */
@@ -49,8 +49,13 @@ export class MessageReader {
     return this.#prefixUsed > 0;
   }
 
-  /** Reads on in `bytes[at, end)`; answers how far it came. Messages above `sizeMax` bytes are refused by their announced length. */
-  next(bytes: Buffer, at: number, end: number, sizeMax: number): number {
+  /**
+   * Reads on in `bytes[at, end)`; answers how far it came.
+   *
+   * @param sizeMax messages above it are refused by their announced length, bytes
+   * @param roomMax how much more room may be made for what has to be kept, bytes
+   */
+  next(bytes: Buffer, at: number, end: number, sizeMax: number, roomMax: number): number {
     const from = this.#readPrefix(bytes, at, end);
     if (this.#prefixUsed < prefixBytes) {
       this.outcome = "partial";
@@ -63,7 +68,7 @@ export class MessageReader {
     if (this.outcome === "badFlag") return end;
     return this.heldBytes === 0 && end - from >= this.length
       ? this.#inPlace(bytes, from)
-      : this.#hold(bytes, from, end);
+      : this.#hold(bytes, from, end, roomMax);
   }
 
   #readPrefix(bytes: Buffer, at: number, end: number): number {
@@ -88,11 +93,16 @@ export class MessageReader {
     return from + this.length;
   }
 
-  #hold(bytes: Buffer, from: number, end: number): number {
+  #hold(bytes: Buffer, from: number, end: number, roomMax: number): number {
     const until = Math.min(end, from + this.length - this.heldBytes);
     const held = this.heldBytes + until - from;
     if (held > this.#room.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.min(this.length, Math.max(roomAtStart, 2 * held)));
+      const size = Math.min(this.length, Math.max(roomAtStart, 2 * held));
+      if (size - this.#room.length > roomMax) {
+        this.outcome = "noRoom";
+        return end;
+      }
+      const larger = Buffer.allocUnsafeSlow(size);
       this.#room.copy(larger, 0, 0, this.heldBytes);
       this.#room = larger;
     }

@@ -3,7 +3,7 @@ import type { Connection, ConnectionRoom, ConnectionUser } from "../core/connect
 import { DeadlineWheel } from "../core/deadline-wheel.ts";
 import { FieldList } from "../core/field-list.ts";
 import { type HeaderField, standardHead, standardTrailers } from "../core/hpack-encoder.ts";
-import type { Limits } from "../core/limits.ts";
+import { type Limits, price } from "../core/limits.ts";
 import type { MessageReader } from "../core/message-reader.ts";
 import { errorCode } from "../core/protocol.ts";
 import type { RequestRows } from "../core/request-rules.ts";
@@ -137,13 +137,14 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
     const { reader, ticket } = exchange;
     let at = start;
     while (at < end) {
-      at = reader.next(bytes, at, end, this.#options.receiveBytesMax);
+      at = reader.next(bytes, at, end, this.#options.receiveBytesMax, this.#roomFor(exchange));
       if (reader.outcome === "message") {
         this.#message(exchange, at === end && stream.remoteEnded);
         reader.drop();
       }
       if (reader.outcome === "tooLarge" || reader.outcome === "badFlag")
         this.#finish(exchange, this.#badMessage(reader.outcome));
+      if (reader.outcome === "noRoom") this.#refuseForMemory(exchange);
       if (!this.waits(ticket)) return;
     }
     if (exchange.keptBytes !== exchange.countedBytes) this.#book(exchange);
@@ -526,17 +527,27 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
     connection.touch();
   }
 
+  /** How much more may be kept of an unfinished request, bytes. */
+  #roomFor({ connection }: Exchange): number {
+    const { connectionMemoryBytes, memoryBytes } = this.#options;
+    return Math.min(connectionMemoryBytes - connection.heldBytes, memoryBytes - this.#memoryBytes);
+  }
+
   /** Books what is kept of an unfinished request; ends the call when that is too much. */
   #book(exchange: Exchange): void {
-    const { connection } = exchange;
     const growth = exchange.keptBytes - exchange.countedBytes;
     exchange.countedBytes += growth;
-    connection.heldBytes += growth;
+    exchange.connection.heldBytes += growth;
     this.#memoryBytes += growth;
-    const { connectionMemoryBytes, memoryBytes } = this.#options;
-    if (growth <= 0 || (connection.heldBytes <= connectionMemoryBytes && this.#memoryBytes <= memoryBytes)) return;
+    if (growth > 0 && this.#roomFor(exchange) < 0) this.#refuseForMemory(exchange);
+  }
+
+  /** Whoever goes on beyond what may be kept for it is no better than one who resets its calls. */
+  #refuseForMemory(exchange: Exchange): void {
+    const { connection } = exchange;
     const message = "too many bytes of unfinished requests; send fewer at once";
     this.#finish(exchange, { code: grpcStatus.resourceExhausted, message });
+    connection.charge(price.beyondMemory);
   }
 }
 
