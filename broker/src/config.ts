@@ -34,6 +34,12 @@ const connections = z.strictObject({
     .min(10 * secondMs)
     .default(30 * minuteMs)
     .describe("A connection without any call for so long is told to go away, milliseconds."),
+  ageMs: milliseconds
+    .min(secondMs)
+    .default(10 * minuteMs)
+    .describe(
+      "Age at which a connection is told to go away, give or take a fifth, so that load follows brokers that came, milliseconds; clients connect anew. By the transport h2.",
+    ),
   firstBytesTimeoutMs: milliseconds
     .min(100)
     .default(5 * secondMs)

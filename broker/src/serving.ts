@@ -69,6 +69,7 @@ export class Serving {
       connectionsMax: connections.max,
       connectionMemoryMib: connections.memoryMib,
       idleMs: connections.idleMs,
+      ageMs: connections.ageMs,
       firstBytesTimeoutMs: connections.firstBytesTimeoutMs,
       observe: (path, tookMs, grpcStatus) => {
         // The client calls count themselves, by the status in their replies.

@@ -342,6 +342,44 @@ describe.each(["h2", "grpc-js"])("over %s", (transport) => {
   });
 });
 
+test(
+  "connections that take leave every second cost no send and no receive",
+  async () => {
+    await using moody = await DevServer.start({ env: { SATURNMQ_CONNECTIONS_AGE_MS: "1000" } });
+    await moody.cli("topic", "create", "restless");
+    const world = { endpoints: moody.endpoint, namespace: "", logger };
+    const sender = new Producer({ ...world, topics: ["restless"] });
+    await sender.startup();
+    const subscriptions = new Map([["restless", "*"]]);
+    const reader = new SimpleConsumer({ ...world, consumerGroup: "movers", subscriptions, awaitDuration: 3_000 });
+    await reader.startup();
+    const untilMs = performance.now() + 6_000;
+    const sent: string[] = [];
+    const received: string[] = [];
+    const receiving = (async () => {
+      for (let empty = 0; empty < 2; ) {
+        const views = await reader.receive(32, invisibleMs);
+        empty = performance.now() > untilMs && views.length === 0 ? empty + 1 : 0;
+        for (const view of views) {
+          await reader.ack(view);
+          received.push(view.body.toString());
+        }
+      }
+    })();
+    for (let number = 0; performance.now() < untilMs; number += 1) {
+      await sender.send({ topic: "restless", body: Buffer.from(`${number}`) });
+      sent.push(`${number}`);
+      await sleep(20);
+    }
+    await receiving;
+    expect(received.toSorted()).toEqual(sent.toSorted());
+    await reader.shutdown();
+    await sender.shutdown();
+    await sleep(500);
+  },
+  patienceMs,
+);
+
 function lineMessage(line: string, number: number) {
   return {
     topic: "lines",

@@ -362,8 +362,12 @@ describe("ReceiveMessage", () => {
     expect(errors).toEqual(["a delivery failed on a bug"]);
   });
 
-  test("a waiting receive ends at once, empty, when the broker stops or the client goes", async () => {
+  test("a waiting receive ends at once, empty, when its connection takes leave, the broker stops or the client goes", async () => {
     const startedMs = performance.now();
+    const leaving = new FakeCall();
+    const told = receive({}, leaving);
+    setTimeout(() => leaving.leave(), 20);
+    expect((await told)[0]?.status?.code).toBe(40_401);
     const waiting = receive({});
     setTimeout(() => stopping.begin(), 20);
     expect((await waiting)[0]?.status?.code).toBe(40_401);
@@ -579,10 +583,13 @@ describe("Telemetry", () => {
     expect(() => say({ settings: { clientType: 1 } })).toThrow(/neither publishing nor subscription/);
   });
 
-  test("the stream ends when the client ends it, and when the broker stops", () => {
+  test("the stream ends when the client ends it, when its connection takes leave, and when the broker stops", () => {
     const polite = open("JAVA");
     polite.incoming.end();
     expect(polite.call.ended).toBe("ok");
+    const leaving = open("JAVA");
+    leaving.call.leave();
+    expect(leaving.call.ended).toBe("ok");
     const stopped = open("JAVA");
     stopping.begin();
     expect(stopped.call.ended).toBe("ok");

@@ -69,7 +69,7 @@ function invisibleOf(request: v2.ReceiveMessageRequest, limits: Room["limits"]):
   return invisibleMs;
 }
 
-/** Runs a wait that ends early when the client has gone or the broker stops. */
+/** Runs a wait that ends early when the client has gone, its connection takes leave, or the broker stops. */
 async function held<T>(room: Room, call: StreamingCall, wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const abort = (): void => {
@@ -77,6 +77,7 @@ async function held<T>(room: Room, call: StreamingCall, wait: (signal: AbortSign
   };
   const forget = room.stopping.onStop(abort);
   call.signal.addEventListener("abort", abort);
+  call.onLeaving(abort);
   try {
     return await wait(controller.signal);
   } finally {

@@ -52,6 +52,8 @@ function openStream(room: Room, call: StreamingCall): IncomingStream {
   });
   room.sessions.streamOpened(clientId, language);
   call.signal.addEventListener("abort", close, { once: true });
+  // The client opens another stream, on a connection that is to last.
+  call.onLeaving(stop);
   return {
     message: (bytes, start, length) => {
       room.sessions.seen(clientId, language);

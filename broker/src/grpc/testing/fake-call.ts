@@ -10,6 +10,7 @@ export class FakeCall implements StreamingCall {
   /** Told of each reply after it was kept. */
   onWrite: () => void = () => undefined;
   readonly #controller = new AbortController();
+  readonly #onLeaving: (() => void)[] = [];
 
   constructor(client: Partial<ClientHeaders> = {}, deadlineMs = Infinity) {
     this.client = {
@@ -31,6 +32,15 @@ export class FakeCall implements StreamingCall {
   /** The client goes away. */
   lose(): void {
     this.#controller.abort();
+  }
+
+  onLeaving(listener: () => void): void {
+    this.#onLeaving.push(listener);
+  }
+
+  /** Its connection takes leave. */
+  leave(): void {
+    for (const listener of this.#onLeaving) listener();
   }
 
   header(): undefined {

@@ -139,6 +139,10 @@ export class GrpcJsStream implements StreamingCall {
     });
   }
 
+  onLeaving(): void {
+    // Connections live until the server is closed, of which the services hear by themselves.
+  }
+
   end(failure?: { readonly code: ErrorCode; readonly message: string }): void {
     if (this.ended) return;
     const code = failure === undefined ? grpcStatus.OK : errorTable[failure.code].grpc;

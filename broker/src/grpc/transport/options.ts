@@ -15,6 +15,8 @@ export type TransportOptions = {
   readonly connectionMemoryMib: number;
   /** A connection without a call for so long is told to go away. */
   readonly idleMs: number;
+  /** Age at which a connection is told to go away, give or take a fifth. By `h2` only. */
+  readonly ageMs: number;
   readonly firstBytesTimeoutMs: number;
   readonly clock: Clock;
   readonly timers: Timers;

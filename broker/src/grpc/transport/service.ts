@@ -41,7 +41,8 @@ export type { ClientHeaders, IncomingStream } from "@saturnmq/h2";
 /** One call in progress. */
 export type Call = Pick<h2.Call, "client" | "deadlineMs" | "signal" | "gone" | "header">;
 
-export type StreamingCall = Call & Pick<h2.StreamingCall, "write" | "drained" | "end">;
+/** grpc-js never tells that a connection takes leave (`onLeaving`). */
+export type StreamingCall = Call & Pick<h2.StreamingCall, "write" | "drained" | "end" | "onLeaving">;
 
 /** A transport that serves. */
 export type Transport = Pick<h2.Transport, "port" | "connections" | "close">;
