@@ -1,6 +1,6 @@
 /** At most this many appends to one follower, and this much payload in them, are unanswered. */
 const inflightMax = 64;
-const inflightBytesMax = 16 * 1024 * 1024;
+const inflightBytesMax = 4 * 1024 * 1024;
 
 /**
  * What a leader knows of one follower.

@@ -45,7 +45,7 @@ class RaftDriver implements Driver {
     const alive = (): boolean => this.#alive;
     const guard = (callback: () => void): void => this.#guard(callback);
     const fail = (error: unknown): void => this.#fail(error);
-    const replication = new Replication({ log, transport, fail, alive });
+    const replication = new Replication({ log, transport, monoMs, timers, fail, alive });
     const send = (to: ReplicaId, message: PeerMessage): void => replication.send(to, message);
     const firstSequence = options.random.below(2 ** 31);
     this.#heartbeats = new Heartbeats({ groups: this.#groups, timers, monoMs, firstSequence, send, guard });
@@ -133,6 +133,7 @@ class RaftDriver implements Driver {
     this.#guard(() => {
       const nowMs = this.#options.clock.monoMs();
       this.#heartbeats.reconnected(peer);
+      this.#host.replication.unreachable(peer);
       for (const group of this.#groups.values()) group.unreachable(peer, nowMs);
     });
   }

@@ -249,6 +249,8 @@ export class LocalGroup implements Group, LoopMember {
       this.#suspicions.note(from, "an append has not one payload for each entry");
       return;
     }
+    if (message.kind === "appendAccepted") this.#host.replication.answered(this.id, from, message.matchIndex);
+    if (message.kind === "appendRejected") this.#host.replication.answered(this.id, from, Infinity);
     this.#step({ kind: "received", nowMs, from, message }, payloads);
   }
 
@@ -375,6 +377,7 @@ export class LocalGroup implements Group, LoopMember {
         this.#send(effect);
         break;
       case "commit":
+        if (this.role === "leader") this.#host.replication.noteCommit();
         this.#requests.committed(this.#state);
         this.#host.loop.committed(this);
         break;
@@ -501,6 +504,7 @@ export class LocalGroup implements Group, LoopMember {
       this.#host.beat();
       return;
     }
+    this.#host.replication.forget(this.id);
     this.#stopServing(leader);
   }
 
@@ -522,6 +526,7 @@ export class LocalGroup implements Group, LoopMember {
     this.#receiver.end();
     this.#sender.endExcept(() => false);
     this.#held.discardFrom(0);
+    this.#host.replication.forget(this.id);
     this.#serving = false;
     this.#host.closed(this);
     this.#machine.following(0);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { ManualTime } from "@saturnmq/kit/testing";
 import type { AppendRequest } from "../core/messages.ts";
 import { MemoryLog } from "../testing/memory-log.ts";
 import { payloadOf, textOf } from "../testing/recording-machine.ts";
@@ -37,18 +38,26 @@ function setUp() {
   for (let index = 1; index <= 6; index += 1) log.append(1, index, 1, payloadOf(String(index)));
   const sent: string[] = [];
   const errors: unknown[] = [];
+  const time = new ManualTime();
   const state = { alive: true };
   const send = (to: number, message: PeerMessage): void => {
     if (message.kind !== "group") return;
     sent.push(`${to}: ${message.payloads.map((payload) => payload && textOf(payload)).join("")}`);
   };
   const fail = (error: unknown): void => void errors.push(error);
-  const replication = new Replication({ log, transport: { send }, fail, alive: () => state.alive });
+  const replication = new Replication({
+    log,
+    transport: { send },
+    monoMs: () => time.monoMs(),
+    timers: time,
+    fail,
+    alive: () => state.alive,
+  });
   const finishReads = async (): Promise<void> => {
     for (const done of reads.splice(0)) done();
     await new Promise((resolve) => setImmediate(resolve));
   };
-  return { log, replication, sent, errors, state, reads, finishReads };
+  return { log, time, replication, sent, errors, state, reads, finishReads };
 }
 
 describe("Appends", () => {

@@ -1,11 +1,15 @@
+import type { Timers } from "@saturnmq/kit";
 import type { AppendRequest, Entry } from "../core/messages.ts";
 import type { GroupId, Payload, RaftLog, ReplicaId, StoredEntry, Transport } from "../ports.ts";
+import { CatchUp } from "./catch-up.ts";
 import type { HeldPayloads } from "./held-payloads.ts";
 import type { PeerMessage } from "./messages.ts";
 
 export type ReplicationOptions = {
   readonly log: RaftLog;
   readonly transport: Transport<PeerMessage> | undefined;
+  readonly monoMs: () => number;
+  readonly timers: Timers;
   readonly fail: (error: unknown) => void;
   /** False once the process is to end. */
   readonly alive: () => boolean;
@@ -21,14 +25,14 @@ export type AppendSource = {
   readonly written: () => Promise<void>;
 };
 
-/** Appends to one follower that wait for a read of the log. */
-type Backlog = { readonly waiting: AppendRequest[]; end: number };
+/** So much may be on its way to one follower, of all groups together: what comes beyond waits its turn, in the log. */
+const unansweredBytesMax = 16 * 1024 * 1024;
 
 /** Sends to other processes, and puts the payloads to the entries that the core names. */
 export class Replication {
   readonly #options: ReplicationOptions;
-  /** By group and follower; present while anything is being read for it, so that nothing later overtakes. */
-  readonly #backlogs = new Map<string, Backlog>();
+  readonly #followers = new Map<ReplicaId, CatchUp>();
+  #commits = 0;
 
   constructor(options: ReplicationOptions) {
     this.#options = options;
@@ -38,39 +42,68 @@ export class Replication {
     this.#options.transport?.send(to, message);
   }
 
-  /** Sends entries at once while their payloads are held, else after reading them. */
+  /** Sends entries at once while their payloads are held, else after reading them, at a pace that leaves live traffic its share. */
   sendAppend(source: AppendSource, to: ReplicaId, message: AppendRequest): void {
     const { group, held } = source;
-    const link = `${String(group)} ${String(to)}`;
-    const backlog = this.#backlogs.get(link);
-    if (backlog !== undefined) {
-      // The core went back to send again: reading what it gave up would let a slow disk fall behind for ever.
-      if (message.prevIndex !== backlog.end) backlog.waiting.length = 0;
-      backlog.waiting.push(message);
-      backlog.end = endOf(message);
-      return;
-    }
+    const follower = this.#follower(to);
     const payloads = message.entries.map((entry) => held.get(entry.index));
-    if (payloads.every((payload) => payload !== undefined)) this.send(to, { kind: "group", group, message, payloads });
-    else void this.#sendAfterReading(link, source, to, message);
+    const waits = follower.waits(group) || (payloads.length > 0 && follower.unansweredBytes >= unansweredBytesMax);
+    if (waits || payloads.includes(undefined)) follower.add(source, message);
+    else this.#sendFilled(group, to, message, payloads);
   }
 
-  async #sendAfterReading(link: string, source: AppendSource, to: ReplicaId, first: AppendRequest): Promise<void> {
-    const backlog: Backlog = { waiting: [first], end: endOf(first) };
-    this.#backlogs.set(link, backlog);
-    for (let message = backlog.waiting.shift(); message !== undefined; message = backlog.waiting.shift()) {
-      await this.#sendRead(source, to, message);
-      if (!this.#options.alive()) return;
-    }
-    this.#backlogs.delete(link);
+  /** A follower said how far it holds the group's entries; `Infinity`: nothing that was sent before will be answered. */
+  answered(group: GroupId, from: ReplicaId, match: number): void {
+    this.#followers.get(from)?.answered(group, match);
+  }
+
+  /** The connection to a follower broke. */
+  unreachable(follower: ReplicaId): void {
+    this.#followers.get(follower)?.unreachable();
+  }
+
+  /** The group is not led here any more, or closed. */
+  forget(group: GroupId): void {
+    for (const follower of this.#followers.values()) follower.forget(group);
+  }
+
+  /** A group that is led here committed something. */
+  noteCommit(): void {
+    this.#commits += 1;
+  }
+
+  #follower(id: ReplicaId): CatchUp {
+    const known = this.#followers.get(id);
+    if (known !== undefined) return known;
+    const { monoMs, timers, alive } = this.#options;
+    const send = (source: AppendSource, message: AppendRequest): Promise<number> => this.#sendRead(source, id, message);
+    const follower = new CatchUp({ send, commits: () => this.#commits, monoMs, timers, alive });
+    this.#followers.set(id, follower);
+    return follower;
+  }
+
+  /** @returns the bytes that left */
+  #sendFilled(
+    group: GroupId,
+    to: ReplicaId,
+    message: AppendRequest,
+    payloads: readonly (Payload | undefined)[],
+  ): number {
+    let bytes = 0;
+    for (const payload of payloads) bytes += payload?.length ?? 0;
+    this.#follower(to).noteSent(group, message, bytes);
+    this.send(to, { kind: "group", group, message, payloads });
+    return bytes;
   }
 
   /**
    * Sends nothing when the log has other entries there by now, since this replica leads no more, or begins after them. The newest entries are held and may
    * not be written yet, so the log cannot give those; and one that is released while others are read may be overwritten, so it is then read as well. Who
    * became the leader while it had more to write than it could hold waits for its own write.
+   *
+   * @returns the bytes that left
    */
-  async #sendRead(source: AppendSource, to: ReplicaId, message: AppendRequest): Promise<void> {
+  async #sendRead(source: AppendSource, to: ReplicaId, message: AppendRequest): Promise<number> {
     const { log, fail, alive } = this.#options;
     const { group, held, isWritten, written } = source;
     const { entries } = message;
@@ -86,7 +119,7 @@ export class Replication {
         if (unread.some(({ index }) => !isWritten(index))) {
           await written();
           // Of a group that was closed meanwhile, or an entry that replaced this one: whoever still wants it asks again.
-          if (unread.some(({ index }) => !isWritten(index))) return;
+          if (unread.some(({ index }) => !isWritten(index))) return 0;
           continue;
         }
         if (unread.length > 0) {
@@ -95,21 +128,17 @@ export class Replication {
         }
         // In this very turn: what is held is the entry's only until it is applied.
         const payloads = entries.map(({ index }) => (read.has(index) ? read.get(index) : held.get(index)));
-        if (alive()) this.send(to, { kind: "group", group, message, payloads });
-        return;
+        return alive() ? this.#sendFilled(group, to, message, payloads) : 0;
       }
     } catch (error) {
       // An entry that is there and cannot be read is corrupt: this replica must not go on as if it held it.
       if (stands()) fail(error);
     }
+    return 0;
   }
 }
 
 /** The content of a configuration entry is in the message. */
 function contentOf({ kind, payload }: StoredEntry): Payload | undefined {
   return kind === "configuration" ? undefined : payload;
-}
-
-function endOf({ prevIndex, entries }: AppendRequest): number {
-  return prevIndex + entries.length;
 }
