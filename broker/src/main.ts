@@ -2,7 +2,7 @@ import { randomInt } from "node:crypto";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Clock, type Disk, hostAndPort, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
-import { nodeDisk, nodeNet, systemClock, systemTimers } from "@saturnmq/kit/node";
+import { isWildcard, nodeDisk, nodeNet, systemClock, systemTimers } from "@saturnmq/kit/node";
 import type { LogStore, LogStoreOptions } from "@saturnmq/store";
 import type { MetadataService } from "@saturnmq/wire";
 import { immediateTurn } from "raft-ts";
@@ -115,7 +115,7 @@ async function worldOf(config: BrokerConfig, deps: BrokerDeps, opened: AsyncDisp
   const disk = deps.disk ?? nodeDisk();
   const host = isWildcard(config.host) ? undefined : config.host;
   const machine = { disk, clock: systemClock(), timers: systemTimers(), random: cryptoRandom, turn: immediateTurn };
-  const net = nodeNet(host === undefined ? {} : { localAddress: host });
+  const net = nodeNet(config);
   const reached = config.advertisedHost === "" ? (host ?? hostname()) : config.advertisedHost;
   const addresses = { client: hostAndPort(reached, config.grpcPort), peer: hostAndPort(reached, config.peerPort) };
   const world = { config, net, storeOptions: {}, ...machine, ...deps };
@@ -128,10 +128,6 @@ async function worldOf(config: BrokerConfig, deps: BrokerDeps, opened: AsyncDisp
     return { ...world, metadata: deps.metadata, knowsCluster: false, addresses: { ...addresses, peer: "" } };
   }
   return { ...world, ...(await openClusterMetadata(world, opened)), addresses };
-}
-
-function isWildcard(host: string): boolean {
-  return host === "0.0.0.0" || host === "::";
 }
 
 const cryptoRandom: Random = { below: (bound) => randomInt(bound) };

@@ -132,7 +132,9 @@ export class Serving {
     const counters = this.#dataPlane.counters();
     const { sentMessages, sentBytes, refusedSends, receives } = counters;
     const { deliveredMessages, redeliveredMessages, ackedMessages, parkedMessages, deadLetteredMessages } = counters;
+    const { writes: logWrites, writtenBytes: logWrittenBytes } = this.#store.usage();
     return {
+      ...{ logWrites, logWrittenBytes },
       ...{ sentMessages, sentBytes, refusedSends, receives },
       ...{ deliveredMessages, redeliveredMessages, ackedMessages, parkedMessages, deadLetteredMessages },
     };

@@ -123,7 +123,7 @@ export async function startNameServer(config: NameServerConfig, deps: NameServer
 
 /** The machine, where nothing else is given. */
 function worldOf(config: NameServerConfig, deps: NameServerDeps, opened: AsyncDisposableStack): MemberWorld {
-  const machine = { disk: nodeDisk(), net: nodeNet(), clock: systemClock(), timers: systemTimers() };
+  const machine = { disk: nodeDisk(), net: nodeNet(config), clock: systemClock(), timers: systemTimers() };
   const chance = { random: cryptoRandom, secret: randomBytes, newClusterId: randomUUID };
   const world = { config, ...machine, ...chance, turn: immediateTurn, serve: serveGrpc, storeOptions: {}, ...deps };
   const rpc = grpcRpc(world.clock);

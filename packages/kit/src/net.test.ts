@@ -1,8 +1,12 @@
+import { expect, test } from "@jest/globals";
+import type { Connection, ConnectionHandler } from "./net.ts";
 import { nodeNet } from "./node-net.ts";
 import { SeededRandom } from "./random.ts";
 import { ManualTime } from "./testing/manual-time.ts";
 import { MemoryNet } from "./testing/memory-net.ts";
 import { describeNet } from "./testing/net-contract.ts";
+
+const ignored: ConnectionHandler = { data: () => undefined, drained: () => undefined, closed: () => undefined };
 
 describeNet("TCP of this machine", () => ({
   dialler: nodeNet(),
@@ -29,4 +33,21 @@ describeNet("the network in memory", () => {
       if (!condition()) throw new Error("waited in vain");
     },
   };
+});
+
+test.each([
+  { host: "127.0.0.9", from: "127.0.0.9" },
+  { host: "0.0.0.0", from: "127.0.0.1" },
+  { host: "localhost", from: "127.0.0.1" },
+])("a process that listens on $host dials from $from", async ({ host, from }) => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const accept = (connection: Connection): ConnectionHandler => {
+    resolve(connection.remote);
+    connection.destroy();
+    return ignored;
+  };
+  const listener = await nodeNet().listen({ host: "127.0.0.1", port: 0, accept, failed: () => undefined });
+  nodeNet({ host }).connect({ host: "127.0.0.1", port: listener.port }, ignored);
+  expect(await promise).toMatch(new RegExp(`^${from}:`));
+  await listener.close();
 });

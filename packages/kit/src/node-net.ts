@@ -1,4 +1,4 @@
-import { connect as connectSocket, createServer, type Server, type Socket } from "node:net";
+import { connect as connectSocket, createServer, isIP, type Server, type Socket } from "node:net";
 import { setImmediate } from "node:timers/promises";
 import {
   type Connection,
@@ -28,13 +28,15 @@ const codes: ReadonlyMap<string, NetErrorCode> = new Map([
 ]);
 
 export type NodeNetOptions = {
-  /** Address to dial from; default: whichever the system takes. */
-  readonly localAddress?: string;
+  /** Where this process listens: it dials from there too, so that a network can tell whose connections they are. Default: whichever the system takes. */
+  readonly host?: string;
 };
 
 /** TCP of this machine: no delay for small writes, keep-alive, one system call a `write`. */
-export function nodeNet(options: NodeNetOptions = {}): Net {
-  const way = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, ...options };
+export function nodeNet({ host: own = "" }: NodeNetOptions = {}): Net {
+  // A name, or an address that stands for all, is nothing to dial from.
+  const from = isIP(own) === 0 || isWildcard(own) ? {} : { localAddress: own };
+  const way = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs, ...from };
   return {
     listen: (where) => listen(where),
     connect: ({ host, port }, handler) => {
@@ -43,6 +45,11 @@ export function nodeNet(options: NodeNetOptions = {}): Net {
       return new NodeConnection(socket, `${host}:${String(port)}`, handler);
     },
   };
+}
+
+/** Whether a host stands for all addresses of the machine. */
+export function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
 }
 
 function listen({ host, port, accept, failed }: ListenOptions): Promise<Listener> {

@@ -340,8 +340,9 @@ export class FileLogStore implements LogStore {
   }
 
   usage(): Usage {
-    const { segments, bulk, pool, reserveBytes } = this.#parts;
+    const { segments, bulk, pool, writer, reserveBytes } = this.#parts;
     return {
+      ...writer.written,
       logBytes: [...segments].reduce((sum, { size }) => sum + size, bulk.bytes),
       bulkBytes: bulk.bytes,
       freeBytes: pool.freeBytes + pool.spareBytes,

@@ -38,6 +38,14 @@ type FramePlace = {
 /** A frame with its place; not written yet. */
 type PlacedFrame = StagedFrame & FramePlace & { readonly changes: readonly Change[] };
 
+/** A write that has ended. */
+type WrittenFrame = {
+  readonly sequence: number;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly wallMs: number;
+};
+
 /** What a frame changes about which entries lie where. */
 type Change = {
   readonly log: GroupLog;
@@ -58,6 +66,8 @@ export class LogWriter {
   #segment: number;
   #end: number;
   #durable: number;
+  #writes = 0;
+  #writtenBytes = 0;
   #committing = false;
   #inFlight: Promise<void> | undefined;
   /** The last frame on disk is a seal. */
@@ -82,6 +92,11 @@ export class LogWriter {
 
   get committing(): boolean {
     return this.#committing;
+  }
+
+  /** Writes that have ended, and their bytes. */
+  get written(): { readonly writes: number; readonly writtenBytes: number } {
+    return { writes: this.#writes, writtenBytes: this.#writtenBytes };
   }
 
   /** Bytes from the log's beginning to the end of what has a place: grows for ever. */
@@ -201,7 +216,7 @@ export class LogWriter {
       const padded = alignUp(length);
       arena.bytes.fill(0, start + length, start + padded);
       await this.#file.write(arena.bytes, start, padded, frame.offset);
-      this.#written(frame.sequence, frame.offset + padded, wallMs);
+      this.#written({ sequence: frame.sequence, offset: frame.offset, bytes: padded, wallMs });
     } catch (error) {
       this.fail(error);
       throw error;
@@ -225,7 +240,7 @@ export class LogWriter {
     this.#file = file;
     segment.rows = new QueueRows(sequence);
     segments.add(segment);
-    this.#written(frame, blockBytes + bytes.length, wallMs);
+    this.#written({ sequence: frame, offset: blockBytes, bytes: bytes.length, wallMs });
     pool.prepare(sequence + 1);
   }
 
@@ -252,7 +267,7 @@ export class LogWriter {
         };
         sealFrameHead(this.#sealPage, viewOf(this.#sealPage), 0, segments.active.salt, head);
         await this.#file.write(this.#sealPage, 0, blockBytes, place.offset);
-        this.#written(place.sequence, place.offset + blockBytes, wallMs);
+        this.#written({ sequence: place.sequence, offset: place.offset, bytes: blockBytes, wallMs });
       }
       this.#sealed = true;
     } catch (error) {
@@ -263,10 +278,12 @@ export class LogWriter {
     }
   }
 
-  #written(sequence: number, end: number, wallMs: number): void {
+  #written({ sequence, offset, bytes, wallMs }: WrittenFrame): void {
     const { active } = this.#context.segments;
+    this.#writes += 1;
+    this.#writtenBytes += bytes;
     this.#durable = sequence;
-    active.end = end;
+    active.end = offset + bytes;
     active.lastSequence = sequence;
     active.lastWriteMs = wallMs;
   }

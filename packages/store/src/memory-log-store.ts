@@ -65,6 +65,8 @@ export class MemoryLogStore implements LogStore {
   readonly #durable = new Map<GroupId, MemoryGroup>();
   #staged: Operation[] = [];
   #stagedBytes = 0;
+  #writes = 0;
+  #committedBytes = 0;
   #segments: MemorySegment[] = [];
   /** Segments that were filled in, numbered from below zero downwards; one a flush. */
   #filled: MemorySegment[] = [];
@@ -208,6 +210,7 @@ export class MemoryLogStore implements LogStore {
     this.#assertAlive();
     assert(!this.#committing, "one commit is in flight at a time");
     const operations = this.#staged;
+    const bytes = this.#stagedBytes;
     this.#staged = [];
     this.#stagedBytes = 0;
     if (operations.length === 0) return;
@@ -220,6 +223,8 @@ export class MemoryLogStore implements LogStore {
     } finally {
       this.#committing = false;
     }
+    this.#writes += 1;
+    this.#committedBytes += bytes;
     for (const operation of operations) operation(this.#durable);
     this.#release();
   }
@@ -346,6 +351,8 @@ export class MemoryLogStore implements LogStore {
       totalBytes: most,
       reserveBytes: 0,
       full: false,
+      writes: this.#writes,
+      writtenBytes: this.#committedBytes,
     };
   }
 

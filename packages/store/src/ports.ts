@@ -85,7 +85,7 @@ export interface LogStore extends RaftLog, AsyncDisposable {
   usage(): Usage;
 }
 
-/** Bytes, except `full`. */
+/** Bytes, except `full` and `writes`. */
 export type Usage = {
   /** In segments. */
   readonly logBytes: number;
@@ -97,6 +97,9 @@ export type Usage = {
   readonly reserveBytes: number;
   /** There is no room for a further segment. */
   readonly full: boolean;
+  /** Synchronous writes of the log since it was opened, and their bytes, those that fill it in left out. */
+  readonly writes: number;
+  readonly writtenBytes: number;
 };
 
 /** `configuration`: in force at `index`, if the log knew it when the checkpoint was written. */

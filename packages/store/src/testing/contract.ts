@@ -180,7 +180,11 @@ export function describeLogStore(name: string, start: () => Promise<StoreHarness
       store.append(0, 1, 1, batch.payload());
       expect(store.roomBytes).toBeLessThan(100);
       expect(() => store.append(0, 2, 1, batch.payload())).toThrow(RangeError);
+      const before = store.usage();
       await store.commit();
+      const { writes, writtenBytes } = store.usage();
+      expect(writes).toBeGreaterThan(before.writes);
+      expect(writtenBytes - before.writtenBytes).toBeGreaterThanOrEqual(store.maxEntryBytes);
       expect(store.roomBytes).toBe(store.maxEntryBytes);
       expect((await store.read(0, 1)).payload.length).toBe(store.maxEntryBytes);
     });
