@@ -6,10 +6,11 @@ const self = 4;
 const shard: ShardInfo = {
   ...{ shard: 0, voters: [1, 2, 3], outgoing: [], learners: [], revision: 5, leaderHint: 1, term: 2 },
   ...{ target: { revision: 5, voters: [1, 2, 3] }, firstVoters: [1, 2, 3], founders: [1, 2, 3] },
-  forced: { revision: 0, survivor: 0 },
+  forced: { revision: 0, survivor: 0, generation: 0 },
 };
-const nothing: Held = { known: false, revision: 0 };
-const something: Held = { known: true, revision: 5 };
+const nothing: Held = { known: false, revision: 0, generation: 0 };
+const something: Held = { known: true, revision: 5, generation: 0 };
+const recovered = { revision: 7, survivor: self, generation: 1 };
 
 describe("what a broker does about a shard", () => {
   test.each<{ rule: string; info: Partial<ShardInfo>; held: Held; kind: string }>([
@@ -44,7 +45,37 @@ describe("what a broker does about a shard", () => {
     {
       rule: "who is ahead of what the name server says keeps it",
       info: {},
-      held: { known: true, revision: 6 },
+      held: { known: true, revision: 6, generation: 0 },
+      kind: "open",
+    },
+    {
+      rule: "who is ordered to go on alone does so with what it has",
+      info: { voters: [1, 2, 4], forced: recovered },
+      held: something,
+      kind: "force",
+    },
+    {
+      rule: "who went on alone goes on",
+      info: { voters: [4], forced: recovered, target: { revision: 7, voters: [4] } },
+      held: { known: true, revision: 7, generation: 1 },
+      kind: "open",
+    },
+    {
+      rule: "who was written off keeps out, member or not",
+      info: { voters: [1, 2, 4], forced: { ...recovered, survivor: 1 } },
+      held: something,
+      kind: "writtenOff",
+    },
+    {
+      rule: "who went on alone before another was ordered to is written off",
+      info: { voters: [4], forced: { revision: 9, survivor: 1, generation: 2 } },
+      held: { known: true, revision: 7, generation: 1 },
+      kind: "writtenOff",
+    },
+    {
+      rule: "a newcomer after a recovery joins empty",
+      info: { voters: [1], forced: { ...recovered, survivor: 1 }, target: { revision: 8, voters: [1, 4] } },
+      held: nothing,
       kind: "open",
     },
     {
@@ -74,7 +105,7 @@ describe("what a broker does about a shard", () => {
                     founders,
                     target: { revision: 5, voters: targets },
                   };
-                  const { kind } = decideHosting(self, info, { known, revision });
+                  const { kind } = decideHosting(self, info, { known, revision, generation: 0 });
                   const member = [voters, outgoing, learners, targets].some((ids) => ids.includes(self));
                   if (known) expect(kind).not.toBe("found");
                   if (member) expect(["found", "open"]).toContain(kind);

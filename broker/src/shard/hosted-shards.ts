@@ -1,7 +1,15 @@
 import { type Clock, defined, type Logger, type Timers } from "@saturnmq/kit";
 import { checkpointSnapshots, type LogStore } from "@saturnmq/store";
 import type { ClusterView, ReplicaReport, ShardInfo } from "@saturnmq/wire";
-import { type Driver, type Group, RaftError, type SnapshotSink, type SnapshotSource } from "raft-ts";
+import {
+  type Driver,
+  type Group,
+  type GroupOptions,
+  generationOf,
+  RaftError,
+  type SnapshotSink,
+  type SnapshotSource,
+} from "raft-ts";
 import type { Brokers } from "../cluster/ports.ts";
 import { decodeCheckpoint } from "../domain/checkpoint.ts";
 import { decideHosting } from "../domain/hosting.ts";
@@ -40,6 +48,8 @@ export class HostedShards {
   readonly #walks: ShardWalks;
   /** Shards whose lead is being handed over. */
   readonly #leaving = new Set<number>();
+  /** Generations in which replicas here were written off, by shard: each is told of once. */
+  readonly #writtenOff = new Map<number, number>();
   #view: ClusterView | undefined;
   #following: Promise<void> = Promise.resolve();
   #closed = false;
@@ -149,14 +159,47 @@ export class HostedShards {
     const { shard } = info;
     const view = store.view(shard);
     const configuration = view.configurationAt()?.configuration;
-    const known = configuration !== undefined || view.lastIndex > 0 || store.hardState(shard).term > 0;
-    const decision = decideHosting(self, info, { known, revision: configuration?.revision ?? 0 });
-    if (decision.kind === "drop") await this.#drop(shard);
-    else if (decision.kind !== "ignore" && !this.#groups.has(shard))
-      await this.#open(shard, decision.kind === "found" ? decision.voters : undefined);
+    const { term } = store.hardState(shard);
+    const known = configuration !== undefined || view.lastIndex > 0 || term > 0;
+    const held = { known, revision: configuration?.revision ?? 0, generation: generationOf(term) };
+    const decision = decideHosting(self, info, held);
+    switch (decision.kind) {
+      case "ignore":
+        return;
+      case "drop":
+        return this.#drop(shard);
+      case "writtenOff":
+        return this.#writeOff(info);
+      case "force":
+        return this.#force(info);
+      case "found":
+        if (!this.#groups.has(shard)) await this.#open(shard, { voters: decision.voters });
+        return;
+      case "open":
+        if (!this.#groups.has(shard)) await this.#open(shard, {});
+    }
   }
 
-  async #open(shard: number, voters: readonly number[] | undefined): Promise<void> {
+  /** Goes on alone, as an operator ordered: with another configuration, and in a generation of terms in which nobody else is. */
+  async #force({ shard, forced: { revision, generation } }: ShardInfo): Promise<void> {
+    const { self, logger } = this.#options;
+    await this.#close(shard);
+    await this.#open(shard, { forced: { voters: [self], revision, generation } });
+    logger.warn({ shard, revision, generation }, "a shard goes on with this replica alone, as an operator ordered");
+  }
+
+  /** Closes a replica without which another was ordered to go on. What it holds may contradict that one: it stays closed. */
+  async #writeOff({ shard, forced: { survivor, generation } }: ShardInfo): Promise<void> {
+    await this.#close(shard);
+    if (this.#writtenOff.get(shard) === generation) return;
+    this.#writtenOff.set(shard, generation);
+    this.#options.logger.error(
+      { shard, survivor, generation },
+      "this broker's replica was written off by an operator: it takes no part in the shard until the broker's data folder is emptied",
+    );
+  }
+
+  async #open(shard: number, beginning: Pick<GroupOptions, "voters" | "forced">): Promise<void> {
     const { self, store, driver, checkpoints, host, shards, runtimes } = this.#options;
     const checkpoint = await store.readCheckpoint(shard);
     const state = checkpoint === undefined ? new ShardState() : decodeCheckpoint(checkpoint.bytes);
@@ -175,7 +218,7 @@ export class HostedShards {
     checkpoints.opened(shard, applied);
     const group = driver.open({
       ...{ group: shard, self, machine: runtime, appliedIndex: applied.index, snapshots: this.#snapshots },
-      ...(voters && { voters }),
+      ...beginning,
       ...(checkpoint?.configuration && {
         checkpoint: { term: applied.term, configuration: checkpoint.configuration },
       }),
@@ -185,18 +228,27 @@ export class HostedShards {
     this.#fill(shard);
   }
 
-  /** Closes a replica that has moved away, and gives its entries up: what they held is on the others. */
-  async #drop(shard: number): Promise<void> {
-    const { store, checkpoints, shards, runtimes, logger } = this.#options;
+  /** Closes a replica that is open; its runtime as it then is. */
+  async #close(shard: number): Promise<ShardRuntime | undefined> {
+    const { checkpoints, shards, runtimes } = this.#options;
     const group = this.#groups.get(shard);
     const hosted = shards.get(shard);
-    if (group === undefined || hosted === undefined) return;
+    if (group === undefined || hosted === undefined) return undefined;
     const { runtime } = hosted;
     this.#endFilling(shard);
     this.#groups.delete(shard);
     await group.close();
     shards.delete(shard);
     runtimes.splice(runtimes.indexOf(runtime), 1);
+    checkpoints.closed(shard);
+    return runtime;
+  }
+
+  /** Closes a replica that has moved away, and gives its entries up: what they held is on the others. */
+  async #drop(shard: number): Promise<void> {
+    const { store, checkpoints, logger } = this.#options;
+    const runtime = await this.#close(shard);
+    if (runtime === undefined) return;
     // Its state stays, so that the log may begin after it: a replica that comes back goes on from there.
     await checkpoints.take(runtime);
     checkpoints.closed(shard);

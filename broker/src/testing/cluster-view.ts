@@ -5,7 +5,7 @@ export function placedShard(shard: number, voters: readonly number[] = [1]): Sha
   return {
     ...{ shard, voters, outgoing: [], learners: [], revision: 1, leaderHint: voters[0] ?? 0, term: 0 },
     target: { revision: 1, voters },
-    ...{ firstVoters: voters, founders: voters, forced: { revision: 0, survivor: 0 } },
+    ...{ firstVoters: voters, founders: voters, forced: { revision: 0, survivor: 0, generation: 0 } },
   };
 }
 

@@ -299,7 +299,7 @@ describe("recovering a shard without its majority", () => {
     expect(reply).toMatchObject({ survivor: left, writtenOff: gone, lastIndex: 90, knownCommit: 95 });
     expect(reply.mayBeLost).toContain("entries 91 to 95 were committed and are lost");
     const { forced, target, founders } = state.shards[0]!;
-    expect(forced).toEqual({ revision: target.revision, survivor: left });
+    expect(forced).toEqual({ revision: target.revision, survivor: left, generation: 1 });
     expect(target.voters).toEqual([left]);
     expect(founders).toEqual([]);
     expect(decideRecoverShard(state, presence, request)).toEqual({ records: [], reply });

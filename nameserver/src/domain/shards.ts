@@ -8,7 +8,7 @@ export function placed({ shard, voters, leaderHint }: Placement, revision: numbe
     target: { revision, voters: ascending(voters) },
     firstVoters: voters,
     founders: voters,
-    forced: { revision: 0, survivor: 0 },
+    forced: { revision: 0, survivor: 0, generation: 0 },
   };
 }
 
@@ -24,7 +24,8 @@ export function retargeted(shard: ShardInfo, voters: readonly number[], revision
 
 export function recovered(shard: ShardInfo, survivor: number, revision: number): ShardInfo {
   const target = { revision, voters: [survivor] };
-  return { ...shard, target, founders: [], forced: { revision, survivor }, leaderHint: survivor };
+  const generation = shard.forced.generation + 1;
+  return { ...shard, target, founders: [], forced: { revision, survivor, generation }, leaderHint: survivor };
 }
 
 /** The configuration is not yet what the target says, or still on the way. */

@@ -1,5 +1,6 @@
 import type { ReplicaId, SnapshotHead } from "../ports.ts";
 import { configurationProblem, replicaMax } from "./configuration-codec.ts";
+import { firstTermOf, generationOf } from "./generation.ts";
 import type { AppendRejected, AppendRequest, Message } from "./messages.ts";
 import type { RaftState } from "./state.ts";
 
@@ -13,7 +14,7 @@ export function faultOf(state: RaftState, from: ReplicaId, message: Message): st
   if (from === state.self || !isCount(from) || from < 1 || from > replicaMax)
     return "the sender is not another replica";
   if (!isCount(message.term)) return "the term is not an integer from 0 to 2^53 - 1";
-  if (message.term - state.hardState.term > termLeapMax) return "the term is too far ahead";
+  if (isTooFar(state, message.term)) return "the term is too far ahead";
   switch (message.kind) {
     case "preVoteRequest":
       if (message.electionTerm !== message.term + 1) return "a pre-vote is not for the next term";
@@ -40,6 +41,13 @@ export function faultOf(state: RaftState, from: ReplicaId, message: Message): st
     case "snapshotOffer":
       return message.term === 0 ? "nobody leads term 0" : faultOfSnapshot(message.snapshot, message.term);
   }
+}
+
+/** A replica that holds nothing yet may join a group of any generation; one that does holds what that generation wrote off. */
+function isTooFar(state: RaftState, term: number): boolean {
+  if (term - state.hardState.term <= termLeapMax) return false;
+  const holdsNothing = state.lastIndex === 0 && state.configuration.incoming.length === 0;
+  return !holdsNothing || term - firstTermOf(generationOf(term)) > termLeapMax;
 }
 
 function faultOfLogEnd(lastIndex: number, lastTerm: number, term: number): string | undefined {

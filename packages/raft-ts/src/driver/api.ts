@@ -51,6 +51,12 @@ export type GroupOptions = {
   readonly appliedIndex: number;
   /** That checkpoint's term and configuration. A log that does not reach it begins after it: a process may end between installing the two. */
   readonly checkpoint?: { readonly term: number; readonly configuration: ConfigurationAt };
+  /**
+   * A configuration that an operator forces on a group whose majority is lost for good, in a new generation of terms (see `generationOf`). It is in force
+   * as soon as this replica is open; whoever it leaves out is written off, and what only those hold is lost. Only one replica may be given it. Of no
+   * meaning to a replica that has reached the generation.
+   */
+  readonly forced?: { readonly voters: readonly ReplicaId[]; readonly revision: number; readonly generation: number };
   /** Absent: this replica neither gives snapshots nor takes any. */
   readonly snapshots?: SnapshotSource & SnapshotSink;
 };

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "@jest/globals";
 import { ManualTime } from "@saturnmq/kit/testing";
 import type { AppendRequest } from "../core/messages.ts";
+import type { AppendSource } from "./append-source.ts";
 import { CatchUp } from "./catch-up.ts";
 import { HeldBudget, HeldPayloads } from "./held-payloads.ts";
-import type { AppendSource } from "./replication.ts";
 
 const mib = 1024 * 1024;
 

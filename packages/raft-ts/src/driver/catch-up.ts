@@ -2,7 +2,7 @@ import type { Timers } from "@saturnmq/kit";
 import type { AppendRequest } from "../core/messages.ts";
 import { raftTimes } from "../core/times.ts";
 import type { GroupId } from "../ports.ts";
-import type { AppendSource } from "./replication.ts";
+import type { AppendSource } from "./append-source.ts";
 
 /** What is sent to a follower that catches up before its answers are waited for. */
 const burstBytes = 1024 * 1024;

@@ -1,4 +1,5 @@
 import { configurationProblem, replicaMax } from "../core/configuration-codec.ts";
+import { generationMax } from "../core/generation.ts";
 import { membersOf } from "../core/membership.ts";
 import { simple } from "../core/quorum.ts";
 import { step } from "../core/step.ts";
@@ -25,6 +26,8 @@ export function createDriver(options: DriverOptions): Driver {
 export function createDriverWith(options: DriverOptions, core: typeof step): Driver {
   return new RaftDriver(options, core);
 }
+
+type Forced = NonNullable<GroupOptions["forced"]>;
 
 class RaftDriver implements Driver {
   readonly #options: DriverOptions;
@@ -148,7 +151,7 @@ class RaftDriver implements Driver {
     await this.close();
   }
 
-  #check({ group, self, voters, machine, appliedIndex, checkpoint, snapshots }: GroupOptions): void {
+  #check({ group, self, voters, machine, appliedIndex, checkpoint, snapshots, forced }: GroupOptions): void {
     const refuse = (why: string): never => {
       throw new RangeError(`Cannot open group ${group}: ${why}`);
     };
@@ -159,6 +162,8 @@ class RaftDriver implements Driver {
     if (voters?.includes(self) === false) refuse(`replica ${self} is not among its voters`);
     const problem = voters && configurationProblem(simple(voters));
     if (problem !== undefined) refuse(`its voters are no configuration: ${problem}`);
+    const forcedProblem = forced && forcedProblemOf(forced, self);
+    if (forcedProblem !== undefined) refuse(`no such configuration can be forced on it: ${forcedProblem}`);
     if (this.#groups.size > 0 && self !== this.#self) refuse(`this driver's replica is ${this.#self}, not ${self}`);
     if (snapshots !== undefined && machine.restore === undefined) refuse("its machine cannot restore snapshots");
     const view = this.#options.log.view(group);
@@ -199,6 +204,12 @@ class RaftDriver implements Driver {
     this.#deadlines.stop();
     this.#options.fatal(error);
   }
+}
+
+function forcedProblemOf({ voters, revision, generation }: Forced, self: ReplicaId): string | undefined {
+  if (!voters.includes(self)) return `replica ${self} is not among its voters`;
+  if (!isWithin(generation, 1, generationMax)) return `generations are 1 to ${generationMax}`;
+  return configurationProblem(simple(voters, revision));
 }
 
 function isWithin(value: number, least: number, most: number): boolean {

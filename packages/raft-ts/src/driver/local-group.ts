@@ -17,13 +17,14 @@ import type {
   SnapshotHead,
 } from "../ports.ts";
 import type { FollowerStatus, Group, GroupOptions, RoleName } from "./api.ts";
+import type { AppendSource } from "./append-source.ts";
 import { Applier } from "./applier.ts";
 import type { CommitLoop, LoopMember, LoopSnapshot } from "./commit-loop.ts";
 import { RaftError } from "./errors.ts";
 import { configurationPayload, type HeldBudget, HeldPayloads } from "./held-payloads.ts";
 import type { GroupMessage, SnapshotChunk, SnapshotPull } from "./messages.ts";
 import { prepareLog } from "./prepare-log.ts";
-import type { AppendSource, Replication } from "./replication.ts";
+import type { Replication } from "./replication.ts";
 import { Requests } from "./requests.ts";
 import { SnapshotReceiver } from "./snapshot-receiver.ts";
 import { SnapshotSender } from "./snapshot-sender.ts";
@@ -95,8 +96,8 @@ export class LocalGroup implements Group, LoopMember {
     this.#host = host;
     this.#machine = options.machine;
     this.#view = host.log.view(group);
-    const { configuration, restarted } = prepareLog(options, host.log);
-    if (restarted) this.#lastFrame = host.loop.staged(this);
+    const { configuration, staged } = prepareLog(options, host.log);
+    if (staged) this.#lastFrame = host.loop.staged(this);
     this.#state = initialState({
       self,
       configuration,

@@ -3,9 +3,10 @@ import { ManualTime } from "@saturnmq/kit/testing";
 import type { AppendRequest } from "../core/messages.ts";
 import { MemoryLog } from "../testing/memory-log.ts";
 import { payloadOf, textOf } from "../testing/recording-machine.ts";
+import type { AppendSource } from "./append-source.ts";
 import { HeldBudget, HeldPayloads } from "./held-payloads.ts";
 import type { PeerMessage } from "./messages.ts";
-import { type AppendSource, Replication } from "./replication.ts";
+import { Replication } from "./replication.ts";
 
 function append(prevIndex: number, count: number): AppendRequest {
   const entries = Array.from({ length: count }, (_, at) => ({ index: prevIndex + 1 + at, term: 1 }));

@@ -1,8 +1,8 @@
 import type { Timers } from "@saturnmq/kit";
 import type { AppendRequest, Entry } from "../core/messages.ts";
 import type { GroupId, Payload, RaftLog, ReplicaId, StoredEntry, Transport } from "../ports.ts";
+import type { AppendSource } from "./append-source.ts";
 import { CatchUp } from "./catch-up.ts";
-import type { HeldPayloads } from "./held-payloads.ts";
 import type { PeerMessage } from "./messages.ts";
 
 export type ReplicationOptions = {
@@ -13,16 +13,6 @@ export type ReplicationOptions = {
   readonly fail: (error: unknown) => void;
   /** False once the process is to end. */
   readonly alive: () => boolean;
-};
-
-/** Where the entries that one group sends come from. */
-export type AppendSource = {
-  readonly group: GroupId;
-  readonly held: HeldPayloads;
-  /** Whether the entry's write has ended, so that the log can give it. */
-  readonly isWritten: (index: number) => boolean;
-  /** Resolves when all that is staged now is written. */
-  readonly written: () => Promise<void>;
 };
 
 /** So much may be on its way to one follower, of all groups together: what comes beyond waits its turn, in the log. */

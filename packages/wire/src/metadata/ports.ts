@@ -62,10 +62,10 @@ export type ShardInfo = {
    */
   readonly founders: readonly number[];
   /**
-   * An unsafe recovery that an operator ordered: `survivor` alone goes on, under a configuration of its own that carries `revision`; replicas
-   * on other brokers with a lower revision are dropped. `revision` 0: never.
+   * An unsafe recovery that an operator ordered, the newest: `survivor` alone goes on, under a configuration of its own that carries `revision`, in the
+   * `generation` of Raft terms that counts the shard's recoveries; replicas of an earlier generation on other brokers are written off. All 0: never.
    */
-  readonly forced: { readonly revision: number; readonly survivor: number };
+  readonly forced: { readonly revision: number; readonly survivor: number; readonly generation: number };
 };
 
 export type BrokerInfo = {

@@ -58,7 +58,7 @@ const shard: fc.Arbitrary<ShardInfo> = fc.record({
   target: fc.record({ revision: large, voters: ids }),
   firstVoters: ids,
   founders: ids,
-  forced: fc.record({ revision: large, survivor: whole }),
+  forced: fc.record({ revision: large, survivor: whole, generation: whole }),
 });
 const broker: fc.Arbitrary<BrokerInfo> = fc.record({
   id: whole,

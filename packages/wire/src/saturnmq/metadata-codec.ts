@@ -291,6 +291,7 @@ function shardMessage({ target, forced, ...about }: ShardInfo): object {
     targetVoters: target.voters,
     forcedRevision: forced.revision,
     forcedSurvivor: forced.survivor,
+    forcedGeneration: forced.generation,
   };
 }
 
@@ -306,7 +307,11 @@ function shardOf(at: Plain): ShardInfo {
     target: { revision: whole(at, "targetRevision"), voters: numbers(at, "targetVoters") },
     firstVoters: numbers(at, "firstVoters"),
     founders: numbers(at, "founders"),
-    forced: { revision: whole(at, "forcedRevision"), survivor: whole(at, "forcedSurvivor") },
+    forced: {
+      revision: whole(at, "forcedRevision"),
+      survivor: whole(at, "forcedSurvivor"),
+      generation: whole(at, "forcedGeneration"),
+    },
   };
 }
 
