@@ -22,6 +22,8 @@ import type { ShardHost } from "./shard-host.ts";
 import { ShardReader } from "./shard-reader.ts";
 import { ShardRuntime } from "./shard-runtime.ts";
 import { ShardWalks } from "./shard-walks.ts";
+import { successorOf } from "./successor.ts";
+import { UnfilledLeads } from "./unfilled-leads.ts";
 
 export type HostedShardsOptions = {
   readonly self: number;
@@ -46,6 +48,7 @@ export class HostedShards {
   readonly #groups = new Map<number, Group>();
   readonly #fillings = new Map<number, Filling>();
   readonly #walks: ShardWalks;
+  readonly #unfilledLeads: UnfilledLeads;
   /** Shards whose lead is being handed over. */
   readonly #leaving = new Set<number>();
   /** Generations in which replicas here were written off, by shard: each is told of once. */
@@ -63,6 +66,12 @@ export class HostedShards {
       ...{ self, timers, logger, fatal },
       groups: this.#groups,
       infoOf: (shard) => this.#view?.shards[shard],
+    });
+    this.#unfilledLeads = new UnfilledLeads({
+      transfer: (shard, to) => this.#transfer(shard, to),
+      isWhole: (broker, shard) => this.#walks.isWhole(broker, shard),
+      unfilled: () => this.#fillings.keys(),
+      ...{ timers, logger, fatal, groups: this.#groups },
     });
   }
 
@@ -103,21 +112,22 @@ export class HostedShards {
   /** Hands the lead of a shard over, if it is led here: the name server asks again while it is not done. */
   handOver(shard: number, to: number): void {
     if (this.#groups.get(shard)?.serving !== true || to === this.#options.self || this.#leaving.has(shard)) return;
+    // It would give the lead back as soon as somebody else can take it.
+    if (!this.#walks.isWhole(to, shard) && !this.#fillings.has(shard)) return;
     this.#transfer(shard, to).catch((err: unknown) => {
       if (err instanceof RaftError) this.#options.logger.info({ shard, to, err }, "a shard was not handed over");
       else this.#options.fatal(err);
     });
   }
 
-  /** Hands over all that is led here, to whoever is furthest: a broker that stops should not leave its shards without a leader. */
+  /** Hands over all that is led here, to whoever is furthest of those that have all entries, if any does: a broker that stops should not leave its shards without a leader. */
   async leaveLead(): Promise<void> {
     const led = [...this.#groups].filter(([, { serving }]) => serving);
     await Promise.allSettled(
-      led.map(async ([shard, { followers }]) => {
-        const [next] = followers
-          .filter(({ voter, healing, mode }) => voter && !healing && mode === "replicate")
-          .sort((a, b) => b.matchIndex - a.matchIndex);
-        if (next !== undefined) await this.#transfer(shard, next.replica);
+      led.map(async ([shard, group]) => {
+        const whole = successorOf(group, (replica) => this.#walks.isWhole(replica, shard));
+        const next = whole ?? successorOf(group, () => true);
+        if (next !== undefined) await this.#transfer(shard, next);
       }),
     );
   }
@@ -150,6 +160,7 @@ export class HostedShards {
   async close(): Promise<void> {
     this.#closed = true;
     this.#walks.close();
+    this.#unfilledLeads.close();
     for (const filling of this.#fillings.values()) filling.end();
     await this.#following;
   }
@@ -286,6 +297,7 @@ export class HostedShards {
 
   #tellFilling(): void {
     this.#options.brokers.tellFilling([...this.#fillings.keys()]);
+    this.#unfilledLeads.wake();
   }
 
   /** Asks the leader first, then every other member: any of them may hold what the others have lost. */

@@ -1,6 +1,7 @@
 import type { Cancel, Logger, Timers } from "@saturnmq/kit";
 import type { ShardInfo } from "@saturnmq/wire";
 import { type ConfigurationChange, type Group, nextChange, RaftError, type Readiness } from "raft-ts";
+import { successorOf } from "./successor.ts";
 
 /** How often a walk that waits is looked at. */
 const everyMs = 250;
@@ -43,6 +44,11 @@ export class ShardWalks {
     this.#filling.delete(broker);
   }
 
+  /** Whether another broker has all entries of a shard, as far as it has told. */
+  isWhole(broker: number, shard: number): boolean {
+    return this.#filling.get(broker)?.has(shard) === false;
+  }
+
   /** Looks at every shard, and again as long as one is on its way. */
   wake(): void {
     this.#cancel?.();
@@ -80,16 +86,13 @@ export class ShardWalks {
   #successor(group: Group, { changes }: ConfigurationChange, target: readonly number[]): number | undefined {
     const { self } = this.#options;
     if (!changes.some(({ kind, replica }) => replica === self && kind !== "addVoter")) return undefined;
-    const able = group.followers.filter(
-      ({ replica, voter, mode, healing }) => voter && !healing && mode === "replicate" && target.includes(replica),
-    );
-    return able.sort((a, b) => b.matchIndex - a.matchIndex)[0]?.replica;
+    return successorOf(group, (replica) => target.includes(replica));
   }
 
   #readinessOf(shard: number, group: Group, replica: number): Readiness {
     const follower = group.followers.find((other) => other.replica === replica);
-    const lacks = this.#filling.get(replica)?.has(shard) ?? true;
-    if (follower === undefined || follower.healing || follower.mode !== "replicate" || lacks) return "behind";
+    if (follower === undefined || follower.healing || follower.mode !== "replicate") return "behind";
+    if (!this.isWhole(replica, shard)) return "behind";
     return group.commitIndex - follower.matchIndex <= lagMax ? "ready" : "behind";
   }
 
