@@ -104,7 +104,8 @@ export class CommitLoop {
   /** Gathers and begins a write if there is anything to write. */
   #writeNext(nowMs: number): void {
     this.#gather(nowMs);
-    if (this.#staged.size === 0) return;
+    // Who is still awake then waits for room that only what the log staged by itself (a log start) takes: a write makes it.
+    if (this.#staged.size === 0 && this.#awake.size === 0) return;
     const snapshots = Array.from(this.#staged, (member) => member.snapshot());
     this.#staged.clear();
     this.#frame += 1;
