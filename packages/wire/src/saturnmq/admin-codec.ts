@@ -16,11 +16,18 @@ export type AdminCodec<Method extends AdminMethod> = {
   decodeReply(bytes: Uint8Array): AdminMethods[Method]["reply"];
 };
 
-/** A codec a method, made from the `.proto` file when called: a server does it once, at its start. */
+/** A codec a method, made from the `.proto` file. */
 export type AdminCodecs = { readonly [Method in AdminMethod]: AdminCodec<Method> };
 
-/** Reads the service definition and answers the codecs of all its methods. */
+let loaded: AdminCodecs | undefined;
+
+/** The codecs of all its methods; the service definition is read at the first call. */
 export function loadAdminCodecs(): AdminCodecs {
+  loaded ??= readAdminCodecs();
+  return loaded;
+}
+
+function readAdminCodecs(): AdminCodecs {
   const root = protobuf.loadSync(protoFile).resolveAll();
   const service = root.lookupService(adminServiceName);
   const codecs = service.methodsArray.map((method) => [method.name, codecOf(method)]);

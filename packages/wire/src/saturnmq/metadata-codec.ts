@@ -94,8 +94,15 @@ type Form<T> = { readonly toMessage: (value: T) => object; readonly fromMessage:
 
 const protoFile = fileURLToPath(new URL("../../proto/saturnmq/v1/metadata.proto", import.meta.url));
 
-/** Reads the service definition and answers the codecs of all its calls. */
+let loaded: MetadataCodecs | undefined;
+
+/** The codecs of all its calls; the service definition is read at the first call. */
 export function loadMetadataCodecs(): MetadataCodecs {
+  loaded ??= readMetadataCodecs();
+  return loaded;
+}
+
+function readMetadataCodecs(): MetadataCodecs {
   const service = protobuf.loadSync(protoFile).resolveAll().lookupService(metadataServiceName);
   const codec = <Call extends MetadataCall>(name: Call): MetadataCodec<Call> => {
     const method = service.methods[name];
