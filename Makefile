@@ -4,6 +4,8 @@ SHELL := /bin/sh
 NODE := scripts/node
 JEST := $(NODE) --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js
 INSTALLED := node_modules/.installed
+SEED := 1
+COUNT := 1
 
 .PHONY: help install run test verify fix generate bench nightly chaos clients sim
 
@@ -47,5 +49,5 @@ chaos: $(INSTALLED) ## Run test/chaos: kill -9, SIGSTOP, cut networks, full disk
 clients: $(INSTALLED) ## Run test/clients: the official clients, unmodified
 	@$(JEST) test/clients $(ARGS)
 
-sim: $(INSTALLED) ## Run the seeded simulations
-	@$(JEST) simulation $(ARGS)
+sim: $(INSTALLED) ## Run simulated clusters: SEED=first COUNT=how many (ARGS=--log tells all that one of them logs)
+	@$(NODE) test/sim/seeds.program.ts --seed $(SEED) --count $(COUNT) $(ARGS)

@@ -1,3 +1,4 @@
+export { EventQueue } from "./event-queue.ts";
 export { ManualTime } from "./manual-time.ts";
 export { MemoryDisk } from "./memory-disk.ts";
 export { MemoryNet } from "./memory-net.ts";

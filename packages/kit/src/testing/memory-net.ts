@@ -67,8 +67,18 @@ export class MemoryNet {
    * sends something to a host that answers again.
    */
   vanish(name: string): void {
-    for (const place of [...this.#listeners.keys()]) if (place.startsWith(`${name}:`)) this.#listeners.delete(place);
+    this.#forgetListeners(name);
     for (const connection of [...this.#connections]) if (connection.host === name) connection.vanish();
+  }
+
+  /** The host's processes are killed: its listeners are gone and are told nothing; the other side of each connection is reset. */
+  abort(name: string): void {
+    this.#forgetListeners(name);
+    for (const connection of [...this.#connections]) if (connection.host === name) connection.abort();
+  }
+
+  #forgetListeners(name: string): void {
+    for (const place of [...this.#listeners.keys()]) if (place.startsWith(`${name}:`)) this.#listeners.delete(place);
   }
 
   /** Sides of connections that take themselves for open: a whole connection is 2, a half-open one 1. */
@@ -213,6 +223,11 @@ class MemoryConnection implements Connection {
     this.#state = "vanished";
     this.#pipe.clear();
     this.#options.gone();
+  }
+
+  abort(): void {
+    this.vanish();
+    this.#sendReset();
   }
 
   /** The other side, or somebody between, says that there is no such connection. */

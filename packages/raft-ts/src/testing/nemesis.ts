@@ -1,7 +1,7 @@
 import type { SeededRandom } from "@saturnmq/kit";
+import type { EventQueue } from "@saturnmq/kit/testing";
 import { membersOf } from "../core/membership.ts";
 import type { Configuration, GroupId, ReplicaId } from "../ports.ts";
-import type { EventQueue } from "./event-queue.ts";
 import type { Network } from "./network.ts";
 import type { Placement } from "./placement.ts";
 import type { SimulatedNode } from "./simulated-node.ts";

@@ -1,7 +1,7 @@
 import type { SeededRandom } from "@saturnmq/kit";
+import type { EventQueue } from "@saturnmq/kit/testing";
 import type { PeerMessage } from "../driver/messages.ts";
 import type { Payload, ReplicaId } from "../ports.ts";
-import type { EventQueue } from "./event-queue.ts";
 
 /** How links behave. Fractions are of 1. */
 export type LinkWeather = {

@@ -1,11 +1,11 @@
 import { type Cancel, type Clock, defined, type SeededRandom, silentLogger, type Timers } from "@saturnmq/kit";
+import type { EventQueue } from "@saturnmq/kit/testing";
 import type { RaftState } from "../core/state.ts";
 import type { step } from "../core/step.ts";
 import type { Driver, Group } from "../driver/api.ts";
 import { createDriverWith } from "../driver/driver.ts";
 import type { PeerMessage } from "../driver/messages.ts";
 import type { AppliedEntry, GroupId, LogView, ReplicaId, SnapshotHead } from "../ports.ts";
-import type { EventQueue } from "./event-queue.ts";
 import { damagedImage, emptyImage, type Image, MemoryLog } from "./memory-log.ts";
 import { type Checkpoint, checkpointOf, SimulatedDisk, SimulatedSnapshots } from "./simulated-disk.ts";
 import { SimulatedMachine } from "./simulated-machine.ts";

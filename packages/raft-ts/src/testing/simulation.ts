@@ -1,11 +1,11 @@
 import { SeededRandom } from "@saturnmq/kit";
+import { EventQueue } from "@saturnmq/kit/testing";
 import { membersOf } from "../core/membership.ts";
 import { votersOf } from "../core/quorum.ts";
 import { step } from "../core/step.ts";
 import type { ConfigurationTarget } from "../core/walker.ts";
 import type { Configuration, GroupId, ReplicaId } from "../ports.ts";
 import { EntryChain, mix } from "./entry-chain.ts";
-import { EventQueue } from "./event-queue.ts";
 import { commitRule } from "./invariants/commit-rule.ts";
 import { commitSafety } from "./invariants/commit-safety.ts";
 import { CommittedEntries } from "./invariants/committed-entries.ts";

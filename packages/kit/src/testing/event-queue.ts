@@ -1,4 +1,4 @@
-import type { Random } from "@saturnmq/kit";
+import type { Random } from "../random.ts";
 
 type Event = { readonly atMs: number; readonly tie: number; readonly run: () => void };
 
