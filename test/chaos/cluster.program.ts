@@ -134,7 +134,7 @@ async function withCluster(
   let taken = 0;
   const { report, acknowledged } = await runScenario(
     {
-      ...{ name, repeat, seed, topic, members: cluster.members, endpoints: cluster.addresses },
+      ...{ name, repeat, seed, topic, members: () => cluster.members, endpoints: cluster.addresses },
       ...{ producers: 12, consumers: 6, invisibleMs: 10_000, forgetPercent: 2, oneAtATime: true },
     },
     async (world) => {

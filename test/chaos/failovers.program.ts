@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Address, type ClusterTools, type Member, ProcessCluster } from "@saturnmq/bench";
+import { ProcessCluster } from "@saturnmq/bench";
 import { defined } from "@saturnmq/kit";
 import type { History } from "../support/check/history.ts";
 import {
@@ -10,18 +10,14 @@ import {
   placedSends,
   successesOf,
 } from "../support/load/failover-meter.ts";
-import { messageGroupsByQueue } from "../support/load/message-groups.ts";
+import { type PerShardOptions, runPerShard } from "../support/per-shard.ts";
 import { DevCluster } from "../support/process/dev-cluster.ts";
 import { nowMs, type Span } from "../support/process/disturbances.ts";
-import { type FaultOptions, ownGroup, runScenario, type ScenarioResult, type World } from "../support/scenario.ts";
+import type { FaultOptions, ScenarioResult, World } from "../support/scenario.ts";
 
 // Runs inside a namespace. Each shard has producers of its own, which send to message groups that live there: so each shard's own gap is seen.
 
-const shardCount = 24;
-/** Producers that send to each shard, by different brokers. */
-const producersEach = 2;
-const size = { brokers: 3, nameServers: 3, zones: ["a", "b", "c"], shards: shardCount, network: 7 };
-const topic = "chaos";
+const size = { brokers: 3, nameServers: 3, zones: ["a", "b", "c"], shards: 24, network: 7 };
 /** Load before a fault and after it, milliseconds. */
 const calmMs = 1_500;
 /** Suspended for longer than an election takes, and for less time than a client waits for its answer, milliseconds. */
@@ -35,8 +31,7 @@ export type FailoverResult = Pick<ScenarioResult, "report" | "acknowledged"> & {
 /** Brokers in turn; clients know all of them. */
 export async function brokersKilled(options: FaultOptions): Promise<FailoverResult> {
   await using cluster = await ProcessCluster.start(size);
-  const { tools, members, addresses } = cluster;
-  const place = { tools, members, addresses, hostOf: (number: number) => `127.0.7.${number}` };
+  const place = { ...clientsOf(cluster), hostOf: (number: number) => `127.0.7.${number}` };
   const result = await killInTurn("failovers", place, options, {
     kill: ({ outages }, name) => outages.kill(name),
     revive: ({ outages }, name) => outages.restart(name),
@@ -49,7 +44,12 @@ export async function brokersKilled(options: FaultOptions): Promise<FailoverResu
 export async function brokersKilledBehindDev(options: FaultOptions): Promise<FailoverResult> {
   await using cluster = await DevCluster.start({ network: 7, grpcPort: 8_080 });
   const { tools, member, address } = cluster;
-  const place = { tools, members: [member], addresses: [address], hostOf: (number: number) => cluster.hostOf(number) };
+  const place = {
+    tools,
+    members: () => [member],
+    addresses: [address],
+    hostOf: (number: number) => cluster.hostOf(number),
+  };
   let ended = (): void => undefined;
   const result = await killInTurn("failovers behind dev", place, options, {
     kill: async ({ disturbances }, name) => {
@@ -65,13 +65,15 @@ export async function brokersKilledBehindDev(options: FaultOptions): Promise<Fai
   return result;
 }
 
-type Place = {
-  readonly tools: ClusterTools;
-  readonly members: readonly Member[];
-  readonly addresses: readonly Address[];
+type Place = Clients & {
   /** Address of the broker with this number. */
   readonly hostOf: (number: number) => string;
 };
+type Clients = Pick<PerShardOptions, "tools" | "members" | "addresses">;
+
+function clientsOf(cluster: ProcessCluster): Clients {
+  return { tools: cluster.tools, members: () => cluster.members, addresses: cluster.addresses };
+}
 
 async function killInTurn(
   name: string,
@@ -81,7 +83,8 @@ async function killInTurn(
 ): Promise<FailoverResult> {
   const { tools } = place;
   const kills: Kill[] = [];
-  const { history, ...result } = await underLoad(name, place, options, async (world) => {
+  const load = { name, ...place, ...options, shards: size.shards };
+  const { history, shardOf, report, acknowledged } = await runPerShard(load, async (world) => {
     for (let time = 0; time < options.times; time += 1) {
       await tools.untilEven();
       await sleep(calmMs);
@@ -96,9 +99,7 @@ async function killInTurn(
     }
     await sleep(calmMs);
   });
-  const shardOf = await tools.shardOfQueues(topic);
-  const successes = successesOf(history, (queue) => defined(shardOf[queue], `queue ${queue}`));
-  return { ...result, kills, failovers: failoversOf(kills, successes) };
+  return { report, acknowledged, kills, failovers: failoversOf(kills, successesOf(history, shardOf)) };
 }
 
 export type NameServerResult = Pick<ScenarioResult, "report" | "acknowledged"> & {
@@ -111,25 +112,20 @@ export type NameServerResult = Pick<ScenarioResult, "report" | "acknowledged"> &
 /** Each of the three in turn, so the leading one at least once, whoever that is: none that leads is passed over unless one that led before was hit. */
 export async function nameServersKilled(options: FaultOptions): Promise<NameServerResult> {
   await using cluster = await ProcessCluster.start(size);
-  const { tools, members, addresses, nameServers } = cluster;
+  const { nameServers } = cluster;
   const spans: Span[] = [];
-  const place = { tools, members, addresses };
-  const { history, ...result } = await underLoad(
-    "name servers killed under way",
-    place,
-    options,
-    async ({ outages }) => {
-      await sleep(2 * calmMs);
-      for (const { name } of nameServers) {
-        const fromMs = nowMs();
-        await outages.kill(name);
-        await sleep(options.lastsMs);
-        await outages.restart(name);
-        spans.push({ fromMs, untilMs: nowMs() });
-        await sleep(calmMs);
-      }
-    },
-  );
+  const load = { name: "name servers killed under way", ...clientsOf(cluster), ...options, shards: size.shards };
+  const { history, report, acknowledged } = await runPerShard(load, async ({ outages }) => {
+    await sleep(2 * calmMs);
+    for (const { name } of nameServers) {
+      const fromMs = nowMs();
+      await outages.kill(name);
+      await sleep(options.lastsMs);
+      await outages.restart(name);
+      spans.push({ fromMs, untilMs: nowMs() });
+      await sleep(calmMs);
+    }
+  });
   await cluster.stop();
   const firstMs = Math.min(...spans.map(({ fromMs }) => fromMs));
   const within = history.sends.filter(({ invokedMs, endedMs }) =>
@@ -138,7 +134,7 @@ export async function nameServersKilled(options: FaultOptions): Promise<NameServ
   const before = history.sends.filter(({ invokedMs, endedMs }) => endedMs < firstMs && invokedMs > firstMs - calmMs);
   const having = (kind: string): number => within.filter(({ outcome }) => outcome.kind === kind).length;
   const sends = { ok: having("ok"), unknown: having("info"), worstMs: worstOf(within) };
-  return { ...result, sends, calmWorstMs: worstOf(before) };
+  return { report, acknowledged, sends, calmWorstMs: worstOf(before) };
 }
 
 function worstOf(sends: History["sends"]): number {
@@ -166,10 +162,10 @@ type Stop = Span & { readonly shards: readonly number[] };
 /** SIGSTOP and SIGCONT to brokers in turn; a client that it still owes an answer waits for it. */
 export async function leadersSuspended(options: FaultOptions): Promise<SuspensionResult> {
   await using cluster = await ProcessCluster.start(size);
-  const { tools, members, addresses, brokers } = cluster;
+  const { tools, brokers } = cluster;
   const stops: Stop[] = [];
-  const place = { tools, members, addresses };
-  const { history, ...result } = await underLoad("leaders suspended", place, options, async ({ outages }) => {
+  const load = { name: "leaders suspended", ...clientsOf(cluster), ...options, shards: size.shards };
+  const { history, shardOf, report, acknowledged } = await runPerShard(load, async ({ outages }) => {
     for (let time = 0; time < options.times; time += 1) {
       await tools.untilEven();
       await sleep(calmMs);
@@ -179,20 +175,19 @@ export async function leadersSuspended(options: FaultOptions): Promise<Suspensio
     }
     await sleep(calmMs);
   });
-  const shardOf = await tools.shardOfQueues(topic);
   await cluster.stop();
-  return { ...result, openAtWaking: openAtWaking(history, stops, shardOf) };
+  return { report, acknowledged, openAtWaking: openAtWaking(history, stops, shardOf) };
 }
 
 /**
  * Who stored a send is told by its offset: above one that the new leader acknowledged meanwhile in the same queue, it came through the woken broker to
  * the new leader; below it, it was in the log before.
  */
-function openAtWaking(history: History, stops: readonly Stop[], shardOf: readonly number[]): OpenAtWaking {
+function openAtWaking(history: History, stops: readonly Stop[], shardOf: (queue: number) => number): OpenAtWaking {
   const sends = placedSends(history);
   const counts = { byNewLeader: 0, byStoppedLeaderBefore: 0, byStoppedLeaderAfter: 0, unknown: 0 };
   for (const { fromMs, untilMs, shards } of stops) {
-    const ofStopped = sends.filter(({ queue }) => shards.includes(shardOf[queue] ?? -1));
+    const ofStopped = sends.filter(({ queue }) => shards.includes(shardOf(queue)));
     for (const { queue, offset, invokedMs } of ofStopped.filter((send) => isOpenAt(send, untilMs))) {
       const meanwhile = ofStopped.find(
         (other) => other.queue === queue && other.invokedMs > fromMs && other.endedMs < untilMs,
@@ -207,32 +202,4 @@ function openAtWaking(history: History, stops: readonly Stop[], shardOf: readonl
 
 function isOpenAt({ invokedMs, endedMs }: PlacedSend, atMs: number): boolean {
   return invokedMs < atMs && endedMs >= atMs;
-}
-
-/** Load on every shard while `disturb` does its worst. Makes the topics: as many queues as shards, so that each shard has one. */
-async function underLoad(
-  name: string,
-  { tools, members, addresses }: Omit<Place, "hostOf">,
-  { seed, repeat }: Pick<FaultOptions, "seed" | "repeat">,
-  disturb: (world: World) => Promise<void>,
-): Promise<ScenarioResult> {
-  const learning = { topic: "learning", queues: shardCount, each: producersEach };
-  for (const made of [topic, learning.topic])
-    await tools.cli("topic", "create", made, "--type", "fifo", "--queues", String(shardCount));
-  await tools.cli("group", "create", ownGroup, "--order");
-  const groups = await messageGroupsByQueue(defined(addresses[0], "address"), learning);
-  return runScenario(
-    {
-      ...{ name, repeat, seed, topic, members, endpoints: addresses, largestBodyBytes: 256, oneAtATime: true },
-      ...{ producers: producersEach * shardCount, consumers: 3, invisibleMs: 10_000, pauseMs: 10 },
-      groupOf: (producer) => groupOf(groups, producer),
-    },
-    disturb,
-  );
-}
-
-/** Two producers share a connection, and connections go to the brokers in turn: a shift by two has a queue's producers at different brokers. */
-function groupOf(groups: readonly (readonly string[])[], producer: number): string {
-  const round = Math.floor(producer / shardCount);
-  return defined(groups[(producer + 2 * round) % shardCount]?.[round], `a group of producer ${producer}`);
 }

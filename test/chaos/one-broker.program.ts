@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cliPath, Member, runCli } from "@saturnmq/bench";
 import { type Failover, failoversOf, type Kill, successesOf } from "../support/load/failover-meter.ts";
-import type { Recorder } from "../support/load/recorder.ts";
 import { Network } from "../support/network/network.ts";
 import { lossy, type NetworkFault, oneWay, reset, symmetric } from "../support/network/network-faults.ts";
 import { nowMs, type Span } from "../support/process/disturbances.ts";
@@ -15,6 +14,7 @@ import {
   killInMidSend,
   runScenario,
   type ScenarioResult,
+  untilOfficialsSend,
   type World,
 } from "../support/scenario.ts";
 
@@ -27,7 +27,6 @@ const endpoints = [
   { name: "client", host: "127.0.0.1" },
 ];
 const servesWithinMs = 60_000;
-const officialsSendWithinMs = 180_000;
 const queues = 6;
 const ownProducers = 12;
 /** Shards of `saturnmq dev`. */
@@ -90,8 +89,8 @@ export async function killedInMidSend(
     "killed in mid send",
     options,
     async (world) => {
-      const { outages, recorder } = world;
-      await untilOfficialsSend(recorder);
+      const { outages } = world;
+      await untilOfficialsSend(world, ownProducers);
       for (let time = 0; time < times; time += 1) {
         await sleep(calmMs);
         await killInMidSend(world, "broker-1");
@@ -99,7 +98,7 @@ export async function killedInMidSend(
         await sleep(lastsMs);
         await outages.restart("broker-1");
       }
-      await untilOfficialsSend(recorder);
+      await untilOfficialsSend(world, ownProducers);
     },
     { producers: 2, consumers: 1 },
   );
@@ -108,20 +107,6 @@ export async function killedInMidSend(
     successesOf(history, (queue) => queue % shardCount),
   );
   return { report, acknowledged, taken: 0, kills, failovers };
-}
-
-/** The official client takes its time to start, and to come back. */
-async function untilOfficialsSend({ sends }: Recorder): Promise<void> {
-  const until = performance.now() + officialsSendWithinMs;
-  for (let seen = sends.length; performance.now() < until; ) {
-    await sleep(calmMs);
-    const fresh = sends
-      .slice(seen)
-      .filter(({ producer, outcome }) => producer >= ownProducers && outcome.kind === "ok");
-    if (fresh.length >= 5) return;
-    seen = sends.length;
-  }
-  throw new Error(`the official producers sent nothing within ${officialsSendWithinMs} ms`);
 }
 
 /** Its disk is gone: everything acknowledged is lost, which is what a checker must say. The control of all of the above. */
@@ -154,7 +139,7 @@ async function withBroker(
   await createTopic();
   const result = await runScenario(
     {
-      ...{ name, repeat, seed, topic, members: [broker], endpoints: [{ host, port: grpcPort }] },
+      ...{ name, repeat, seed, topic, members: () => [broker], endpoints: [{ host, port: grpcPort }] },
       ...{ producers: ownProducers, consumers: 4, invisibleMs: 10_000, forgetPercent: 2, official },
     },
     disturb,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Address, Member } from "@saturnmq/bench";
 import { defined } from "@saturnmq/kit";
-import { type History, nameOf, type Reading } from "./check/history.ts";
+import { type History, nameOf, type Reading, type Send } from "./check/history.ts";
 import { type Report, reportOf } from "./check/report.ts";
 import { Consumers } from "./load/consumers.ts";
 import { OfficialClients } from "./load/official-clients.ts";
@@ -17,8 +17,8 @@ export type ScenarioOptions = {
   /** The command that repeats it. */
   readonly repeat: string;
   readonly seed: number;
-  /** Running and serving. */
-  readonly members: readonly Member[];
+  /** The members of now, running and serving: those that a scenario adds count, those that it takes out do not. */
+  readonly members: () => readonly Member[];
   /** Where clients connect, each to the next one. */
   readonly endpoints: readonly Address[];
   /** A topic that is there, with nothing in it. */
@@ -33,15 +33,15 @@ export type ScenarioOptions = {
   readonly invisibleMs?: number;
   readonly forgetPercent?: number;
   readonly oneAtATime?: boolean;
-  /** Official Node clients beside our own, with a group of their own. They connect to the first endpoint and find the others themselves. */
-  readonly official?: { readonly producers: number; readonly consumers: number };
+  /** Official Node clients beside our own, with a group of their own. They know one address, the first endpoint when none is given. */
+  readonly official?: { readonly producers: number; readonly consumers: number; readonly address?: Address };
   /** Reads what each replica holds, when all is well again: they must agree. */
   readonly readReplicas?: () => Promise<readonly Reading[]>;
 };
 
 /** Consumer groups of our own consumers and of the official ones. */
 export const ownGroup = "during";
-const officialGroup = "official";
+export const officialGroup = "official";
 
 /** What a scenario's faults can use. */
 export type World = {
@@ -85,7 +85,10 @@ export function killInMidSend({ recorder, outages }: World, name: string): Promi
   });
 }
 
+const noOfficials: NonNullable<ScenarioOptions["official"]> = { producers: 0, consumers: 0 };
 const servesWithinMs = 60_000;
+const officialsSendWithinMs = 180_000;
+const officialsPollMs = 700;
 /** The official client waits up to two minutes before it connects again, when it has tried often. */
 const drainWithinMs = 180_000;
 const pollMs = 50;
@@ -104,19 +107,19 @@ export async function runScenario(
   const outages = new Outages({ members, disturbances, oneAtATime, servesWithinMs });
   const bodies = new SeededBodies(seed, largestBodyBytes);
   const load = { topic, bodies, recorder };
-  const {
-    groupOf,
-    pauseMs = 0,
-    invisibleMs = 15_000,
-    forgetPercent = 0,
-    official = { producers: 0, consumers: 0 },
-  } = options;
+  const { groupOf, pauseMs = 0, invisibleMs = 15_000, forgetPercent = 0, official = noOfficials } = options;
   const grouping = groupOf === undefined ? {} : { groupOf };
   const producers = new Producers({ ...load, ...grouping, count: options.producers, pauseMs });
   const consumers = new Consumers({ ...load, group: ownGroup, count: options.consumers, invisibleMs, forgetPercent });
-  const { host, port } = defined(endpoints[0], "endpoint");
+  const first = defined(endpoints[0], "endpoint");
   const officials = new OfficialClients({
-    ...{ ...official, endpoint: `${host}:${port}`, topic, group: officialGroup, firstProducer: options.producers },
+    ...{
+      ...official,
+      endpoint: addressOf(official.address ?? first),
+      topic,
+      group: officialGroup,
+      firstProducer: options.producers,
+    },
     ...{ invisibleMs, seed, largestBodyBytes, groupOf, recorder },
   });
   const drained = [...(options.consumers > 0 ? [ownGroup] : []), ...(official.consumers > 0 ? [officialGroup] : [])];
@@ -126,10 +129,10 @@ export async function runScenario(
   const officially = officials.run(sending.signal, receiving.signal);
   try {
     await disturb({ outages, disturbances, recorder });
-    await Promise.all(members.map((member) => member.whenServing(servesWithinMs)));
+    await Promise.all(members().map((member) => member.whenServing(servesWithinMs)));
     sending.abort();
     await producing;
-    const reading = await readTopic({ host, port }, { topic, group: "afterwards" }, bodies);
+    const reading = await readTopic(first, { topic, group: "afterwards" }, bodies);
     await untilDelivered(reading, drained, recorder);
     receiving.abort();
     await Promise.all([consuming, officially]);
@@ -140,6 +143,23 @@ export async function runScenario(
     receiving.abort();
     await Promise.all([producing, consuming, officially]);
   }
+}
+
+/**
+ * The official client takes its time to start, and to come back: waits until it has sent some.
+ *
+ * @param ownProducers how many producers of ours there are, whose numbers come first
+ * @throws {Error} when it does not
+ */
+export async function untilOfficialsSend({ recorder: { sends } }: World, ownProducers: number): Promise<void> {
+  const until = performance.now() + officialsSendWithinMs;
+  for (let seen = sends.length; performance.now() < until; ) {
+    await sleep(officialsPollMs);
+    const isOfficials = ({ producer, outcome }: Send): boolean => producer >= ownProducers && outcome.kind === "ok";
+    if (sends.slice(seen).filter(isOfficials).length >= 5) return;
+    seen = sends.length;
+  }
+  throw new Error(`the official producers sent nothing within ${officialsSendWithinMs} ms`);
 }
 
 /** Waits until every group has got all that was read, or for long enough: what is missing then is for the checker to say. */
@@ -190,4 +210,8 @@ function acknowledgedOf(history: History): ScenarioResult["acknowledged"] {
     during: acknowledgedWithin(history, disturbances),
     after: ok.filter(({ invokedMs }) => invokedMs >= lastMs).length,
   };
+}
+
+function addressOf({ host, port }: Address): string {
+  return `${host}:${port}`;
 }

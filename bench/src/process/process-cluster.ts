@@ -35,8 +35,16 @@ export type ProcessClusterOptions = {
   readonly segmentBytes?: number;
   /** Where the members' folders are made; default: the machine's folder for temporary files. All of it is removed at the end. */
   readonly parent?: string;
+  /** Of the cluster, where they differ from the default. */
+  readonly settings?: NameServerSettings;
   /** Command that runs a member as its last arguments, for another view of the machine; must `exec` it. */
   readonly wrapperOf?: (name: string, dataFolder: string) => readonly [] | readonly [string, ...string[]];
+};
+
+/** As in a name server's configuration. */
+type NameServerSettings = {
+  readonly replacementGraceMs?: number;
+  readonly moveBudget?: number;
 };
 
 /** A member of a cluster and where it is. */
@@ -59,6 +67,8 @@ export class ProcessCluster implements AsyncDisposable {
   /** They ask a broker that runs. */
   readonly tools = new ClusterTools(() => `${this.#running().host}:${clusterPorts.client}`);
   readonly #brokers: Placed[];
+  /** Brokers that were ever started: no address is used for two. */
+  #started: number;
   readonly #options: ProcessClusterOptions;
   readonly #network: number;
   readonly #folder: string;
@@ -69,6 +79,7 @@ export class ProcessCluster implements AsyncDisposable {
     this.#folder = folder;
     this.nameServers = numbers(options.nameServers).map((number) => this.#placed("nameserver", number));
     this.#brokers = numbers(options.brokers).map((number) => this.#placed("broker", number));
+    this.#started = options.brokers;
   }
 
   /** Starts all and waits until every member serves and every shard has a leader. @throws {Error} with a member's output when one does not come up */
@@ -110,11 +121,18 @@ export class ProcessCluster implements AsyncDisposable {
 
   /** Starts one more broker, with an empty folder, and waits until it serves. */
   async addBroker(): Promise<Placed> {
-    const placed = this.#placed("broker", this.#brokers.length + 1);
+    this.#started += 1;
+    const placed = this.#placed("broker", this.#started);
     this.#brokers.push(placed);
     await this.#start(placed);
     await placed.member.whenServing(servesWithinMs);
     return placed;
+  }
+
+  /** Stops a broker, which must hold nothing any more: it is no member from now on. */
+  async removeBroker(placed: Placed): Promise<void> {
+    this.#brokers.splice(this.#brokers.indexOf(placed), 1);
+    await placed.member.terminate(stopsWithinMs);
   }
 
   /** Waits until every member that runs serves. @throws {Error} when one does not */
@@ -174,7 +192,7 @@ export class ProcessCluster implements AsyncDisposable {
 
   #nameServerConfig(host: string, self: number, dataDir: string): object {
     const { nameServer: grpcPort, nameServerPeer: peerPort, http: httpPort } = clusterPorts;
-    const { shards, brokers, nameServers } = this.#options;
+    const { shards, brokers, nameServers, settings = {} } = this.#options;
     const members = numbers(nameServers).map((id) => ({
       id,
       host: this.#hostOf("nameserver", id),
@@ -182,7 +200,7 @@ export class ProcessCluster implements AsyncDisposable {
       grpcPort,
     }));
     const replicationFactor = Math.min(brokers, 3);
-    return { dataDir, host, grpcPort, peerPort, httpPort, self, members, shards, replicationFactor };
+    return { dataDir, host, grpcPort, peerPort, httpPort, self, members, shards, replicationFactor, settings };
   }
 
   #hostOf(kind: "broker" | "nameserver", number: number): string {

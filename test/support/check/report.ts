@@ -9,7 +9,7 @@ import { type History, nameOf } from "./history.ts";
 const toldOfAKind = 20;
 
 /** Milliseconds. */
-type Spread = { readonly median: number; readonly p99: number; readonly worst: number };
+export type Spread = { readonly median: number; readonly p99: number; readonly worst: number };
 
 /** What came of a run: for people, and as JSON. */
 export type Report = {

@@ -135,7 +135,7 @@ describe("a member", () => {
 describe("outages", () => {
   function outages(oneAtATime: boolean): { readonly taken: Outages; readonly disturbances: Disturbances } {
     const disturbances = new Disturbances();
-    return { taken: new Outages({ members, disturbances, oneAtATime, servesWithinMs }), disturbances };
+    return { taken: new Outages({ members: () => members, disturbances, oneAtATime, servesWithinMs }), disturbances };
   }
 
   test("are noted from the kill until it serves again", async () => {
@@ -154,7 +154,12 @@ describe("outages", () => {
     const { taken, disturbances } = outages(true);
     await taken.kill("one");
     await expect(
-      new Outages({ members, disturbances: new Disturbances(), oneAtATime: true, servesWithinMs: 100 }).kill("two"),
+      new Outages({
+        members: () => members,
+        disturbances: new Disturbances(),
+        oneAtATime: true,
+        servesWithinMs: 100,
+      }).kill("two"),
     ).rejects.toThrow(/one is down/);
     await taken.restart("one");
     await taken.kill("two");

@@ -5,7 +5,8 @@ import { type Disturbances, nowMs, type Span } from "./disturbances.ts";
 import type { PlannedFault } from "./fault-schedule.ts";
 
 export type OutagesOptions = {
-  readonly members: readonly Member[];
+  /** Those of now. */
+  readonly members: () => readonly Member[];
   readonly disturbances: Disturbances;
   /** A fault waits until every other member serves again. */
   readonly oneAtATime: boolean;
@@ -16,7 +17,6 @@ export type OutagesOptions = {
 /** Takes members of a cluster down and brings them back, and notes from when until when each was gone: until it serves again, not until it runs. */
 export class Outages {
   readonly #options: OutagesOptions;
-  readonly #members: ReadonlyMap<string, Member>;
   /** By member: notes the end of its outage. */
   readonly #down = new Map<string, () => void>();
   /** Most members that were down at once. */
@@ -24,7 +24,6 @@ export class Outages {
 
   constructor(options: OutagesOptions) {
     this.#options = options;
-    this.#members = new Map(options.members.map((member) => [member.name, member]));
   }
 
   get mostAtOnce(): number {
@@ -40,7 +39,8 @@ export class Outages {
 
   /** SIGKILL to every member of the zone, all in one turn. */
   async killZone(zone: string): Promise<readonly string[]> {
-    const names = [...this.#members.values()]
+    const names = this.#options
+      .members()
       .filter((member) => member.zone === zone && member.pid !== undefined)
       .map(({ name }) => name);
     for (const name of names) this.#begin(name, `killed with zone ${zone}`);
@@ -99,7 +99,10 @@ export class Outages {
   }
 
   #member(name: string): Member {
-    return defined(this.#members.get(name), name);
+    return defined(
+      this.#options.members().find((member) => member.name === name),
+      name,
+    );
   }
 
   #begin(name: string, how: string): void {
@@ -114,7 +117,7 @@ export class Outages {
 
   async #othersServe(name: string): Promise<void> {
     if (!this.#options.oneAtATime) return;
-    const others = this.#options.members.filter((member) => member.name !== name);
+    const others = this.#options.members().filter((member) => member.name !== name);
     await Promise.all(others.map((member) => member.whenServing(this.#options.servesWithinMs)));
   }
 }
