@@ -3,7 +3,8 @@ import type { Readable, Writable } from "node:stream";
 /** The world around a command, so that tests can stand in for it. */
 export type Io = {
   readonly stdin: Readable;
-  readonly stdout: Writable;
+  /** Rows and columns where it is a terminal. */
+  readonly stdout: Writable & { readonly isTTY?: boolean; readonly rows?: number; readonly columns?: number };
   readonly stderr: Writable & { readonly isTTY?: boolean };
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts at the first Ctrl-C or SIGTERM: end soon and cleanly. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { facts, span, table, time } from "./output.ts";
+import { bytes, facts, span, table, time } from "./output.ts";
 
 type Row = { readonly name: string; readonly count: number | "-" };
 const columns = [
@@ -31,6 +31,16 @@ test("facts stand in one column", () => {
       ["Created", "now"],
     ]),
   ).toBe("Id:      1\nCreated: now");
+});
+
+test.each([
+  [0, "0 B"],
+  [1_023, "1023 B"],
+  [1_536, "1.5 KiB"],
+  [12 * 2 ** 30, "12 GiB"],
+  [2 ** 60, "1048576 TiB"],
+])("%i bytes are %s", (count, text) => {
+  expect(bytes(count)).toBe(text);
 });
 
 test("times are UTC to the second", () => {

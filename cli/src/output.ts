@@ -40,6 +40,14 @@ export function facts(pairs: readonly (readonly [name: string, value: string | n
   return pairs.map(([name, value]) => `${`${name}:`.padEnd(width)} ${value}`).join("\n");
 }
 
+/** An amount of memory or disk: `512 B`, `1.5 KiB`, `12 GiB`. */
+export function bytes(count: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, count)) / 10));
+  const amount = count / 1_024 ** power;
+  return `${amount < 10 && power > 0 ? amount.toFixed(1) : Math.round(amount)} ${units[power]}`;
+}
+
 /** UTC to the second, `2026-01-31 12:34:56Z`. */
 export function time(atMs: number): string {
   return `${new Date(atMs).toISOString().slice(0, 19).replace("T", " ")}Z`;

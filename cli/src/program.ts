@@ -2,6 +2,7 @@ import type { LogLevel } from "@saturnmq/kit/node";
 import { Command, Option } from "commander";
 import { addBench } from "./bench-commands.ts";
 import type { BrokerVerb } from "./commands/broker.ts";
+import type { StatusOptions } from "./commands/cluster-status.ts";
 import type { UpgradeOptions } from "./commands/cluster-upgrade.ts";
 import type { ConsumeOptions } from "./commands/consume.ts";
 import type { DevOptions } from "./commands/dev.ts";
@@ -297,10 +298,13 @@ function addMessageSkip(message: Command, io: Io): void {
 
 function addCluster(program: Command, io: Io): void {
   const cluster = add(program, "cluster", "look at the cluster, upgrade it");
-  add(cluster, "describe", "show brokers and shards").action(async (_options: object, command: Command) => {
-    const { clusterDescribe } = await import("./commands/cluster.ts");
-    await clusterDescribe(io, command.optsWithGlobals<GlobalOptions>());
-  });
+  add(cluster, "status", "show name servers, zones, brokers and shards: leaders, moves in progress, lag")
+    .option("--watch", "show it again and again, until Ctrl-C")
+    .option("--every <span>", "with --watch: how often", parseDuration, 1_000)
+    .action(async (_options: object, command: Command) => {
+      const { clusterStatus } = await import("./commands/cluster-status.ts");
+      await clusterStatus(io, command.optsWithGlobals<StatusOptions>());
+    });
   add(cluster, "upgrade", "raise the feature level once all members run a new version; cannot be taken back")
     .option("--to <level>", "the level (default: the highest that all members know)", parseWhole(1, 65_535))
     .option("--dry-run", "only say what would be done")
@@ -311,7 +315,6 @@ function addCluster(program: Command, io: Io): void {
 }
 
 const brokerVerbs = {
-  drain: "have a broker emptied: its leaders and replicas move to others",
   undrain: "take a drain back",
   "transfer-leaders": "have a broker hand over all that it leads, before a restart",
   forget: "remove a broker that is down and holds nothing, for ever",
@@ -338,6 +341,12 @@ function addBroker(program: Command, io: Io): void {
     byId(verb, description).action(async (id: number, _options: object, command: Command) => {
       const { brokerVerb } = await import("./commands/broker.ts");
       await brokerVerb(io, verb, id, command.optsWithGlobals<GlobalOptions>());
+    });
+  byId("drain", "have a broker emptied: its leaders and replicas move to others")
+    .option("--wait", "end only when it holds nothing")
+    .action(async (id: number, _options: object, command: Command) => {
+      const { brokerDrain } = await import("./commands/broker.ts");
+      await brokerDrain(io, id, command.optsWithGlobals<GlobalOptions & { readonly wait?: boolean }>());
     });
   byId("restart-safety", "say which shards would lose their majority if the broker stopped now").action(
     async (id: number, _options: object, command: Command) => {

@@ -25,14 +25,18 @@ export class AdminClient implements Disposable {
     );
   }
 
-  /** @throws {CliError} */
+  /**
+   * @param signal cancels the call
+   * @throws {CliError}
+   */
   call<Method extends AdminMethod>(
     method: Method,
     request: AdminMethods[Method]["request"],
+    signal?: AbortSignal,
   ): Promise<AdminMethods[Method]["reply"]> {
     type Definition = CallDefinition<AdminMethods[Method]["request"], AdminMethods[Method]["reply"]>;
     const definition = defined(this.#definitions[method], method) as unknown as Definition;
-    return this.#connection.unary(definition, request, { timeoutMs });
+    return this.#connection.unary(definition, request, { timeoutMs, ...(signal && { signal }) });
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,8 @@
 import type { AdminMethods } from "@saturnmq/wire";
 import { AdminClient, newRequestId } from "../client/admin-client.ts";
 import type { Io } from "../io.ts";
-import { type GlobalOptions, printResult, table } from "../output.ts";
+import { bytes, type GlobalOptions, printResult, table } from "../output.ts";
+import { untilEmpty } from "./drain-wait.ts";
 
 type Broker = AdminMethods["DescribeCluster"]["reply"]["brokers"][number];
 
@@ -11,7 +12,7 @@ export async function brokerList(io: Io, { endpoint, output }: GlobalOptions): P
   await printResult(io, output, { brokers }, () => brokerTable(brokers));
 }
 
-function brokerTable(brokers: readonly Broker[]): string {
+export function brokerTable(brokers: readonly Broker[]): string {
   return table(
     brokers,
     [
@@ -23,6 +24,8 @@ function brokerTable(brokers: readonly Broker[]): string {
       { title: "ZONE", of: ({ zone }: Broker) => (zone === "" ? "-" : zone) },
       { title: "REPLICAS", of: ({ replicas }: Broker) => replicas },
       { title: "LEADS", of: ({ leads }: Broker) => leads },
+      { title: "FREE", of: ({ totalBytes, freeBytes }: Broker) => (totalBytes === 0 ? "-" : bytes(freeBytes)) },
+      { title: "LEVEL", of: ({ featureLevel }: Broker) => featureLevel },
       { title: "ADDRESS", of: ({ address }: Broker) => (address === "" ? "-" : address) },
     ],
     "no brokers",
@@ -31,7 +34,6 @@ function brokerTable(brokers: readonly Broker[]): string {
 
 /** What each verb about one broker is called, and what it says when it was taken. */
 const verbs = {
-  drain: { method: "DrainBroker", done: "is being emptied: see 'saturnmq broker list' for what it still holds" },
   undrain: { method: "CancelDrain", done: "takes replicas and leaders again" },
   "transfer-leaders": {
     method: "TransferLeaders",
@@ -52,6 +54,21 @@ export async function brokerVerb(
   const { method, done } = verbs[verb];
   await admin.call(method, { requestId: newRequestId(), broker });
   await printResult(io, output, { broker }, () => `broker ${broker} ${done}`);
+}
+
+/** Has a broker emptied; with `wait` until it holds nothing. */
+export async function brokerDrain(
+  io: Io,
+  broker: number,
+  { endpoint, output, wait = false }: GlobalOptions & { readonly wait?: boolean },
+): Promise<void> {
+  using admin = await AdminClient.open(endpoint);
+  await admin.call("DrainBroker", { requestId: newRequestId(), broker });
+  if (wait) await untilEmpty(io, admin, broker);
+  const how = wait
+    ? `holds nothing any more: stop it, then 'saturnmq broker forget ${broker}'`
+    : "is being emptied: see 'saturnmq broker list' for what it still holds";
+  await printResult(io, output, { broker, empty: wait }, () => `broker ${broker} ${how}`);
 }
 
 export async function brokerRestartSafety(io: Io, broker: number, { endpoint, output }: GlobalOptions): Promise<void> {

@@ -3,6 +3,7 @@ import { SaturnError } from "@saturnmq/kit";
 import { exitCodes } from "../exit-codes.ts";
 import { run } from "../run.ts";
 import { CapturedIo } from "../testing/captured-io.ts";
+import { broker, cluster, shard } from "../testing/described-cluster.ts";
 import { type Answers, FakeServer } from "../testing/fake-server.ts";
 
 async function cli(admin: NonNullable<Answers["admin"]>, commandLine: readonly string[]) {
@@ -12,25 +13,10 @@ async function cli(admin: NonNullable<Answers["admin"]>, commandLine: readonly s
   return { exitCode, out: io.out, err: io.err };
 }
 
-const settings = { brokerLeaseMs: 3_000, replacementGraceMs: 300_000, moveBudget: 4, transferBudget: 4 };
-const broker = {
-  ...{ id: 3, incarnation: 2, zone: "b", state: "down", address: "h:8081", peerAddress: "h:8083", draining: true },
-  ...{ leadersAway: false, featureLevel: 1, replicas: 8, leads: 0, freeBytes: 1, totalBytes: 2 },
-};
-const shard = {
-  ...{ shard: 0, voters: [1, 2, 3], leaderHint: 1, learners: [4], outgoing: [], term: 5, revision: 7 },
-  ...{ targetRevision: 9, targetVoters: [1, 2, 4], moving: true, lags: [{ broker: 2, entries: 17 }] },
-};
-const nameServer = { id: 1, address: "h:8082", leads: true, up: true, featureLevel: 2 };
-const cluster = {
-  ...{ clusterId: "c", revision: 9, topics: 0, groups: 0, replicationFactor: 3, featureLevel: 1, stale: false },
-  ...{ settings, brokers: [broker], shards: [shard], nameServers: [nameServer], featureLevelReady: 1 },
-};
-
 describe("brokers", () => {
   test("are listed with what they hold", async () => {
     const { out } = await cli({ DescribeCluster: () => cluster }, ["broker", "list"]);
-    expect(out).toMatch(/^ +3 +down, draining +b +8 +0 +h:8081$/m);
+    expect(out).toMatch(/^ +3 +down, draining +b +8 +0 +1 B +1 +h:8081$/m);
     const { out: json } = await cli({ DescribeCluster: () => cluster }, ["broker", "list", "--output", "json"]);
     expect(JSON.parse(json)).toEqual({ brokers: [broker] });
   });
@@ -74,10 +60,55 @@ describe("brokers", () => {
   });
 });
 
+describe("broker drain --wait", () => {
+  function draining(replicas: readonly number[], change: object = {}): NonNullable<Answers["admin"]> {
+    const left = [...replicas];
+    const look = () => {
+      const now = left.length > 1 ? left.shift() : left[0];
+      return { ...cluster, brokers: [{ ...broker, replicas: now ?? 0, ...change }] };
+    };
+    return { DrainBroker: () => ({}), DescribeCluster: look };
+  }
+
+  test("ends when the broker holds nothing, and says meanwhile what is left", async () => {
+    const { exitCode, out, err } = await cli(draining([2, 0]), ["broker", "drain", "3", "--wait"]);
+    expect(exitCode).toBe(exitCodes.ok);
+    expect(err).toBe("saturnmq: broker 3 still holds 2 replicas and leads 0 shards\n");
+    expect(out).toContain("broker 3 holds nothing any more");
+  });
+
+  test("fails when the drain is taken back meanwhile", async () => {
+    const { exitCode, err } = await cli(draining([2], { draining: false }), ["broker", "drain", "3", "--wait"]);
+    expect(exitCode).toBe(exitCodes.failure);
+    expect(err).toContain("not being drained any more");
+  });
+
+  test("does not take a stale answer for the end", async () => {
+    await using server = await FakeServer.start({
+      admin: {
+        ...draining([0]),
+        DescribeCluster: () => ({ ...cluster, stale: true, brokers: [{ ...broker, replicas: 0 }] }),
+      },
+    });
+    const io = new CapturedIo();
+    setTimeout(() => io.interrupt(), 200);
+    const exitCode = await run(io, ["broker", "drain", "3", "--wait", "--endpoint", server.endpoint], "1");
+    expect(exitCode).toBe(exitCodes.interrupted);
+    expect(io.err).toContain("the drain of broker 3 goes on");
+  });
+});
+
 describe("shards", () => {
   test("are listed with leaders, moves and lag", async () => {
-    const { out } = await cli({ DescribeCluster: () => cluster }, ["shard", "list"]);
-    expect(out).toMatch(/^ +0 +1 +1 2 3 +4 +1 2 4 +2:17$/m);
+    const led = { ...shard, leaderHint: 3 };
+    const up = { ...cluster, brokers: [{ ...broker, state: "draining" }], shards: [led] };
+    const { out } = await cli({ DescribeCluster: () => up }, ["shard", "list"]);
+    expect(out).toMatch(/^ +0 +3 +1 2 3 +4 +1 2 4 +2:17$/m);
+    const { out: leaderless } = await cli({ DescribeCluster: () => ({ ...cluster, shards: [led] }) }, [
+      "shard",
+      "list",
+    ]);
+    expect(leaderless).toMatch(/^ +0 +- +1 2 3/m);
   });
 
   test("transfer names whom", async () => {

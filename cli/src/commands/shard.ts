@@ -3,20 +3,28 @@ import { AdminClient, newRequestId } from "../client/admin-client.ts";
 import type { Io } from "../io.ts";
 import { type GlobalOptions, printResult, table } from "../output.ts";
 
-type Shard = AdminMethods["DescribeCluster"]["reply"]["shards"][number];
+type Description = AdminMethods["DescribeCluster"]["reply"];
+type Shard = Description["shards"][number];
 
 export async function shardList(io: Io, { endpoint, output }: GlobalOptions): Promise<void> {
   using admin = await AdminClient.open(endpoint);
-  const { shards } = await admin.call("DescribeCluster", {});
-  await printResult(io, output, { shards }, () => shardTable(shards));
+  const cluster = await admin.call("DescribeCluster", {});
+  const { shards } = cluster;
+  await printResult(io, output, { shards }, () => shardTable(cluster, shards));
 }
 
-function shardTable(shards: readonly Shard[]): string {
+/** The broker that leads a shard, as far as known; `undefined` when that one is down. */
+export function leaderOf({ brokers }: Description, { leaderHint }: Shard): number | undefined {
+  const leader = brokers.find(({ id }) => id === leaderHint);
+  return leader === undefined || leader.state === "down" || leader.state === "removed" ? undefined : leader.id;
+}
+
+export function shardTable(cluster: Description, shards: readonly Shard[]): string {
   return table(
     shards,
     [
       { title: "SHARD", of: ({ shard }: Shard) => shard },
-      { title: "LEADER", of: ({ leaderHint }: Shard) => (leaderHint === 0 ? "-" : leaderHint) },
+      { title: "LEADER", of: (shard: Shard) => leaderOf(cluster, shard) ?? "-" },
       { title: "VOTERS", of: ({ voters }: Shard) => voters.join(" ") },
       { title: "LEARNERS", of: ({ learners }: Shard) => (learners.length === 0 ? "-" : learners.join(" ")) },
       { title: "MOVES TO", of: ({ moving, targetVoters }: Shard) => (moving ? targetVoters.join(" ") : "-") },
