@@ -1,5 +1,5 @@
 import { type ErrorCode, SaturnError } from "@saturnmq/kit";
-import type { BrokerReport, ClusterView, GroupInfo, HeartbeatReply, TopicInfo } from "@saturnmq/wire";
+import type { BrokerReport, ClusterView, GroupInfo, HeartbeatReply, StartPosition, TopicInfo } from "@saturnmq/wire";
 import { ClusterMessaging } from "./cluster/cluster-messaging.ts";
 import { noBrokers } from "./cluster/ports.ts";
 import type {
@@ -191,8 +191,8 @@ class BrokerDataPlane implements DataPlane {
     return this.#cluster.describeTopic(topic);
   }
 
-  describeGroup(group: GroupInfo): Promise<readonly GroupTopicStatus[]> {
-    return this.#cluster.describeGroup(group);
+  describeGroup(group: GroupInfo, asIfReset?: StartPosition): Promise<readonly GroupTopicStatus[]> {
+    return this.#cluster.describeGroup(group, asIfReset);
   }
 
   peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage> {

@@ -1,5 +1,5 @@
 import { SaturnError } from "@saturnmq/kit";
-import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { GroupInfo, StartPosition, TopicInfo } from "@saturnmq/wire";
 import type { Filter } from "./domain/filter.ts";
 import type {
   Delivery,
@@ -42,8 +42,12 @@ export interface ShardCalls {
   giveBack(receiptHandles: readonly string[]): void;
   /** The topic's queues in the shards led there. */
   describeTopic(topic: TopicInfo): Promise<readonly QueueStatus[]>;
-  /** The group's progress in the shards led there: on queues that it has begun, and on all queues of `topics`. */
-  describeGroup(group: GroupInfo, topics: readonly TopicInfo[]): Promise<GroupProgress>;
+  /**
+   * The group's progress in the shards led there: on queues that it has begun, and on all queues of `topics`.
+   *
+   * @param asIfReset on `topics`, as if the group had been reset to there
+   */
+  describeGroup(group: GroupInfo, topics: readonly TopicInfo[], asIfReset?: StartPosition): Promise<GroupProgress>;
   /** @throws {NotLedError} @throws {SaturnError} `OFFSET_NOT_FOUND` */
   peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage>;
   /** As `Messaging.skip`. @throws {NotLedError} */

@@ -1,5 +1,5 @@
 import type { SaturnError } from "@saturnmq/kit";
-import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { GroupInfo, StartPosition, TopicInfo } from "@saturnmq/wire";
 import type { Filter } from "./domain/filter.ts";
 
 /**
@@ -48,7 +48,8 @@ export interface Messaging {
   /** Gives leased messages back without raising their attempt: the client went away before they were written to it. */
   giveBack(deliveries: readonly Delivery[]): void;
   describeTopic(topic: TopicInfo): Promise<readonly QueueStatus[]>;
-  describeGroup(group: GroupInfo): Promise<readonly GroupTopicStatus[]>;
+  /** @param asIfReset as the group would be after a reset to there */
+  describeGroup(group: GroupInfo, asIfReset?: StartPosition): Promise<readonly GroupTopicStatus[]>;
   /** One message by place, without leasing it. @throws {SaturnError} `OFFSET_NOT_FOUND` */
   peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage>;
   /** Ids of the brokers that lead a queue of the topic, ascending; this broker's while none is known, as it answers any call. */

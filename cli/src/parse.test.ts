@@ -1,6 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { InvalidArgumentError } from "commander";
-import { collect, parseDuration, parseEndpoint, parseProperty, parseWhole } from "./parse.ts";
+import { collect, parseDuration, parseEndpoint, parsePlace, parseProperty, parseWhole } from "./parse.ts";
 
 describe("spans", () => {
   test.each([
@@ -17,6 +17,29 @@ describe("spans", () => {
   test.each(["", "3", "d", "-1s", "1.5h", "3 d", "3w", "3d "])("%p is refused", (text) => {
     expect(() => parseDuration(text)).toThrow(InvalidArgumentError);
   });
+});
+
+describe("places to reset a group to", () => {
+  const nowMs = 1_764_000_000_000;
+
+  test.each([
+    ["earliest", { kind: "earliest" }],
+    ["latest", { kind: "latest" }],
+    ["2h", { kind: "time", atMs: nowMs - 7_200_000 }],
+    ["99999d", { kind: "time", atMs: 0 }],
+    ["2026-01-31T12:00:00Z", { kind: "time", atMs: 1_769_860_800_000 }],
+    ["2026-01-31T12:00:00.500+01:00", { kind: "time", atMs: 1_769_857_200_500 }],
+  ])("%s", (text, place) => {
+    expect(parsePlace(text, nowMs)).toEqual(place);
+  });
+
+  // Without a zone a time would mean something else on each machine.
+  test.each(["", "now", "2026-01-31", "2026-01-31T12:00:00", "2026-13-31T12:00:00Z", "1764000000000", "-2h"])(
+    "%p is refused",
+    (text) => {
+      expect(() => parsePlace(text, nowMs)).toThrow(InvalidArgumentError);
+    },
+  );
 });
 
 describe("whole numbers", () => {

@@ -34,6 +34,25 @@ export function collect(text: string, earlier: readonly string[] = []): string[]
   return [...earlier, text];
 }
 
+/** A place that a group can be reset to. */
+export type Place =
+  | { readonly kind: "earliest" }
+  | { readonly kind: "latest" }
+  | { readonly kind: "time"; readonly atMs: number };
+
+/**
+ * `earliest`, `latest`, a time with its zone like `2026-01-31T12:00:00Z`, or a span like `2h`: so long ago.
+ *
+ * @param nowMs wall clock, milliseconds
+ */
+export function parsePlace(text: string, nowMs: number): Place {
+  if (text === "earliest" || text === "latest") return { kind: text };
+  if (/^\d+(ms|s|m|h|d)$/.test(text)) return { kind: "time", atMs: Math.max(0, nowMs - parseDuration(text)) };
+  const atMs = /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : Number.NaN;
+  if (atMs >= 0) return { kind: "time", atMs };
+  throw new InvalidArgumentError("Give earliest, latest, a time like 2026-01-31T12:00:00Z, or how long ago, like 2h.");
+}
+
 const defaultPort = 8_081;
 
 /** `host:port` of `host`, `host:port`, `1.2.3.4:8081` or `[::1]:8081`. */

@@ -7,6 +7,7 @@ import type { UpgradeOptions } from "./commands/cluster-upgrade.ts";
 import type { ConsumeOptions } from "./commands/consume.ts";
 import type { DevOptions } from "./commands/dev.ts";
 import type { GroupCreateOptions } from "./commands/group.ts";
+import type { GroupResetOptions } from "./commands/group-reset.ts";
 import type { InspectOptions } from "./commands/log.ts";
 import type { PeekOptions, SkipOptions } from "./commands/message.ts";
 import type { ProduceCommandOptions } from "./commands/produce.ts";
@@ -16,7 +17,7 @@ import type { DevClusterOptions } from "./dev-cluster/dev-cluster.ts";
 import { CliError, exitCodes } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { type GlobalOptions, outputs } from "./output.ts";
-import { collect, parseDuration, parseEndpoint, parseNames, parseProperty, parseWhole } from "./parse.ts";
+import { collect, parseDuration, parseEndpoint, parseNames, parsePlace, parseProperty, parseWhole } from "./parse.ts";
 
 const logLevels = ["debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
 const attemptsMax = 1_000;
@@ -206,7 +207,7 @@ function addTopic(program: Command, io: Io): void {
 }
 
 function addGroup(program: Command, io: Io): void {
-  const group = add(program, "group", "make, show and delete consumer groups");
+  const group = add(program, "group", "make, show, reset and delete consumer groups");
   add(group, "create <name>", "make a consumer group")
     .addOption(
       new Option(
@@ -236,6 +237,21 @@ function addGroup(program: Command, io: Io): void {
     const { groupDescribe } = await import("./commands/group.ts");
     await groupDescribe(io, name, command.optsWithGlobals<GlobalOptions>());
   });
+  add(
+    group,
+    "reset <name> [topic]",
+    "start a group anew from a place, on all topics or one: what it had acknowledged there counts no more",
+  )
+    .requiredOption(
+      "--to <place>",
+      "earliest, latest, a time like 2026-01-31T12:00:00Z, or how long ago, like 2h",
+      (text) => parsePlace(text, Date.now()),
+    )
+    .option("--dry-run", "only show what would change on each queue")
+    .action(async (name: string, topic: string | undefined, _options: object, command: Command) => {
+      const { groupReset } = await import("./commands/group-reset.ts");
+      await groupReset(io, name, topic, command.optsWithGlobals<GroupResetOptions>());
+    });
   add(group, "delete <name>", "delete a consumer group and its progress").action(
     async (name: string, _options: object, command: Command) => {
       const { groupDelete } = await import("./commands/group.ts");

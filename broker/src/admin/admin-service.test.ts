@@ -225,6 +225,8 @@ describe("saturnmq.v1.Admin on a broker", () => {
   test.each<{ method: AdminMethod; request: object; code: string }>([
     { method: "DescribeTopic", request: { name: "absent" }, code: "TOPIC_NOT_FOUND" },
     { method: "DescribeGroup", request: { name: "absent" }, code: "CONSUMER_GROUP_NOT_FOUND" },
+    // The cluster of this test stands on level 1.
+    { method: "DescribeGroup", request: { name: "billing", latest: true }, code: "FAILED_PRECONDITION" },
     { method: "DeleteGroup", request: { requestId: "r", name: "absent" }, code: "CONSUMER_GROUP_NOT_FOUND" },
     { method: "PeekMessage", request: { topic: "absent" }, code: "TOPIC_NOT_FOUND" },
     { method: "PeekMessage", request: { topic: "orders", queue: 2 }, code: "NOT_FOUND" },

@@ -1,5 +1,5 @@
 import { type Clock, errorTable, type Logger, SaturnError, type Timers } from "@saturnmq/kit";
-import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { GroupInfo, StartPosition, TopicInfo } from "@saturnmq/wire";
 import type { Directory } from "../directory.ts";
 import { queueOfGroup } from "../domain/order.ts";
 import { decodeReceiptHandle, refusedHandle } from "../domain/receipt-handle.ts";
@@ -248,12 +248,12 @@ export class ClusterMessaging implements Omit<Messaging, "ready">, LedShardsEven
     return [...statuses.values()].sort((a, b) => a.queue - b.queue);
   }
 
-  async describeGroup(group: GroupInfo): Promise<readonly GroupTopicStatus[]> {
+  async describeGroup(group: GroupInfo, asIfReset?: StartPosition): Promise<readonly GroupTopicStatus[]> {
     const begun = await this.#progress(group, []);
     const topics = [...new Set(begun.map(({ topic }) => topic))]
       .map((id) => this.#options.directory.topicById(id))
       .filter((topic) => topic !== undefined);
-    const queues = topics.length === 0 ? [] : await this.#progress(group, topics);
+    const queues = topics.length === 0 ? [] : await this.#progress(group, topics, asIfReset);
     return topics
       .map(({ id, name }) => ({
         topic: name,
@@ -301,6 +301,7 @@ export class ClusterMessaging implements Omit<Messaging, "ready">, LedShardsEven
   viewChanged(): void {
     const { directory } = this.#options;
     this.#receives.drop((topic, group) => directory.gone(topic, group));
+    this.#receives.follow((id) => directory.groupById(id));
     this.#interests.drop((topic, group) => directory.isTopicDeleted(topic) || directory.isGroupDeleted(group));
     this.#interests.allReady();
   }
@@ -332,11 +333,15 @@ export class ClusterMessaging implements Omit<Messaging, "ready">, LedShardsEven
     return led[this.#turn % led.length];
   }
 
-  async #progress(group: GroupInfo, topics: readonly TopicInfo[]): Promise<readonly QueueProgress[]> {
+  async #progress(
+    group: GroupInfo,
+    topics: readonly TopicInfo[],
+    asIfReset?: StartPosition,
+  ): Promise<readonly QueueProgress[]> {
     const shards = Array.from({ length: this.#options.routes.shardCount }, (_, shard) => shard);
     const byQueue = new Map<string, QueueProgress>();
     await this.#calls.each(shards, async (leader) => {
-      const { shards: covered, queues } = await leader.describeGroup(group, topics);
+      const { shards: covered, queues } = await leader.describeGroup(group, topics, asIfReset);
       for (const progress of queues) byQueue.set(`${progress.topic}/${progress.status.queue}`, progress);
       return covered;
     });

@@ -147,6 +147,18 @@ export class Receives {
     }
   }
 
+  /** Takes up what the groups are now, and looks again for those that were reset: what they wait for may be there already. */
+  follow(groupById: (id: number) => GroupInfo | undefined): void {
+    for (const groups of this.#subscriptions.values()) {
+      for (const subscription of groups.values()) {
+        const group = groupById(subscription.group.id);
+        if (group === undefined || group === subscription.group) continue;
+        subscription.group = group;
+        this.#serve(subscription);
+      }
+    }
+  }
+
   /** Ends every receive, empty, and takes no more. */
   close(): void {
     this.#closed = true;

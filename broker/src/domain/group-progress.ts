@@ -20,13 +20,23 @@ export type GroupProgress = {
   readonly startOffset: number;
 };
 
-/** The progress of a group on every queue of this shard that it has begun. */
-export function groupProgress(state: ShardState, group: number, nowMs: number): GroupProgress[] {
+/**
+ * The progress of a group on the queues of this shard that it has begun.
+ *
+ * @param counts whether a cursor on a topic that began in this epoch of the group is told of
+ */
+export function groupProgress(
+  state: ShardState,
+  group: number,
+  nowMs: number,
+  counts: (topic: number, epoch: number) => boolean,
+): GroupProgress[] {
   const { cursors, queues } = state;
   const progress: GroupProgress[] = [];
   for (let cursor = 0; cursor < cursors.end; cursor += 1) {
     if (cursors.group[cursor] !== group || !cursors.holds(cursor)) continue;
     const row = cursors.queueRow[cursor] ?? 0;
+    if (!counts(queues.topic[row] ?? 0, cursors.epoch[cursor] ?? 0)) continue;
     const floor = cursors.floor[cursor] ?? 0;
     const nextOffset = queues.next[row] ?? 0;
     progress.push({

@@ -311,7 +311,7 @@ class Pair {
     const [first, second] = this.bench.replicas;
     expect(dump(first!)).toEqual(dump(second!));
     expect(dump(this.bench.overlay.decided)).toEqual(dump(first!));
-    const progress = groupProgress(this.bench.state, group, this.bench.nowMs);
+    const progress = groupProgress(this.bench.state, group, this.bench.nowMs, () => true);
     for (const { queue: number, ...found } of progress) {
       const { min, sent } = this.naive.now.queues[number]!;
       const open = [];

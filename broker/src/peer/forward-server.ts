@@ -2,7 +2,16 @@ import { type Clock, type Logger, SaturnError } from "@saturnmq/kit";
 import { forward, type GroupInfo, type TopicInfo, WireError } from "@saturnmq/wire";
 import type { AskedEntries, LogEntry } from "../cluster/ports.ts";
 import { type LedShards, NotLedError } from "../led-shards.ts";
-import { ackWords, deliveryWords, entryWords, filterOf, outgoingOf, progressWords, refusalWords } from "./words.ts";
+import {
+  ackWords,
+  deliveryWords,
+  entryWords,
+  filterOf,
+  outgoingOf,
+  progressWords,
+  refusalWords,
+  startOf,
+} from "./words.ts";
 
 /** What this broker does for others, and what it must know for that. */
 export type ForwardRoom = {
@@ -130,7 +139,8 @@ async function describeTopic({ shards, topic }: ForwardRoom, asked: forward.Forw
 }
 
 async function describeGroup({ shards, topic, group }: ForwardRoom, asked: forward.ForwardDescribeGroup) {
-  const progress = await shards.describeGroup(group(asked.group), asked.topics.map(topic));
+  const start = asked.asIfReset && startOf(asked.asIfReset);
+  const progress = await shards.describeGroup(group(asked.group), asked.topics.map(topic), start);
   return { shards: progress.shards, queues: progress.queues.map(progressWords) };
 }
 

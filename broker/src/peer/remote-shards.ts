@@ -1,5 +1,5 @@
 import { type Clock, SaturnError } from "@saturnmq/kit";
-import { forward, type GroupInfo, type TopicInfo, WireError } from "@saturnmq/wire";
+import { forward, type GroupInfo, type StartPosition, type TopicInfo, WireError } from "@saturnmq/wire";
 import {
   type AckOutcome,
   type GroupProgress,
@@ -17,7 +17,7 @@ import type {
   SkipRequest,
   Subscriber,
 } from "../messaging.ts";
-import { ackOutcomeOf, deliveryOf, errorOf, messageWords, progressOf } from "./words.ts";
+import { ackOutcomeOf, deliveryOf, errorOf, messageWords, progressOf, startWords } from "./words.ts";
 
 /** What became of a call that got no answer. `nothing`: it is proven that the other broker did not act on it. */
 export type LostCall = { readonly kind: "lost"; readonly outcome: "nothing" | "unknown"; readonly cause: unknown };
@@ -101,8 +101,13 @@ export class RemoteShards implements ShardCalls {
     return present(describeTopic).queues;
   }
 
-  async describeGroup(group: GroupInfo, topics: readonly TopicInfo[]): Promise<GroupProgress> {
-    const asked = { group: group.id, topics: topics.map(({ id }) => id) };
+  async describeGroup(
+    group: GroupInfo,
+    topics: readonly TopicInfo[],
+    asIfReset?: StartPosition,
+  ): Promise<GroupProgress> {
+    const start = asIfReset === undefined ? {} : { asIfReset: startWords(asIfReset) };
+    const asked = { group: group.id, topics: topics.map(({ id }) => id), ...start };
     const { describeGroup } = await this.#call({ describeGroup: asked }, anyShard);
     const { shards, queues } = present(describeGroup);
     return { shards, queues: queues.map(progressOf) };

@@ -1,5 +1,5 @@
 import { type ErrorCode, errorTable, SaturnError } from "@saturnmq/kit";
-import type { forward } from "@saturnmq/wire";
+import type { forward, StartPosition } from "@saturnmq/wire";
 import type { Interest, LogEntry } from "../cluster/ports.ts";
 import { everything, type Filter } from "../domain/filter.ts";
 import { type AckOutcome, NotLedError, type QueueProgress } from "../led-shards.ts";
@@ -16,6 +16,20 @@ export function filterOf(words: forward.ForwardFilter | undefined): Filter {
   throw new SaturnError(
     "UNIMPLEMENTED",
     `a newer broker asks with a ${kind} filter, which this one does not know: update it`,
+  );
+}
+
+export function startWords(start: StartPosition): Words<forward.ForwardStart> {
+  return { kind: start.kind, atMs: start.kind === "time" ? start.atMs : 0 };
+}
+
+/** @throws {SaturnError} `UNIMPLEMENTED` for a kind of start that this version does not know */
+export function startOf({ kind, atMs }: forward.ForwardStart): StartPosition {
+  if (kind === "time") return { kind, atMs };
+  if (kind === "earliest") return { kind };
+  throw new SaturnError(
+    "UNIMPLEMENTED",
+    `a newer broker asks about a start ${kind}, which this one does not know: update it`,
   );
 }
 

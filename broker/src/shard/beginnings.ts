@@ -5,7 +5,7 @@ import { filterKey } from "../domain/filter.ts";
 import type { RecordedFilter } from "../domain/filter-table.ts";
 import { decideFilterAdd } from "../domain/filters.ts";
 import { decideStart } from "../domain/leases.ts";
-import { groupStartMs } from "./group-start.ts";
+import { groupStart, groupStartMs } from "./group-start.ts";
 import type { ShardHost } from "./shard-host.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import type { StoredMessages } from "./stored-messages.ts";
@@ -36,7 +36,7 @@ export class Beginnings {
     const row = state.queues.find(topic.id, queue);
     if (row < 0) return -1;
     const cursor = state.cursors.find(group.id, row);
-    if (cursor >= 0 && (state.cursors.epoch[cursor] ?? 0) >= group.cursorEpoch) {
+    if (cursor >= 0 && (state.cursors.epoch[cursor] ?? 0) >= groupStart(group, topic.id).cursorEpoch) {
       // A delete that is decided but not applied may have freed the row for another cursor.
       return led.overlay.decided.cursorOf(group.id, topic.id, queue) === cursor ? cursor : -1;
     }
@@ -78,7 +78,7 @@ export class Beginnings {
   async #start(led: Led, topic: TopicInfo, group: GroupInfo, queue: number): Promise<void> {
     const offset = await this.startOffset(led, topic, group, queue);
     if (led !== this.#shard.led) return;
-    const place = { group: group.id, topic: topic.id, queue, epoch: group.cursorEpoch };
+    const place = { group: group.id, topic: topic.id, queue, epoch: groupStart(group, topic.id).cursorEpoch };
     const record = decideStart(led.overlay, place, offset, this.#shard.now());
     if (record !== undefined) this.#shard.stage(led, record);
   }

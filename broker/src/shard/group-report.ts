@@ -2,20 +2,28 @@ import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { groupProgress } from "../domain/group-progress.ts";
 import type { QueueProgress } from "../led-shards.ts";
 import type { GroupTopicStatus } from "../messaging.ts";
+import { groupStart } from "./group-start.ts";
 import type { ReadableShard } from "./readable-shard.ts";
 import type { Led } from "./shard-runtime.ts";
 import type { StoredMessages } from "./stored-messages.ts";
 
 type QueueStatus = GroupTopicStatus["queues"][number];
 
-/** The progress of a group on the queues of one shard that it has begun. */
+/**
+ * The progress of a group on the queues of one shard that it has begun.
+ *
+ * @param topics where queues that it began before its last reset do not count
+ */
 export async function shardReport(
   { runtime, reader }: ReadableShard,
   led: Led,
   group: GroupInfo,
+  topics: readonly TopicInfo[],
 ): Promise<QueueProgress[]> {
+  const counts = (topic: number, epoch: number): boolean =>
+    epoch >= groupStart(group, topic).cursorEpoch || topics.every(({ id }) => id !== topic);
   return Promise.all(
-    groupProgress(led.state, group.id, runtime.now()).map(async ({ topic, ...progress }) => {
+    groupProgress(led.state, group.id, runtime.now(), counts).map(async ({ topic, ...progress }) => {
       const { queue, floor, nextOffset } = progress;
       const open = floor < nextOffset && floor >= led.state.minOf(led.state.cursorOf(group.id, topic, queue));
       const oldestUnackedAtMs = open ? await timeOf(reader.messages, topic, queue, floor, nextOffset) : undefined;

@@ -1,5 +1,5 @@
 import { SaturnError } from "@saturnmq/kit";
-import type { BrokerReport, ClusterView, GroupInfo, TopicInfo } from "@saturnmq/wire";
+import type { BrokerReport, ClusterView, GroupInfo, StartPosition, TopicInfo } from "@saturnmq/wire";
 import type { AskedEntries, Brokers, LogEntry } from "../cluster/ports.ts";
 import type { DataPlaneOptions } from "../data-plane-api.ts";
 import type { Directory } from "../directory.ts";
@@ -31,6 +31,7 @@ import type { TopicRoutes } from "../topic-routes.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { FilterUses } from "./filter-uses.ts";
 import { shardReport, unbegunQueue } from "./group-report.ts";
+import { asIfReset } from "./group-start.ts";
 import { HostedShards } from "./hosted-shards.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import type { ReadableShard } from "./readable-shard.ts";
@@ -273,13 +274,14 @@ export class LocalShards implements LedShards, AsyncDisposable {
     return statuses;
   }
 
-  async describeGroup(group: GroupInfo, topics: readonly TopicInfo[]): Promise<GroupProgress> {
+  async describeGroup(known: GroupInfo, topics: readonly TopicInfo[], start?: StartPosition): Promise<GroupProgress> {
+    const group = start === undefined ? known : asIfReset(known, start);
     const queues: QueueProgress[] = [];
     const shards: number[] = [];
     for (const shard of this.#shards.values()) {
       const { led } = shard.runtime;
       if (led === undefined) continue;
-      const begun = await shardReport(shard, led, group);
+      const begun = await shardReport(shard, led, group, topics);
       queues.push(...begun, ...(await this.#unbegun(shard, led, group, topics, begun)));
       shards.push(shard.runtime.shard);
     }

@@ -1,4 +1,4 @@
-import { deadLetterTopicOf, SaturnError } from "@saturnmq/kit";
+import { deadLetterTopicOf, defined, SaturnError } from "@saturnmq/kit";
 import type {
   ClusterView,
   CreateGroup,
@@ -6,6 +6,7 @@ import type {
   GroupInfo,
   HeartbeatReply,
   MetadataService,
+  StartPosition,
   TopicInfo,
 } from "@saturnmq/wire";
 import { placedShard, testSettings } from "./cluster-view.ts";
@@ -78,6 +79,16 @@ export class FixedMetadata implements MetadataService {
 
   async deleteGroup({ name }: { name: string }): Promise<void> {
     this.#groups.delete(name);
+    this.#changed();
+  }
+
+  /** Starts a group anew, on all topics or on one, as the name server does. */
+  resetGroup(name: string, start: StartPosition, topic?: number): void {
+    const { resets = [], ...group } = defined(this.#groups.get(name), `group ${name}`);
+    const cursorEpoch = Math.max(group.cursorEpoch, ...resets.map((reset) => reset.cursorEpoch)) + 1;
+    const others = resets.filter((reset) => reset.topic !== topic);
+    const reset = topic === undefined ? { start, cursorEpoch } : { resets: [...others, { topic, start, cursorEpoch }] };
+    this.#groups.set(name, { ...group, ...reset });
     this.#changed();
   }
 

@@ -1,5 +1,6 @@
 import { assert, assertNever, defined } from "@saturnmq/kit";
 import type { ShardInfo } from "@saturnmq/wire";
+import { resetCall, resetGroup } from "./group-reset.ts";
 import type { MetadataRecord } from "./records.ts";
 import { placed, recovered, reported, retargeted } from "./shards.ts";
 import { type Broker, type FinishedRequest, type MetadataState, requestsKept } from "./state.ts";
@@ -88,7 +89,7 @@ function fold(state: MetadataState, record: MetadataRecord): void {
       remember(state, record.requestId, { call: `deleteGroup ${record.name}` });
       return;
     case "groupReset":
-      resetGroup(state, record);
+      applyReset(state, record);
       return;
     case "settingsChanged":
       state.settings = record.settings;
@@ -133,11 +134,11 @@ function changeShard(state: MetadataState, number: number, next: (shard: ShardIn
 
 type Reset = Extract<MetadataRecord, { kind: "groupReset" }>;
 
-function resetGroup(state: MetadataState, { requestId, name, start }: Reset): void {
+function applyReset(state: MetadataState, { requestId, name, start, topic }: Reset): void {
   const before = defined(state.groups.get(name), `group ${name}`);
-  const group = { ...before, start, cursorEpoch: before.cursorEpoch + 1 };
+  const group = resetGroup(state, before, { start, topic });
   state.groups.set(name, group);
-  remember(state, requestId, { call: `resetGroup ${name}`, group });
+  remember(state, requestId, { call: resetCall(name, topic), group });
 }
 
 function remember(state: MetadataState, requestId: string, request: FinishedRequest): void {

@@ -36,15 +36,22 @@ const kindNames: ReadonlyMap<number, MetadataRecord["kind"]> = new Map(
   Object.entries(kindNumbers).map(([name, number]) => [number, name as MetadataRecord["kind"]]),
 );
 
-/** Layouts that are not at their first version. Older ones are still read (`upgrades.ts`). */
+/** Layouts that are not at their first version. Older ones are still read (`upgrades.ts`), and written where they can say all there is. */
 const raisedVersions: Partial<Record<MetadataRecord["kind"], number>> = {
   clusterCreated: 2,
   brokerRegistered: 2,
   shardsPlaced: 2,
+  groupReset: 2,
 };
 
-function versionOf(kind: MetadataRecord["kind"]): number {
+function highestVersion(kind: MetadataRecord["kind"]): number {
   return raisedVersions[kind] ?? 1;
+}
+
+/** The lowest version that can say what the record says: older members read it, too. */
+function versionOf(record: MetadataRecord): number {
+  if (record.kind === "groupReset" && record.topic === undefined) return 1;
+  return highestVersion(record.kind);
 }
 
 const checkpointVersion = 2;
@@ -62,7 +69,7 @@ const decoder = new TextDecoder("utf-8", { fatal: true });
 
 export function encodeRecord(record: MetadataRecord): EncodedRecord {
   const { kind, ...fields } = record;
-  return { kind: kindNumbers[kind], version: versionOf(kind), payload: encoder.encode(JSON.stringify(fields)) };
+  return { kind: kindNumbers[kind], version: versionOf(record), payload: encoder.encode(JSON.stringify(fields)) };
 }
 
 /**
@@ -71,7 +78,7 @@ export function encodeRecord(record: MetadataRecord): EncodedRecord {
  */
 export function decodeRecord({ kind, version, payload }: EncodedRecord): MetadataRecord {
   const name = kindNames.get(kind);
-  if (name === undefined || version < 1 || version > versionOf(name)) {
+  if (name === undefined || version < 1 || version > highestVersion(name)) {
     throw new UnknownFormatError(
       `a metadata record of kind ${kind}, version ${version} needs a newer version of SaturnMQ: start that one on this data`,
     );

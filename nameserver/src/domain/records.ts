@@ -58,7 +58,14 @@ export type MetadataRecord =
   | { readonly kind: "topicDeleted"; readonly requestId: string; readonly name: string }
   | { readonly kind: "groupCreated"; readonly requestId: string; readonly group: GroupInfo }
   | { readonly kind: "groupDeleted"; readonly requestId: string; readonly name: string }
-  | { readonly kind: "groupReset"; readonly requestId: string; readonly name: string; readonly start: StartPosition }
+  | {
+      readonly kind: "groupReset";
+      readonly requestId: string;
+      readonly name: string;
+      readonly start: StartPosition;
+      /** Id of the one topic that it is about; absent: all. Since version 2. */
+      readonly topic?: number;
+    }
   | { readonly kind: "settingsChanged"; readonly requestId: string; readonly settings: ClusterSettings }
   | { readonly kind: "featureLevelRaised"; readonly requestId: string; readonly level: number };
 

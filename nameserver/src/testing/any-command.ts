@@ -48,7 +48,11 @@ export const anyCommand: fc.Arbitrary<Command> = fc.oneof(
   name.map(
     (group): Command =>
       (state, requestId) =>
-        decideResetGroup(state, { requestId, name: group, earliest: true }, testNowMs),
+        decideResetGroup(
+          state,
+          { requestId, name: group, topic: state.topics.has("b") ? "b" : "", earliest: true },
+          testNowMs,
+        ),
   ),
   fc.tuple(id, fc.constantFrom("a", "b")).map(
     ([brokerId, zone]): Command =>

@@ -25,6 +25,7 @@ export {
   type StartPosition,
   shardOfQueue,
   type TopicInfo,
+  type TopicReset,
   type ViewDelta,
 } from "./metadata/ports.ts";
 export type { MetadataService } from "./metadata/service.ts";
@@ -43,6 +44,7 @@ export {
   leaderTrailer,
   type NameServerDescription,
   type QueueProgress as AdminQueueProgress,
+  type ResetPosition,
   type ShardRecovery,
   type Topic as AdminTopic,
 } from "./saturnmq/admin.ts";

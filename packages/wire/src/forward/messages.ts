@@ -229,9 +229,19 @@ export type ForwardDescribeGroup = {
   readonly group: number;
   /** Topics of which all queues count, also those that the group has not begun. */
   readonly topics: readonly number[];
+  /** Present: as if the group had been reset to there. Since feature level 2. */
+  readonly asIfReset?: ForwardStart | undefined;
 };
 export const ForwardDescribeGroup: MessageCodec<ForwardDescribeGroup> =
   schema.of<ForwardDescribeGroup>("ForwardDescribeGroup");
+
+/** `saturnmq.v1.ForwardStart`. */
+export type ForwardStart = {
+  /** earliest or time */
+  readonly kind: string;
+  readonly atMs: number;
+};
+export const ForwardStart: MessageCodec<ForwardStart> = schema.of<ForwardStart>("ForwardStart");
 
 /** `saturnmq.v1.ForwardGroupReply`. */
 export type ForwardGroupReply = {

@@ -128,6 +128,11 @@ export const forwardSchema: Schema = {
   ForwardDescribeGroup: [
     [1, "group", "int64"],
     [2, "topics", "int64", "repeated"],
+    [3, "asIfReset", "ForwardStart"],
+  ],
+  ForwardStart: [
+    [1, "kind", "string"],
+    [2, "atMs", "int64"],
   ],
   ForwardGroupReply: [
     [1, "shards", "int64", "repeated"],

@@ -5,7 +5,11 @@
  */
 export const featureLevels = [
   { level: 1, allows: "what the first clusters could do" },
-  { level: 2, allows: "recovering a shard that has lost its majority for good" },
+  {
+    level: 2,
+    allows:
+      "recovering a shard that has lost its majority for good; resetting a group on one topic, and showing what a reset would change",
+  },
 ] as const;
 
 /** A level that this program knows. */

@@ -19,7 +19,10 @@ export type StartPosition =
   | { readonly kind: "earliest" }
   | { readonly kind: "time"; readonly atMs: number };
 
-/** A consumer group. `id` is never reused. `cursorEpoch` is raised by reset, skip, clone. */
+/** A group was started anew on one topic. Epochs are counted over all of the group's resets, whatever they were about. */
+export type TopicReset = { readonly topic: number; readonly start: StartPosition; readonly cursorEpoch: number };
+
+/** A consumer group. `id` is never reused. `cursorEpoch` is raised when it is started anew on all topics. */
 export type GroupInfo = {
   readonly id: number;
   readonly name: string;
@@ -28,6 +31,8 @@ export type GroupInfo = {
   /** Deliveries of one message before it becomes a dead letter. */
   readonly maxAttempts: number;
   readonly cursorEpoch: number;
+  /** Topics on which it was started anew since then; absent: none. */
+  readonly resets?: readonly TopicReset[];
   readonly createdAtMs: number;
 };
 

@@ -8,7 +8,7 @@ export type AdminMethods = {
   readonly DeleteTopic: { readonly request: DeleteRequest; readonly reply: Empty };
   readonly CreateGroup: { readonly request: CreateGroupRequest; readonly reply: Group };
   readonly ListGroups: { readonly request: Empty; readonly reply: { readonly groups: readonly Group[] } };
-  readonly DescribeGroup: { readonly request: Named; readonly reply: GroupDescription };
+  readonly DescribeGroup: { readonly request: DescribeGroupRequest; readonly reply: GroupDescription };
   readonly DeleteGroup: { readonly request: DeleteRequest; readonly reply: Empty };
   readonly PeekMessage: { readonly request: PeekRequest; readonly reply: PeekedMessageView };
   readonly SkipMessage: { readonly request: SkipRequest; readonly reply: SkippedMessageView };
@@ -200,14 +200,18 @@ export type ShardDescription = {
   readonly lags: readonly { readonly broker: number; readonly entries: number }[];
 };
 
-/** At most one position is set; none: refused. */
+/** Where a group is to start anew: at most one is set. */
+export type ResetPosition = { readonly earliest?: boolean; readonly latest?: boolean; readonly atMs?: number };
+
+/** Without a position: the group as it is. */
+export type DescribeGroupRequest = { readonly name: string } & ResetPosition;
+
+/** Without a position it is refused. An empty topic: all. */
 export type ResetGroupRequest = {
   readonly requestId: string;
   readonly name: string;
-  readonly earliest?: boolean;
-  readonly latest?: boolean;
-  readonly atMs?: number;
-};
+  readonly topic: string;
+} & ResetPosition;
 
 export type BrokerRequest = { readonly requestId: string; readonly broker: number };
 

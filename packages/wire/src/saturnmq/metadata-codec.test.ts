@@ -35,18 +35,16 @@ const topic: fc.Arbitrary<TopicInfo> = fc.record({
   retentionMs: maybe(large),
   createdAtMs: large,
 });
-const group: fc.Arbitrary<GroupInfo> = fc.record({
-  id: whole,
-  name,
-  order: fc.boolean(),
-  start: fc.oneof(
-    fc.constantFrom({ kind: "default" } as const, { kind: "earliest" } as const),
-    large.map((atMs) => ({ kind: "time", atMs }) as const),
-  ),
-  maxAttempts: whole,
-  cursorEpoch: whole,
-  createdAtMs: large,
-});
+const start = fc.oneof(
+  fc.constantFrom({ kind: "default" } as const, { kind: "earliest" } as const),
+  large.map((atMs) => ({ kind: "time", atMs }) as const),
+);
+const resets = fc.array(fc.record({ topic: whole, start, cursorEpoch: whole }), { minLength: 1, maxLength: 3 });
+const groupFields = { id: whole, name, order: fc.boolean(), start, maxAttempts: whole, cursorEpoch: whole };
+const group: fc.Arbitrary<GroupInfo> = fc.oneof(
+  fc.record({ ...groupFields, createdAtMs: large }),
+  fc.record({ ...groupFields, createdAtMs: large, resets }),
+);
 const shard: fc.Arbitrary<ShardInfo> = fc.record({
   shard: whole,
   voters: ids,

@@ -13,7 +13,9 @@ import type {
   MessageType,
   ReplicaReport,
   ShardInfo,
+  StartPosition,
   TopicInfo,
+  TopicReset,
   ViewDelta,
 } from "../metadata/ports.ts";
 import { decodeMessage, encodeMessage, typeOf } from "./message-shape.ts";
@@ -271,22 +273,41 @@ const topic: Form<TopicInfo> = {
   }),
 };
 
+const start = {
+  toMessage: (position: StartPosition): object => ({
+    start: position.kind,
+    startAtMs: position.kind === "time" ? position.atMs : 0,
+  }),
+  fromMessage: (at: Plain): StartPosition => {
+    const kind = oneOf(at, "start", ["default", "earliest", "time"]);
+    return kind === "time" ? { kind, atMs: whole(at, "startAtMs") } : { kind };
+  },
+};
+
+const topicReset: Form<TopicReset> = {
+  toMessage: (reset) => ({ topic: reset.topic, cursorEpoch: reset.cursorEpoch, ...start.toMessage(reset.start) }),
+  fromMessage: (at) => {
+    return { topic: whole(at, "topic"), start: start.fromMessage(at), cursorEpoch: whole(at, "cursorEpoch") };
+  },
+};
+
 const group: Form<GroupInfo> = {
-  toMessage: ({ start, ...about }) => ({
+  toMessage: ({ start: position, resets = [], ...about }) => ({
     ...about,
-    start: start.kind,
-    startAtMs: start.kind === "time" ? start.atMs : 0,
+    ...start.toMessage(position),
+    resets: resets.map(topicReset.toMessage),
   }),
   fromMessage: (at) => {
-    const kind = oneOf(at, "start", ["default", "earliest", "time"]);
+    const resets = list(at, "resets").map(topicReset.fromMessage);
     return {
       id: whole(at, "id"),
       name: text(at, "name"),
       order: flag(at, "order"),
-      start: kind === "time" ? { kind, atMs: whole(at, "startAtMs") } : { kind },
+      start: start.fromMessage(at),
       maxAttempts: whole(at, "maxAttempts"),
       cursorEpoch: whole(at, "cursorEpoch"),
       createdAtMs: whole(at, "createdAtMs"),
+      ...(resets.length === 0 ? {} : { resets }),
     };
   },
 };
