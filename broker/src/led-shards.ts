@@ -32,6 +32,8 @@ export interface ShardCalls {
   subscribe(subscriber: Subscriber): Promise<void>;
   /** Leases what is ready in the shards led there; never waits for more. Leases nothing for whom `alive` says that nobody waits any more. */
   pop(request: Pop, alive: () => boolean): Promise<Popped>;
+  /** Gives the messages that this attempt of an ordered group's client holds again, under new handles; leases nothing. */
+  again(request: Pop, alive: () => boolean): Promise<Popped>;
   /** Finishes messages; one outcome a handle, in order. Never throws a `NotLedError`: that is an outcome. */
   ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly AckOutcome[]>;
   /** @throws {NotLedError} */
@@ -74,8 +76,6 @@ export interface LedShards extends ShardCalls {
   hasReady(topic: TopicInfo, group: GroupInfo, filter: Filter): boolean;
   /** Whether this very attempt of an ordered group's client holds messages here: its answer was lost. */
   holds(request: Pop): boolean;
-  /** Gives the messages that this attempt holds again, under new handles. */
-  again(request: Pop, alive: () => boolean): Promise<Popped>;
   /** Whether the group is about to begin on a queue of the topic: until then "nothing ready" may be wrong. */
   isStarting(topic: TopicInfo, group: GroupInfo): boolean;
 }
@@ -97,6 +97,8 @@ export type Popped = {
   readonly leaseUntilMonoMs: number;
   /** There may be more. */
   readonly more: boolean;
+  /** The group is about to begin there on a queue of the topic: until then "nothing there" may be wrong. */
+  readonly starting: boolean;
 };
 
 /** `undefined`: done, or done before. */

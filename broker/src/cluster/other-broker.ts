@@ -14,6 +14,8 @@ const popsMax = 8;
 const askAgainMs = 60_000;
 /** How soon a broker whose answer was lost is asked again. */
 const retryMs = 100;
+/** How soon one in which a group is about to begin is asked again. */
+const startingMs = 20;
 
 export type OtherBrokerOptions = {
   readonly broker: number;
@@ -40,6 +42,8 @@ export class OtherBroker implements ReadySource {
   readonly #options: OtherBrokerOptions;
   readonly #calls: ShardCalls;
   readonly #known = new Map<string, Knowledge>();
+  /** Groups that were about to begin on a topic there. */
+  readonly #starting = new Set<string>();
   #gone = false;
 
   constructor(options: OtherBrokerOptions) {
@@ -61,18 +65,23 @@ export class OtherBroker implements ReadySource {
     return !this.#gone && this.#options.leads(topic);
   }
 
-  /** Where a group begins elsewhere is that broker's to find out: it tells when it has. */
-  isStarting(): boolean {
-    return false;
+  /** As it said when it was asked last. */
+  isStarting(topic: TopicInfo, group: GroupInfo): boolean {
+    return this.#starting.has(beginningOf(topic, group));
   }
 
-  /** A repeated attempt is found out by that broker when it is asked. */
-  holds(): boolean {
-    return false;
+  /** It may: only that broker knows. */
+  holds({ topic }: Pop): boolean {
+    return this.leads(topic);
   }
 
-  again(request: Pop, alive: () => boolean): Promise<Popped> {
-    return this.pop(request, alive);
+  async again(request: Pop, alive: () => boolean): Promise<Popped> {
+    try {
+      return await this.#calls.again(request, alive);
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      return nothing;
+    }
   }
 
   async pop(request: Pop, alive: () => boolean): Promise<Popped> {
@@ -82,17 +91,16 @@ export class OtherBroker implements ReadySource {
     known.askedMonoMs = this.#options.clock.monoMs();
     try {
       const popped = await this.#calls.pop(request, alive);
+      this.#noteStarting(request, popped.starting);
       if (popped.more) this.#change(interest, known, "more");
+      // It tells when something is ready, not when it has found out that nothing is.
+      else if (popped.starting) this.#askLater(interest, known, startingMs);
       else this.#arm(interest, known);
       return popped;
     } catch (error) {
-      if (
-        !(error instanceof NotLedError) &&
-        !(error instanceof SaturnError && errorTable[error.code].retry === "later")
-      )
-        throw error;
-      this.#askLater(interest, known);
-      return { deliveries: [], leaseUntilMonoMs: Infinity, more: false };
+      if (!isPassing(error)) throw error;
+      this.#askLater(interest, known, retryMs);
+      return nothing;
     } finally {
       known.pops -= 1;
     }
@@ -121,6 +129,11 @@ export class OtherBroker implements ReadySource {
     return known;
   }
 
+  #noteStarting({ topic, group }: Pop, starting: boolean): void {
+    if (starting) this.#starting.add(beginningOf(topic, group));
+    else this.#starting.delete(beginningOf(topic, group));
+  }
+
   /** Armed once however many pops found nothing. */
   #arm(interest: Interest, known: Knowledge): void {
     if (this.#gone || known.state === "armed") return;
@@ -128,9 +141,9 @@ export class OtherBroker implements ReadySource {
     this.#options.brokers.arm(this.#options.broker, interest);
   }
 
-  #askLater(interest: Interest, known: Knowledge): void {
+  #askLater(interest: Interest, known: Knowledge, afterMs: number): void {
     known.state = "armed";
-    this.#options.timers.after(retryMs, () => {
+    this.#options.timers.after(afterMs, () => {
       if (!this.#gone) this.#change(interest, known, "unasked");
     });
   }
@@ -139,4 +152,15 @@ export class OtherBroker implements ReadySource {
     known.state = state;
     this.#options.ready(interest);
   }
+}
+
+const nothing: Popped = { deliveries: [], leaseUntilMonoMs: Infinity, more: false, starting: false };
+
+function beginningOf(topic: TopicInfo, group: GroupInfo): string {
+  return `${topic.id}/${group.id}`;
+}
+
+/** It did nothing, or its answer was lost: it may be asked again. */
+function isPassing(error: unknown): boolean {
+  return error instanceof NotLedError || (error instanceof SaturnError && errorTable[error.code].retry === "later");
 }

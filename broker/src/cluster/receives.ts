@@ -19,7 +19,7 @@ export interface ReadySource {
    * @throws {SaturnError} when the filter is one too many
    */
   hasReady(topic: TopicInfo, group: GroupInfo, filter: Filter): boolean;
-  /** Whether this very attempt of an ordered group's client holds messages there: its answer was lost. */
+  /** Whether this very attempt of an ordered group's client may hold messages there, its answer lost: it is asked before anything else is done for it. */
   holds(request: Pop): boolean;
   /** Gives the messages that this attempt holds again. */
   again(request: Pop, alive: () => boolean): Promise<Popped>;
@@ -94,14 +94,13 @@ export class Receives {
       this.#waiting += 1;
       queue.waiters.add(waiter);
       signal.addEventListener("abort", gone, { once: true });
-      const holder = this.#holderOf(waiter);
-      if (holder !== undefined) {
+      const holders = this.#holdersOf(waiter);
+      if (holders.length > 0) {
         waiter.serving = true;
-        this.#run(subscription, waiter, this.#serveAgain(subscription, waiter, holder));
+        this.#run(subscription, waiter, this.#serveAgain(subscription, waiter, holders));
         return;
       }
-      this.#serveQueue(subscription, queue);
-      if (!waiter.serving) this.#park(subscription, waiter);
+      this.#wait(subscription, waiter);
     });
   }
 
@@ -221,17 +220,28 @@ export class Receives {
     });
   }
 
-  /** Who holds messages for this very attempt. */
-  #holderOf({ request }: Waiter): ReadySource | undefined {
-    if (!request.group.order || (request.attemptId ?? "") === "") return undefined;
-    return this.#options.sourcesOf(request.topic).find((source) => source.holds(request));
+  /** Who may hold messages for this very attempt. */
+  #holdersOf({ request }: Waiter): readonly ReadySource[] {
+    if (!request.group.order || (request.attemptId ?? "") === "") return [];
+    return this.#options.sourcesOf(request.topic).filter((source) => source.holds(request));
   }
 
-  /** Hands the same messages to the attempt that holds them; when none is left, it waits like any other. */
-  async #serveAgain(subscription: Subscription, waiter: Waiter, holder: ReadySource): Promise<void> {
-    const popped = await holder.again(waiter.request, () => !waiter.ended);
-    this.#answer(subscription, waiter, this.#held(popped));
-    if (!waiter.ended) this.#serveQueue(subscription, waiter.queue);
+  /** Hands the same messages to the attempt that holds them; when there are none, it waits like any other. All are asked at once. */
+  async #serveAgain(subscription: Subscription, waiter: Waiter, holders: readonly ReadySource[]): Promise<void> {
+    const popped = await Promise.all(holders.map((holder) => holder.again(waiter.request, () => !waiter.ended)));
+    const deliveries = popped.map((one) => this.#held(one)).flat();
+    if (deliveries.length > 0 || waiter.ended) {
+      this.#answer(subscription, waiter, deliveries);
+      return;
+    }
+    waiter.serving = false;
+    this.#wait(subscription, waiter);
+  }
+
+  /** Serves a receive in its turn, at once if there is something. */
+  #wait(subscription: Subscription, waiter: Waiter): void {
+    this.#serveQueue(subscription, waiter.queue);
+    if (!waiter.serving) this.#park(subscription, waiter);
   }
 
   async #serveOne(subscription: Subscription, waiter: Waiter): Promise<void> {

@@ -108,16 +108,17 @@ async function pop({ shards, topic, group, clock }: ForwardRoom, asked: forward.
     attemptId: asked.attemptId,
   };
   const alive = (): boolean => !signal.aborted;
+  // What this very pop got before, its answer lost between brokers, is also what a repetition is to get.
   const repeated = request.group.order && request.attemptId !== "" && shards.holds(request);
-  const { deliveries, leaseUntilMonoMs, more } = await (repeated
+  const { deliveries, leaseUntilMonoMs, more, starting } = await (asked.heldOnly || repeated
     ? shards.again(request, alive)
     : shards.pop(request, alive));
   // A sole voter's lease has no end; whoever relays needs some number.
   const leaseLeftMs = Math.min(Math.floor(leaseUntilMonoMs - clock.monoMs()), leaseLeftMaxMs);
   if (!signal.aborted && (deliveries.length === 0 || leaseLeftMs > 0))
-    return { deliveries: deliveries.map(deliveryWords), leaseLeftMs: Math.max(0, leaseLeftMs), more };
+    return { deliveries: deliveries.map(deliveryWords), leaseLeftMs: Math.max(0, leaseLeftMs), more, starting };
   shards.giveBack(deliveries.map(({ receiptHandle }) => receiptHandle));
-  return { deliveries: [], leaseLeftMs: 0, more };
+  return { deliveries: [], leaseLeftMs: 0, more, starting };
 }
 
 const leaseLeftMaxMs = 60_000;

@@ -29,6 +29,8 @@ export type Ask = (request: Uint8Array, timeoutMs: number) => Promise<Uint8Array
 const timeoutMs = 5_000;
 /** A pop reads from the disk and never waits for messages; a receive on hold must not be lost to one that is slow. */
 const popTimeoutMs = 2_000;
+/** What an attempt holds is asked for before anything else is done for it, of everybody: who is slow must not hold up the others for long. */
+const againTimeoutMs = 500;
 
 type Request = Parameters<typeof forward.ForwardRequest.encode>[0];
 
@@ -59,14 +61,23 @@ export class RemoteShards implements ShardCalls {
     await this.#call({ subscribe: { topic: topic.id, group: group.id, filter, clientId } }, anyShard);
   }
 
-  async pop({ topic, group, filter, batchSize, invisibleMs, clientId, attemptId = "" }: Pop): Promise<Popped> {
+  pop(request: Pop): Promise<Popped> {
+    return this.#pop(request, false, popTimeoutMs);
+  }
+
+  again(request: Pop): Promise<Popped> {
+    return this.#pop(request, true, againTimeoutMs);
+  }
+
+  async #pop(request: Pop, heldOnly: boolean, limitMs: number): Promise<Popped> {
+    const { topic, group, filter, batchSize: count, invisibleMs, clientId, attemptId = "" } = request;
     const sentMs = this.#clock.monoMs();
-    const asked = { topic: topic.id, group: group.id, filter, count: batchSize, invisibleMs, clientId, attemptId };
-    const { pop } = await this.#call({ pop: asked }, anyShard, popTimeoutMs);
-    const { deliveries, leaseLeftMs, more } = present(pop);
+    const about = { topic: topic.id, group: group.id, filter, clientId, attemptId };
+    const { pop } = await this.#call({ pop: { ...about, count, invisibleMs, heldOnly } }, anyShard, limitMs);
+    const { deliveries, leaseLeftMs, more, starting } = present(pop);
     // Counted from before the question: that is earlier than the leader's reading of its clock.
     const leaseUntilMonoMs = deliveries.length === 0 ? Infinity : sentMs + leaseLeftMs;
-    return { deliveries: deliveries.map(deliveryOf), leaseUntilMonoMs, more };
+    return { deliveries: deliveries.map(deliveryOf), leaseUntilMonoMs, more, starting };
   }
 
   async ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly AckOutcome[]> {

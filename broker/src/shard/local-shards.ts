@@ -203,7 +203,9 @@ export class LocalShards implements LedShards, AsyncDisposable {
       if (got.length > 0) leaseUntilMonoMs = Math.min(leaseUntilMonoMs, shard.runtime.leaseUntilMonoMs);
       given.push(...got);
     }
-    return { deliveries: given, leaseUntilMonoMs, more: this.hasReady(request.topic, request.group, request.filter) };
+    const { topic, group, filter } = request;
+    const more = this.hasReady(topic, group, filter);
+    return { deliveries: given, leaseUntilMonoMs, more, starting: this.isStarting(topic, group) };
   }
 
   async pop(request: Pop, alive: () => boolean): Promise<Popped> {
@@ -223,7 +225,8 @@ export class LocalShards implements LedShards, AsyncDisposable {
       deliveries = deliveries.length === 0 ? got : deliveries.concat(got);
       leaseUntilMonoMs = Math.min(leaseUntilMonoMs, shard.runtime.leaseUntilMonoMs);
     }
-    return { deliveries, leaseUntilMonoMs, more: this.hasReady(topic, group, filter) };
+    const more = this.hasReady(topic, group, filter);
+    return { deliveries, leaseUntilMonoMs, more, starting: this.isStarting(topic, group) };
   }
 
   ack(_topic: TopicInfo, _group: GroupInfo, handles: readonly string[]): Promise<readonly AckOutcome[]> {

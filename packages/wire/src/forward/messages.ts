@@ -122,6 +122,8 @@ export type ForwardPop = {
   readonly clientId: string;
   /** What the client calls this receive and its repetitions; empty: nothing. */
   readonly attemptId: string;
+  /** Only what this very attempt holds already is wanted, and nothing leased for it. */
+  readonly heldOnly: boolean;
 };
 export const ForwardPop: MessageCodec<ForwardPop> = schema.of<ForwardPop>("ForwardPop");
 
@@ -132,6 +134,8 @@ export type ForwardPopReply = {
   readonly leaseLeftMs: number;
   /** There may be more. */
   readonly more: boolean;
+  /** The group is about to begin on a queue: until then "nothing there" may be wrong. */
+  readonly starting: boolean;
 };
 export const ForwardPopReply: MessageCodec<ForwardPopReply> = schema.of<ForwardPopReply>("ForwardPopReply");
 

@@ -78,11 +78,13 @@ export const forwardSchema: Schema = {
     [6, "invisibleMs", "int64"],
     [7, "clientId", "string"],
     [8, "attemptId", "string"],
+    [9, "heldOnly", "bool"],
   ],
   ForwardPopReply: [
     [1, "deliveries", "ForwardDelivery", "repeated"],
     [2, "leaseLeftMs", "int64"],
     [3, "more", "bool"],
+    [4, "starting", "bool"],
   ],
   ForwardDelivery: [
     [1, "message", "bytes"],
