@@ -7,11 +7,11 @@ INSTALLED := node_modules/.installed
 SEED := 1
 COUNT := 1
 
-.PHONY: help install run test verify fix generate bench nightly chaos clients sim
+.PHONY: help install run test verify fix generate bench bench-peers nightly chaos clients sim
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 install: $(INSTALLED) ## Install the pinned dependencies, Node 24 among them
 
@@ -39,6 +39,9 @@ generate: $(INSTALLED) ## Write the generated files anew
 
 bench: $(INSTALLED) ## Measure this machine: store, broker, restart; prints a table (ARGS="--quick --only send" for a part)
 	@exec $(NODE) bench/src/main.ts $(ARGS)
+
+bench-peers: $(INSTALLED) ## Measure SaturnMQ beside Apache RocketMQ, NATS and Redis, interleaved (ARGS="--quick" on a busy machine)
+	@exec $(NODE) bench/peers/main.ts $(ARGS)
 
 nightly: $(INSTALLED) ## Run all tests with the rounds and sizes that prove more and take long
 	@SATURNMQ_NIGHTLY=1 $(JEST) $(ARGS)

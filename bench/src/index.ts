@@ -1,4 +1,12 @@
 export { type BacklogResult, type BacklogWorkload, measureBacklog } from "./backlog-bench.ts";
+export {
+  type CompareOptions,
+  type ComparePoint,
+  type Comparison,
+  compare,
+  comparisonTable,
+  type Side,
+} from "./compare.ts";
 export { type DeliveryResult, type DeliveryWorkload, measureDelivery } from "./delivery-bench.ts";
 export { type DevOptions, DevServer } from "./dev-server.ts";
 export { freePort } from "./free-port.ts";
@@ -24,6 +32,7 @@ export { type Exit, Member, type MemberOptions } from "./process/member.ts";
 export { clusterPorts, type Placed, ProcessCluster, type ProcessClusterOptions } from "./process/process-cluster.ts";
 export { measureReceive, type ReceiveResult, type ReceiveWorkload } from "./receive-bench.ts";
 export { saveResult } from "./results.ts";
+export { rocketSide } from "./rocket-side.ts";
 export { measureSend, type SendResult, type SendWorkload } from "./send-bench.ts";
 export { measureSoak, type SoakResult, type SoakWorkload } from "./soak-bench.ts";
 export {

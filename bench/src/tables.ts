@@ -190,12 +190,12 @@ export function fixed(value: number, digits: number): string {
 }
 
 /** A large number with separators; "-" when not known. */
-function whole(value: number): string {
+export function whole(value: number): string {
   return Number.isFinite(value) ? Math.round(value).toLocaleString("en") : "-";
 }
 
 /** A share, 0 to 1, in percent; "-" when not known. */
-function percent(share: number): string {
+export function percent(share: number): string {
   return Number.isFinite(share) ? `${(100 * share).toFixed(1)} %` : "-";
 }
 

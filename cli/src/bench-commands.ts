@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type {
   BacklogBenchOptions,
+  CompareBenchOptions,
   ConsumeBenchOptions,
   DeliveryBenchOptions,
   IdleBenchOptions,
@@ -11,7 +12,7 @@ import type {
 } from "./commands/bench.ts";
 import type { Io } from "./io.ts";
 import { span } from "./output.ts";
-import { parseDuration, parseWhole } from "./parse.ts";
+import { parseDuration, parseEndpoint, parseWhole } from "./parse.ts";
 
 const inFlightMax = 65_536;
 const connectionsMax = 60_000;
@@ -30,6 +31,7 @@ export function addBench(program: Command, io: Io): void {
     .copyInheritedSettings(program)
     .addHelpText("after", benchHelp);
   addLoads(bench, io);
+  addCompare(bench, io);
   addDeliveries(bench, io);
   addLimits(bench, io);
 }
@@ -95,6 +97,22 @@ function addLoads(bench: Command, io: Io): void {
     .addOption(inFlights("receives open at once; several, like 1,16, one after the other", [16]))
     .option("--group <name>", "consumer group (default: a new one for each row)")
     .option("--batch <n>", "messages asked for at once", parseWhole(1, 32), 32);
+}
+
+function addCompare(bench: Command, io: Io): void {
+  add(
+    bench,
+    ["compare", "send to two servers in turns, and compare them pair by pair"],
+    { connections: 4, measureMs: 2_000, warmUpMs: 500 },
+    async (options: CompareBenchOptions) => {
+      const { benchCompare } = await import("./commands/bench.ts");
+      await benchCompare(io, options);
+    },
+  )
+    .addOption(new Option("--with <host:port>", "the other server").argParser(parseEndpoint).makeOptionMandatory())
+    .option("--pairs <n>", "pairs that count, for each number in flight", parseWhole(1, 1_000), 7)
+    .option("--steal-max <percent>", "windows of which the host kept more do not count", parseWhole(0, 100), 2)
+    .addOption(inFlights("requests open at once; several, like 1,16,200", [1, 16, 64, 200, 1_024]));
 }
 
 function addDeliveries(bench: Command, io: Io): void {

@@ -119,3 +119,18 @@ test(
   },
   patienceMs,
 );
+
+test(
+  "two servers are compared in pairs",
+  async () => {
+    await server.cli("topic", "create", "pairs");
+    const timing = ["--warm-up", "50ms", "--measure", "300ms", "--pairs", "2", "--steal-max", "100"];
+    const commandLine = ["--topic", "pairs", "--with", server.endpoint, "--in-flight", "4", ...timing];
+    type Side = { readonly messages: number; readonly failures: object };
+    const { points } = await bench<{ points: { pairs: { a: Side; b: Side }[] }[] }>("compare", ...commandLine);
+    const sides = points.flatMap(({ pairs }) => pairs.flatMap(({ a, b }) => [a, b]));
+    expect(sides.map(({ failures }) => failures)).toEqual([{}, {}, {}, {}]);
+    for (const { messages } of sides) expect(messages).toBeGreaterThan(0);
+  },
+  patienceMs,
+);

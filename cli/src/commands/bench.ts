@@ -4,6 +4,8 @@ import {
   type Address,
   backlogTable,
   code,
+  compare,
+  comparisonTable,
   deliveryTable,
   idleTable,
   listenersOn,
@@ -18,6 +20,7 @@ import {
   measureSoak,
   overloadTable,
   receiveTable,
+  rocketSide,
   type ServerProcesses,
   type Span,
   saveResult,
@@ -67,6 +70,14 @@ export type IdleBenchOptions = BenchOptions & {
   readonly clients: number;
   readonly poll: number;
   readonly heartbeat?: number;
+};
+export type CompareBenchOptions = BenchOptions & {
+  readonly inFlight: readonly number[];
+  /** The other server. */
+  readonly with: string;
+  readonly pairs: number;
+  /** Percent. */
+  readonly stealMax: number;
 };
 export type SoakBenchOptions = SteadyBenchOptions & { readonly churn: number; readonly metrics?: string };
 
@@ -169,6 +180,22 @@ export async function benchSoak(io: Io, options: SoakBenchOptions): Promise<void
     const workload = { ...load, ...source, group: `bench-${id}`, churnMs, measuredMs: span.measuredMs };
     const result = await measureSoak(address, server, workload, log);
     return { result, page: soakTable(result) };
+  });
+}
+
+/** Two servers in turns: `--endpoint` and `--with`. */
+export async function benchCompare(io: Io, options: CompareBenchOptions): Promise<void> {
+  const { topic } = options;
+  if (topic === undefined) throw new CliError(exitCodes.usage, "name with --topic a topic that both servers have");
+  await bench(io, "compare", options, async ({ address, server, span, log }) => {
+    const other = addressOf(options.with);
+    const others = { pids: listenersOn(other.port) };
+    const unknown = "what an acknowledgement means is its operator's to say";
+    const a = rocketSide(options.endpoint, unknown, address, server, topic);
+    const b = rocketSide(options.with, unknown, other, others, topic);
+    const points = options.inFlight.map((inFlight) => ({ inFlight, bodyBytes: options.body }));
+    const result = await compare(a, b, points, { pairs: options.pairs, span, stealMax: options.stealMax / 100 }, log);
+    return { result, page: comparisonTable(result) };
   });
 }
 
