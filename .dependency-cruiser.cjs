@@ -37,6 +37,21 @@ module.exports = {
       to: { dependencyTypes: ["core", "npm", "npm-dev", "npm-optional", "npm-peer", "npm-no-pkg", "npm-unknown"] },
     },
     {
+      name: "operator-model-and-plan-are-pure",
+      comment:
+        "What children should be and what comes next follow from what was found, so every small world can be tried.",
+      severity: "error",
+      from: { path: "^operator/src/(model|plan)/", pathNot: forTests },
+      to: { pathNot: "^operator/src/(model|plan|api)/|^packages/kit/src/index\\.ts$" },
+    },
+    {
+      name: "operator-kube-is-for-anybody",
+      comment: "Watching, queues, leases and events know no kind of ours: they could be a package.",
+      severity: "error",
+      from: { path: "^operator/src/kube/", pathNot: forTests },
+      to: { path: "^operator/src/", pathNot: "^operator/src/kube/" },
+    },
+    {
       name: "kit-is-a-leaf",
       comment: "Everyone may import kit, so kit may import nobody.",
       severity: "error",

@@ -4,7 +4,11 @@ import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
 
 /** Rooms that fold inputs to outcomes. Time, chance, disk and network reach them as arguments, so that one seed replays everything. */
-const pureRooms = ["packages/{raft-ts,h2}/src/core/**/*.ts", "**/src/domain/**/*.ts"];
+const pureRooms = [
+  "packages/{raft-ts,h2}/src/core/**/*.ts",
+  "**/src/domain/**/*.ts",
+  "operator/src/{model,plan}/**/*.ts",
+];
 const tests = ["**/*.test.ts", "test/**/*.ts", "**/src/**/testing/**/*.ts"];
 
 const houseSyntax = [

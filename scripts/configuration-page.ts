@@ -4,6 +4,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { brokerConfigSchema } from "@saturnmq/broker";
 import { nameServerConfigSchema } from "@saturnmq/nameserver";
+import { operatorConfigSchema } from "@saturnmq/operator";
 
 /** The part of JSON Schema that our configurations use. */
 type Schema = {
@@ -42,7 +43,10 @@ function boundsOf(minimum: number | undefined, maximum: number | undefined): str
   return most === undefined ? `from ${shown(minimum)}` : `${shown(minimum)} to ${shown(most)}`;
 }
 
-function section(title: string, schema: typeof brokerConfigSchema | typeof nameServerConfigSchema): string {
+function section(
+  title: string,
+  schema: typeof brokerConfigSchema | typeof nameServerConfigSchema | typeof operatorConfigSchema,
+): string {
   const heading = ["| key | environment | default | bounds | meaning |", "|---|---|---|---|---|"];
   return [`## ${title}`, "", ...heading, ...rowsOf(schema.toJSONSchema({ io: "input" }) as Schema), ""].join("\n");
 }
@@ -57,6 +61,7 @@ const page = [
   "",
   section("Broker", brokerConfigSchema),
   section("Name server", nameServerConfigSchema),
+  section("Operator", operatorConfigSchema),
 ].join("\n");
 
 if (process.argv.includes("--check")) {

@@ -2,8 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { crdOf, kinds } from "@saturnmq/operator";
-import { stringify } from "yaml";
+import { crdText, kinds } from "@saturnmq/operator";
 import { referencePage } from "./custom-resources-page.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -12,7 +11,7 @@ const note = "# Written by scripts/custom-resources.ts from operator/src/api. Ru
 const files = [
   ...kinds.map((definition) => ({
     path: `crds/${definition.plural}.yaml`,
-    text: note + stringify(crdOf(definition), { lineWidth: 0, aliasDuplicateObjects: false }),
+    text: note + crdText(definition),
   })),
   { path: "docs/custom-resources.md", text: referencePage() },
 ];

@@ -54,6 +54,7 @@ export function buildProgram(io: Io, version: string): Command {
     .exitOverride();
   addDev(program, io);
   addNameServer(program, io);
+  addOperator(program, io);
   addTopic(program, io);
   addGroup(program, io);
   addProduce(program, io);
@@ -165,6 +166,15 @@ function transportOption(): Option {
 /** The option is the environment variable of the setting, said on the command line: it reaches every broker that the command starts. */
 function withTransport(io: Io, { transport }: TransportChoice): Io {
   return transport === undefined ? io : { ...io, env: { ...io.env, SATURNMQ_TRANSPORT: transport } };
+}
+
+function addOperator(program: Command, io: Io): void {
+  addServer(program, "operator", "make the clusters true that a Kubernetes API server declares, until Ctrl-C").action(
+    async (options: ServerOptions) => {
+      const { runOperator } = await import("./commands/operator.ts");
+      await runOperator(io, options);
+    },
+  );
 }
 
 function logLevelOption(): Option {

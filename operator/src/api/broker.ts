@@ -162,3 +162,5 @@ export const brokerStatus = z.strictObject({
     .describe("The brokers."),
   conditions,
 });
+
+export type BrokerSpec = z.infer<typeof brokerSpec>;

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** metav1.Condition. */
+/** metav1.Condition. `lastTransitionTime` changes only with `status`. */
 const condition = z.strictObject({
   type: z.string().max(316),
   status: z.enum(["True", "False", "Unknown"]),
@@ -25,3 +25,5 @@ export const observedGeneration = z
   .optional()
   .meta({ format: "int64" })
   .describe("Generation of `spec` that this status is about.");
+
+export type Condition = z.infer<typeof condition>;

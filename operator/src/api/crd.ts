@@ -1,3 +1,4 @@
+import { stringify } from "yaml";
 import { apiGroup, apiVersion, type KindDefinition } from "./kinds.ts";
 import { type SchemaNode, structuralSchema } from "./structural-schema.ts";
 
@@ -18,6 +19,11 @@ export function crdOf(definition: KindDefinition): SchemaNode {
       versions: [versionOf(definition)],
     },
   };
+}
+
+/** The definition as a YAML document. */
+export function crdText(definition: KindDefinition): string {
+  return stringify(crdOf(definition), { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 function versionOf(definition: KindDefinition): SchemaNode {

@@ -151,3 +151,7 @@ export const image = {
   image: z.string().max(512).default("").describe("Image of the pods. Empty: the one of the operator's own version."),
   imagePullPolicy: z.enum(["Always", "IfNotPresent", "Never"]).default("IfNotPresent").describe("As in a pod."),
 };
+
+export type PodTemplate = z.infer<typeof podTemplate>;
+export type Resources = z.infer<typeof resources>;
+export type Zones = z.infer<typeof zones>;

@@ -58,3 +58,5 @@ export const nameServerStatus = z.strictObject({
   clusterId: z.string().max(64).optional().describe("Id of the cluster."),
   conditions,
 });
+
+export type NameServerSpec = z.infer<typeof nameServerSpec>;

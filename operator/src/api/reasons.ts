@@ -29,7 +29,6 @@ export const reasons = {
     AsWanted: "Nothing is broken.",
     MemberLost: "A member is down or has lost its disk.",
     ClaimLost: "A name server's claim is gone: it must not start empty under its old id.",
-    BrokerRemoved: "A broker was removed from the cluster while its pod was still wanted.",
   },
   Scaling: {
     Stable: "There are as many members as wanted.",
@@ -37,7 +36,6 @@ export const reasons = {
     ScalingIn: "A member is being emptied and will then be removed.",
     BelowReplicationFactor:
       "Fewer brokers are asked for than there are copies of a message: the set stops at the replication factor.",
-    DrainCancelled: "More members are wanted again: the one that was being emptied stays.",
   },
   Upgrading: {
     UpToDate: "Every pod is as `spec` wants it.",
@@ -53,3 +51,6 @@ export const reasons = {
     ZonesUnknown: "Nodes have no zone label, or no pod is placed yet.",
   },
 } as const satisfies Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+export type ConditionType = keyof typeof reasons;
+export type ReasonOf<Type extends ConditionType> = keyof (typeof reasons)[Type] & string;

@@ -1,0 +1,49 @@
+/** Why a pod is deleted. */
+export type PodEnd = "scaleIn" | "roll" | "hibernate" | "claimGone";
+
+/** Why nothing is done now though something is left to do. */
+export type Obstacle =
+  | "clusterUnknown"
+  | "noBrokerSet"
+  | "claimLost"
+  | "membersNotServing"
+  | "notSafe"
+  | "newPodNotReady"
+  | "draining"
+  | "leadersLeaving"
+  | "podEnding"
+  | "stillUp"
+  | "onDelete";
+
+/** One step for the pods and claims of any set. Each is safe to repeat: what it finds done already is well. */
+export type MemberAction =
+  | { readonly kind: "createClaim" | "createPod"; readonly index: number }
+  | { readonly kind: "expandClaim"; readonly index: number; readonly bytes: number }
+  | { readonly kind: "deletePod"; readonly index: number; readonly uid: string; readonly why: PodEnd };
+
+/** One step for a broker set. */
+export type BrokerAction =
+  | MemberAction
+  | { readonly kind: "retireClaim"; readonly index: number }
+  | { readonly kind: "deleteClaim"; readonly index: number; readonly uid: string }
+  | {
+      readonly kind: "drain" | "cancelDrain" | "transferLeaders" | "forget";
+      readonly index: number;
+      readonly broker: number;
+    };
+
+/** What comes next: a step, waiting for something that is named, or nothing at all. */
+export type Next<Action> =
+  | { readonly kind: "act"; readonly action: Action }
+  | { readonly kind: "wait"; readonly for: Obstacle; readonly message: string }
+  | { readonly kind: "settled" };
+
+export const settled = { kind: "settled" } as const;
+
+export function act<Action>(action: Action): Next<Action> {
+  return { kind: "act", action };
+}
+
+export function waitFor(obstacle: Obstacle, message: string): Next<never> {
+  return { kind: "wait", for: obstacle, message };
+}
