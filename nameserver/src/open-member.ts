@@ -140,6 +140,7 @@ function linksOf(world: MemberWorld, store: LogStore, held: Held): Promise<Group
   return openGroupLinks({
     ...world,
     ...{ clusterId, self, incarnation, others, listen: { host, port: peerPort } },
+    featureLevel: () => held.metadata?.metadata.state.featureLevel ?? 0,
     receive: (from, message) => held.metadata?.receive(from, message),
     peerRestarted: (member) => held.metadata?.peerRestarted(member),
     peerUnreachable: (member) => held.metadata?.peerUnreachable(member),

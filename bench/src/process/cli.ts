@@ -8,7 +8,13 @@ export const cliPath = fileURLToPath(new URL("../../../cli/bin/saturnmq.js", imp
 const timeoutMs = 30_000;
 
 /** Runs `saturnmq ARGUMENTS` and gives its standard output. @throws {Error} with its output when it fails or takes longer than 30 s */
-export async function runCli(...commandLine: readonly string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, [cliPath, ...commandLine], { timeout: timeoutMs });
-  return stdout;
+export function runCli(...commandLine: readonly string[]): Promise<string> {
+  return feedCli("", ...commandLine);
+}
+
+/** As `runCli`, with something to read on standard input. */
+export async function feedCli(input: string, ...commandLine: readonly string[]): Promise<string> {
+  const running = promisify(execFile)(process.execPath, [cliPath, ...commandLine], { timeout: timeoutMs });
+  running.child.stdin?.end(input);
+  return (await running).stdout;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { defined } from "@saturnmq/kit";
-import { runCli } from "./cli.ts";
+import { feedCli, runCli } from "./cli.ts";
 
 const settledWithinMs = 60_000;
 const pollMs = 250;
@@ -38,6 +38,17 @@ export class ClusterTools {
   /** Runs `saturnmq ARGUMENTS`. @throws {Error} with its output when it fails */
   async cli(...commandLine: readonly string[]): Promise<string> {
     return runCli(...commandLine, "--endpoint", this.#endpoint());
+  }
+
+  /** Sends each text as a message. @throws {Error} unless all are acknowledged */
+  async produce(topic: string, texts: readonly string[]): Promise<void> {
+    await feedCli(texts.join("\n"), "produce", topic, "--endpoint", this.#endpoint());
+  }
+
+  /** The next messages of a group, as text, acknowledged. @throws {Error} when so many do not come within 10 s of each other */
+  async consume(topic: string, group: string, count: number): Promise<readonly string[]> {
+    const out = await this.cli("consume", topic, "--group", group, "--count", String(count), "--timeout", "10s");
+    return out.trimEnd().split("\n");
   }
 
   async shards(): Promise<readonly ShardLine[]> {

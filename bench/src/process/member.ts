@@ -104,15 +104,20 @@ export class Member implements AsyncDisposable {
   }
 
   /** SIGTERM. @throws {Error} when it still runs after that time; it is killed then */
-  async terminate(withinMs: number): Promise<Exit> {
-    const { child, exited } = this.#alive();
-    child.kill("SIGTERM");
+  terminate(withinMs: number): Promise<Exit> {
+    this.#alive().child.kill("SIGTERM");
+    return this.ended(withinMs);
+  }
+
+  /** How it ends. @throws {Error} when it still runs after that time; it is killed then */
+  async ended(withinMs: number): Promise<Exit> {
+    const { exited } = this.#alive();
     const late = new AbortController();
     const inTime = await Promise.race([exited, sleep(withinMs, undefined, { signal: late.signal })]);
     late.abort();
     if (inTime !== undefined) return inTime;
     await this.kill();
-    throw new Error(`${this.name} still ran ${withinMs} ms after SIGTERM\n${this.#output}`);
+    throw new Error(`${this.name} still ran ${withinMs} ms after it was to end\n${this.#output}`);
   }
 
   /** SIGSTOP: it does nothing from now on, and its connections stay. Resolves when the kernel has stopped every thread. */

@@ -37,6 +37,8 @@ export type ProcessClusterOptions = {
   readonly parent?: string;
   /** Of the cluster, where they differ from the default. */
   readonly settings?: NameServerSettings;
+  /** The `saturnmq` command that a member runs; default: this checkout's. */
+  readonly programOf?: (name: string) => string;
   /** Command that runs a member as its last arguments, for another view of the machine; must `exec` it. */
   readonly wrapperOf?: (name: string, dataFolder: string) => readonly [] | readonly [string, ...string[]];
 };
@@ -162,12 +164,12 @@ export class ProcessCluster implements AsyncDisposable {
   }
 
   #placed(kind: "broker" | "nameserver", number: number): Placed {
-    const { zones = [], wrapperOf } = this.#options;
+    const { zones = [], wrapperOf, programOf = () => cliPath } = this.#options;
     const name = `${kind}-${number}`;
     const zone = zones[(number - 1) % zones.length] ?? "";
     const host = this.#hostOf(kind, number);
     const folder = join(this.#folder, name);
-    const own = [process.execPath, cliPath, kind, "--config", this.#configPath(name)] as const;
+    const own = [process.execPath, programOf(name), kind, "--config", this.#configPath(name)] as const;
     const command = [...(wrapperOf?.(name, folder) ?? []), ...own] as const;
     const member = new Member({ name, zone, folder, command, serves: (signal) => isReady(host, signal) });
     return { name, number, zone, host, member };

@@ -98,10 +98,14 @@ export async function openBrokerLinks(options: BrokerLinksOptions): Promise<Brok
 }
 
 /** A broker that the name server does not know (yet) is let in at its next try; one that it knows better is not. */
-function judge(view: ClusterView | undefined, { id, incarnation }: PeerIdentity): RefusalReason | undefined {
+function judge(
+  view: ClusterView | undefined,
+  { id, incarnation, featureLevel }: PeerIdentity,
+): RefusalReason | undefined {
   const known = view?.brokers.get(id);
-  if (known === undefined) return "unknownId";
+  if (view === undefined || known === undefined) return "unknownId";
   if (known.state === "removed") return "forgotten";
+  if (featureLevel < view.featureLevel) return "featureLevel";
   return incarnation < known.incarnation ? "oldIncarnation" : undefined;
 }
 

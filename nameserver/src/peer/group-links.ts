@@ -17,6 +17,8 @@ export type GroupLinksOptions = {
   readonly listen: PeerAddress;
   /** The other members of the group. */
   readonly others: ReadonlyMap<number, PeerAddress>;
+  /** The level that the cluster stands on, as far as known here: a member that does not know it is refused. */
+  readonly featureLevel: () => number;
   /** A message of another member. */
   readonly receive: PeerLinksOptions["receive"];
   /** The process of another member ended or began anew. */
@@ -51,14 +53,18 @@ export type GroupLinks = AsyncDisposable & {
 
 /** @throws {NetError} when the port cannot be opened */
 export async function openGroupLinks(options: GroupLinksOptions): Promise<GroupLinks> {
-  const { clusterId, self, incarnation, others, receive, peerRestarted, peerUnreachable, fatal, ...world } = options;
+  const { clusterId, self, incarnation, others, featureLevel, ...rest } = options;
+  const { receive, peerRestarted, peerUnreachable, fatal, ...world } = rest;
   const never: GroupMember = { up: false, featureLevel: 0 };
   const members = new Map(Array.from(others.keys(), (id) => [id, never]));
   const links = await createPeerLinks({
     ...world,
     receive,
     identity: { clusterId, role: "nameserver", id: self, incarnation, featureLevel: featureLevelKnown },
-    admit: ({ id }: PeerIdentity) => (others.has(id) ? undefined : "unknownId"),
+    admit: (peer: PeerIdentity) => {
+      if (!others.has(peer.id)) return "unknownId";
+      return peer.featureLevel < featureLevel() ? "featureLevel" : undefined;
+    },
     handle: () => Promise.reject(new PeerCallError("refused", "name servers do not call each other")),
     peerState: () => undefined,
     linkChanged: (peer, change) => {

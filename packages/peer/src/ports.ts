@@ -45,9 +45,9 @@ export type RefusalReason =
   /** Both dialled at the same time and the other call goes on. For the moment only. */
   | "crossing";
 
-/** Whether a process that is refused so must not go on under its identity: another one knows better who it is. */
+/** Whether a process that is refused so must not go on: another one knows better who it is, or it is too old to take part. */
 export function mustStop(reason: RefusalReason): boolean {
-  return reason === "twin" || reason === "oldIncarnation" || reason === "forgotten";
+  return reason === "twin" || reason === "oldIncarnation" || reason === "forgotten" || reason === "featureLevel";
 }
 
 /** `restarted`: an earlier process of this peer was linked with before. */
