@@ -26,7 +26,7 @@ beforeEach(async () => {
   const names = [1, 2, 3].flatMap((number) => [`broker-${number}`, `nameserver-${number}`]);
   for (const name of names) await turn(name, previous.program);
   cluster = await ProcessCluster.start({
-    ...{ brokers: 3, nameServers: 3, zones: ["a", "b", "c"], shards: 6 },
+    ...{ brokers: 3, nameServers: 3, zones: ["a", "b", "c"], shards: 6, network: 92 },
     programOf: linkOf,
   });
   sent = 0;
