@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import { everything, tagFilter } from "./domain/filter.ts";
+import type { Waiter } from "./messaging.ts";
 import { outgoing, PlaneBench, textOf } from "./testing/plane-bench.ts";
 
 describe("send, receive, acknowledge", () => {
@@ -51,6 +52,48 @@ describe("send, receive, acknowledge", () => {
     end();
     await sent;
     expect(answered).toBe(true);
+  });
+
+  test("what is staged at once is told by its ticket when its write has ended, and is received like any other", async () => {
+    let hold = false;
+    let end: () => void = () => undefined;
+    const write = (): Promise<void> => (hold ? new Promise((resolve) => (end = resolve)) : Promise.resolve());
+    const bench = await PlaneBench.open({ store: { write } });
+    const topic = await bench.topic("orders", 1);
+    expect(bench.plane.knownTopic("orders")).toEqual(topic);
+    expect(bench.plane.knownTopic("nowhere")).toBeUndefined();
+    const told: unknown[] = [];
+    const waiter: Waiter = { settled: (ticket, error) => told.push([ticket, error]) };
+    hold = true;
+    const outcomes = [7, 8, 9].map((ticket) => bench.plane.sendNow(topic, outgoing(`m${ticket}`), waiter, ticket));
+    expect(outcomes.map((outcome) => outcome?.offset)).toEqual([0, 1, 2]);
+    await bench.time.pass(10);
+    expect(told).toEqual([]);
+    expect(bench.plane.counters().sentMessages).toBe(0);
+    end();
+    hold = false;
+    await bench.time.pass(10);
+    expect(told).toEqual([7, 8, 9].map((ticket) => [ticket, undefined]));
+    expect(bench.plane.counters().sentMessages).toBe(3);
+    const deliveries = await bench.receiveAll(topic, await bench.group("billing"));
+    expect(deliveries.map(textOf)).toEqual(["m7", "m8", "m9"]);
+  });
+
+  test("a plane whose log fails can be closed, and tells whoever waits that the outcome is unknown", async () => {
+    let broken = false;
+    const write = (): Promise<void> => (broken ? Promise.reject(new Error("the disk is gone")) : Promise.resolve());
+    const bench = await PlaneBench.open({ store: { write } });
+    const topic = await bench.topic("orders", 1);
+    const told: [number, string | undefined][] = [];
+    const waiter: Waiter = { settled: (ticket, error) => told.push([ticket, error?.code]) };
+    broken = true;
+    expect(bench.plane.sendNow(topic, outgoing("a"), waiter, 1)).toMatchObject({ offset: 0 });
+    await bench.time.pass(10);
+    expect(bench.failures).toHaveLength(1);
+    expect(told).toEqual([]);
+    await bench.plane[Symbol.asyncDispose]();
+    expect(told).toEqual([[1, "HA_NOT_AVAILABLE"]]);
+    expect(bench.plane.sendNow(topic, outgoing("b"), waiter, 2)).toBeUndefined();
   });
 
   test("a message comes again after its invisible time, with a higher attempt, until it is parked", async () => {

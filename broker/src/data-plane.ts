@@ -21,6 +21,7 @@ import type {
   SkippedMessage,
   SkipRequest,
   Subscriber,
+  Waiter,
 } from "./messaging.ts";
 import { Alarm } from "./shard/alarm.ts";
 import { LocalShards } from "./shard/local-shards.ts";
@@ -161,6 +162,14 @@ class BrokerDataPlane implements DataPlane {
 
   send(topic: TopicInfo, messages: readonly OutgoingMessage[], deadlineMs: number): Promise<readonly SendOutcome[]> {
     return this.#cluster.send(topic, messages, deadlineMs);
+  }
+
+  knownTopic(name: string): TopicInfo | undefined {
+    return this.#directory.view?.topics.get(name);
+  }
+
+  sendNow(topic: TopicInfo, message: OutgoingMessage, waiter: Waiter, ticket: number): SendOutcome | undefined {
+    return this.#shards.sendNow(topic, message, waiter, ticket);
   }
 
   subscribe(subscriber: Subscriber): Promise<void> {

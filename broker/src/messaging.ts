@@ -21,6 +21,15 @@ export interface Messaging {
    * or the outcome is unknown
    */
   send(topic: TopicInfo, messages: readonly OutgoingMessage[], deadlineMs: number): Promise<readonly SendOutcome[]>;
+  /** As `topic`, of what is known now; `undefined`: `topic` tells why, or waits. */
+  knownTopic(name: string): TopicInfo | undefined;
+  /**
+   * Stages one message that is in no message group, if it can be decided here and now, and has `waiter` told what became of it, later and once.
+   * `undefined`: nothing has happened; `send` does it, or tells why not.
+   *
+   * @param ticket what `waiter` knows the message by
+   */
+  sendNow(topic: TopicInfo, message: OutgoingMessage, waiter: Waiter, ticket: number): SendOutcome | undefined;
   /**
    * Tells what a consumer will ask for, so that nothing that it wants is finished for its group before its first receive. Resolves when
    * that holds in every shard that is led here.
@@ -80,6 +89,12 @@ export type OutgoingMessage = {
   /** `undefined`: it is in none. */
   readonly messageGroup: string | undefined;
 };
+
+/** Waits for many things at once, each known by a number: for what would be a promise each a hundred thousand times a second. */
+export interface Waiter {
+  /** What was staged is durable and applied; with `error`, its outcome is unknown. */
+  settled(ticket: number, error: SaturnError | undefined): void;
+}
 
 export type SendOutcome = { readonly queue: number; readonly offset: number; readonly storedAtMs: number };
 

@@ -51,7 +51,7 @@ export type ClusterMessagingOptions = {
  * The shards of the whole cluster as one `Messaging`: each call goes to whoever leads the shard that it is about, waits while nobody does, and is
  * never repeated unless it is proven that nothing came of it.
  */
-export class ClusterMessaging implements Omit<Messaging, "ready">, LedShardsEvents {
+export class ClusterMessaging implements Omit<Messaging, "ready" | "knownTopic" | "sendNow">, LedShardsEvents {
   readonly #options: ClusterMessagingOptions;
   readonly #calls: LeaderCalls;
   readonly #others = new Map<number, OtherBroker>();

@@ -26,6 +26,7 @@ import type {
   SkippedMessage,
   SkipRequest,
   Subscriber,
+  Waiter,
 } from "../messaging.ts";
 import type { TopicRoutes } from "../topic-routes.ts";
 import { Checkpoints } from "./checkpoints.ts";
@@ -148,6 +149,13 @@ export class LocalShards implements LedShards, AsyncDisposable {
     if (gone !== undefined) throw gone;
     const { runtime } = this.#shard(shard);
     return this.#sends.send(runtime, this.#ledAt(runtime), topic, messages);
+  }
+
+  /** As `Messaging.sendNow`. */
+  sendNow(topic: TopicInfo, message: OutgoingMessage, waiter: Waiter, ticket: number): SendOutcome | undefined {
+    const shard = this.#sends.turnOf(topic);
+    const runtime = shard === undefined ? undefined : this.#shards.get(shard)?.runtime;
+    return runtime && this.#sends.sendNow(runtime, topic, message, waiter, ticket);
   }
 
   hasReady(topic: TopicInfo, group: GroupInfo, filter: Filter): boolean {

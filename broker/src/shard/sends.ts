@@ -2,7 +2,7 @@ import { SaturnError } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
 import type { TopicInfo } from "@saturnmq/wire";
 import { queueOfGroup } from "../domain/order.ts";
-import type { OutgoingMessage, SendOutcome } from "../messaging.ts";
+import type { OutgoingMessage, SendOutcome, Waiter } from "../messaging.ts";
 import type { TopicRoutes } from "../topic-routes.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import type { Totals } from "./totals.ts";
@@ -52,6 +52,21 @@ export class Sends {
     totals.sentMessages += messages.length;
     totals.sentBytes += bytes;
     return outcomes;
+  }
+
+  /** As `send`, of one message without a group; `undefined` when `send` would refuse it or the shard is not led. */
+  sendNow(
+    shard: ShardRuntime,
+    topic: TopicInfo,
+    message: OutgoingMessage,
+    waiter: Waiter,
+    ticket: number,
+  ): SendOutcome | undefined {
+    const { led } = shard;
+    if (led === undefined || led.overlay.decided.deletedTopics.has(topic.id)) return undefined;
+    if (this.#refusal(1, message.length) !== undefined) return undefined;
+    const queue = this.#options.routes.nextQueue(topic, shard.shard);
+    return shard.sendOne(led, { topic: topic.id, queue }, message, waiter, ticket);
   }
 
   /** The shard whose turn it is, or the next one that is led here and has a queue of the topic. */

@@ -21,7 +21,7 @@ import type { ControlRecord, DeadLettered, ShardRecord } from "../domain/shard-r
 import type { ShardState } from "../domain/shard-state.ts";
 import { ShardTime } from "../domain/shard-time.ts";
 import { tagHash } from "../domain/tag-hash.ts";
-import type { OutgoingMessage, SendOutcome } from "../messaging.ts";
+import type { OutgoingMessage, SendOutcome, Waiter } from "../messaging.ts";
 import type { LogPoint, ShardHost } from "./shard-host.ts";
 import { Staging } from "./staging.ts";
 
@@ -29,6 +29,8 @@ const noTag = new Uint8Array(0);
 const utf8 = new TextEncoder();
 const unknownOutcome =
   "this broker lost the lead of the shard before the outcome was known: it may or may not have been stored; try again";
+
+type MessagePlace = { readonly topic: number; readonly queue: number };
 
 /** The state and the overlay of a shard while it is led and served here. Compared by identity after every wait. */
 export type Led = { readonly state: ShardState; readonly overlay: Overlay };
@@ -56,7 +58,7 @@ export class ShardRuntime implements GroupMachine {
     this.shard = shard;
     this.#state = state;
     this.#host = host;
-    this.#staging = new Staging(host.store.maxEntryBytes);
+    this.#staging = new Staging(host.store.maxEntryBytes, host.totals);
     this.#applied = applied;
     this.#time.observe(state.timeMs, host.clock.monoMs(), false);
   }
@@ -129,6 +131,22 @@ export class ShardRuntime implements GroupMachine {
     });
     this.#group?.wake();
     return outcomes;
+  }
+
+  /**
+   * Stages one message that is in no group, and has `waiter` told when it is applied.
+   *
+   * @throws {SaturnError} `TOPIC_NOT_FOUND` once the topic's delete is decided; then nothing is staged
+   */
+  sendOne(led: Led, place: MessagePlace, message: OutgoingMessage, waiter: Waiter, ticket: number): SendOutcome {
+    const tag = message.tag === undefined ? noTag : utf8.encode(message.tag);
+    const stored = decideSend(led.overlay, place, this.now(), this.#host.clock.wallMs());
+    const sink = this.#staging.sink(messageBytes(message.length, tag.length));
+    writeMessage(sink, stored, message, tag, tagHash(tag));
+    led.overlay.add(stored);
+    this.#staging.awaitSend(waiter, ticket, message.length);
+    this.#group?.wake();
+    return stored;
   }
 
   /** Finishes the message of a handle. @throws {SaturnError} `INVALID_RECEIPT_HANDLE` */

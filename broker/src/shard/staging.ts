@@ -1,6 +1,8 @@
 import { assert, defined, type SaturnError } from "@saturnmq/kit";
 import { RecordBatch, type RecordSink } from "@saturnmq/store";
 import type { Payload } from "raft-ts";
+import type { Waiter } from "../messaging.ts";
+import type { Totals } from "./totals.ts";
 
 /** A batch takes no further call's records once it would hold more, so that entries stay small beside the log's write area. */
 const batchBytes = 1_048_576;
@@ -10,6 +12,11 @@ const keptBytes = 4 * batchBytes;
 /** The records of one entry to be, and those who wait until it is applied. */
 class Batch {
   readonly records = new RecordBatch(batchBytes / 16);
+  /** Those who wait without a promise, each by its own ticket; and the messages among what they wait for. */
+  readonly #waiters: Waiter[] = [];
+  readonly #tickets: number[] = [];
+  #messages = 0;
+  #messageBytes = 0;
   #applied: Promise<void> | undefined;
   #settle: { resolve: () => void; reject: (error: unknown) => void } | undefined;
 
@@ -24,11 +31,27 @@ class Batch {
     return this.#applied;
   }
 
-  settle(error: SaturnError | undefined): void {
+  awaitSend(waiter: Waiter, ticket: number, messageBytes: number): void {
+    this.#waiters.push(waiter);
+    this.#tickets.push(ticket);
+    this.#messages += 1;
+    this.#messageBytes += messageBytes;
+  }
+
+  settle(error: SaturnError | undefined, totals: Totals): void {
     if (error === undefined) this.#settle?.resolve();
     else this.#settle?.reject(error);
     this.#applied = undefined;
     this.#settle = undefined;
+    if (error === undefined) {
+      totals.sentMessages += this.#messages;
+      totals.sentBytes += this.#messageBytes;
+    }
+    for (let at = 0; at < this.#waiters.length; at += 1) this.#waiters[at]?.settled(this.#tickets[at] ?? 0, error);
+    this.#waiters.length = 0;
+    this.#tickets.length = 0;
+    this.#messages = 0;
+    this.#messageBytes = 0;
   }
 }
 
@@ -45,10 +68,12 @@ export class Staging {
   #done: Batch[] = [];
   #spare: Batch | undefined;
   readonly #batchMax: number;
+  readonly #totals: Totals;
 
   /** @param maxEntryBytes what the log takes as one entry */
-  constructor(maxEntryBytes: number) {
+  constructor(maxEntryBytes: number, totals: Totals) {
     this.#batchMax = Math.min(batchBytes, maxEntryBytes);
+    this.#totals = totals;
   }
 
   /** Bytes staged and not yet answered. */
@@ -68,6 +93,11 @@ export class Staging {
       this.#open.push(last);
     }
     return last.records;
+  }
+
+  /** Has `waiter` told when the message staged last is applied. */
+  awaitSend(waiter: Waiter, ticket: number, messageBytes: number): void {
+    defined(this.#open.at(-1), "an open batch").awaitSend(waiter, ticket, messageBytes);
   }
 
   /** Resolves when everything staged up to now is applied; `undefined` when it is. Rejects if the outcome became unknown. */
@@ -97,7 +127,7 @@ export class Staging {
     if (done.length === 0) return;
     this.#done = [];
     for (const batch of done) {
-      batch.settle(undefined);
+      batch.settle(undefined, this.#totals);
       batch.records.reset();
       if (batch.records.bytes.length <= keptBytes) this.#spare = batch;
     }
@@ -106,7 +136,7 @@ export class Staging {
   /** Leadership is lost: whether what is staged will be applied is unknown. */
   fail(error: SaturnError): void {
     this.answer();
-    for (const batch of [...this.#inFlight, ...this.#open]) batch.settle(error);
+    for (const batch of [...this.#inFlight, ...this.#open]) batch.settle(error, this.#totals);
     this.#inFlight = [];
     this.#open = [];
   }

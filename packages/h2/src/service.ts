@@ -52,8 +52,10 @@ export type FastUnaryMethod = {
   readonly kind: "fastUnary";
   /** Lower-case names of the metadata that `FastCall.header` is asked for. */
   readonly headers: readonly string[];
-  /** Request and call are the handler's to read until it returns. */
-  handle(bytes: Uint8Array, start: number, length: number, call: FastCall): void;
+  /** Request and call are the handler's to read until it returns. False: it has done nothing about the call, which is `otherwise`'s then. */
+  handle(bytes: Uint8Array, start: number, length: number, call: FastCall): boolean;
+  /** Serves what `handle` leaves, as a `UnaryMethod` does. Of the request's metadata its call knows `headers` and nothing else. */
+  readonly otherwise?: UnaryMethod["handle"];
 };
 
 export interface FastCall {

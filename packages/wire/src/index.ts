@@ -3,6 +3,7 @@ export { type GrpcMethod, grpcMethod, type WireMethod } from "./grpc-definition.
 export { type BodyDigest, bodyDigest } from "./hot/body-digest.ts";
 export { type Deliverable, deliverySize, storedBody, writeDelivery } from "./hot/delivery.ts";
 export { SendMessageScanner } from "./hot/send-message-scanner.ts";
+export { SendReply } from "./hot/send-reply.ts";
 export { type Moment, momentMs, type Span, SpanList } from "./hot/spans.ts";
 export { normalizeMessage, type StoredLayout, storedSize } from "./hot/stored-message.ts";
 export { applyDelta } from "./metadata/apply-delta.ts";

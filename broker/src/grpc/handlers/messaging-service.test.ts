@@ -1,9 +1,10 @@
-import { beforeEach, describe, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { defined, type Logger, SaturnError, silentLogger } from "@saturnmq/kit";
 import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import { type Init, messagingService as rpcs, v2 } from "@saturnmq/wire";
 import { parseBrokerConfig } from "../../config.ts";
 import { FakeCall } from "../testing/fake-call.ts";
+import { FakeFastCall } from "../testing/fake-fast-call.ts";
 import { FakeMessaging } from "../testing/fake-messaging.ts";
 import type { ClientHeaders, Service } from "../transport/service.ts";
 import { messagingService } from "./messaging-service.ts";
@@ -15,6 +16,9 @@ let stopping: Stopping;
 let service: Service;
 let observed: string[];
 let errors: string[];
+/** Which way calls of fast methods go, and whether the last of them was served fast. */
+let path: "fast" | "general" = "fast";
+let servedFast = false;
 const limits = parseBrokerConfig({ limits: { pollMaxMs: 300 } }).limits;
 
 beforeEach(() => {
@@ -42,6 +46,12 @@ type Unary = { [Rpc in keyof Rpcs]: Rpcs[Rpc]["responseStream"] extends false ? 
 
 async function raw(rpc: Unary, bytes: Uint8Array, client: Partial<ClientHeaders> = {}): Promise<Uint8Array> {
   const method = defined(service.methods.get(rpc), rpc);
+  if (method.kind === "fastUnary") {
+    // As transports do: the fast path first, where there is one.
+    const call = new FakeFastCall(client);
+    servedFast = path === "fast" && method.handle(bytes, 0, bytes.length, call);
+    return servedFast ? call.answered : method.otherwise(bytes, 0, bytes.length, new FakeCall(client));
+  }
   if (method.kind !== "unary") throw new Error(`${rpc} is not unary`);
   return method.handle(bytes, 0, bytes.length, new FakeCall(client));
 }
@@ -176,7 +186,62 @@ describe("Heartbeat, QueryAssignment, NotifyClientTermination", () => {
   });
 });
 
-describe("SendMessage", () => {
+describe.each(["fast", "general"] as const)("SendMessage, %s path first", (way) => {
+  beforeEach(() => {
+    path = way;
+  });
+
+  afterEach(() => {
+    path = "fast";
+  });
+
+  test("one plain message is stored and answered alike both ways, to the byte", async () => {
+    for (const messageId of ["01", `01${"0123456789ABCDEF".repeat(2)}`, "x".repeat(64)]) {
+      const sent = { ...message({ messageId, tag: "t", keys: ["k"] }), userProperties: new Map([["a", "1"]]) };
+      const bytes = v2.SendMessageRequest.encode({ messages: [sent] });
+      const reply = await raw("SendMessage", bytes);
+      expect(servedFast).toBe(way === "fast");
+      const { offset, message: stored, bodyCrc } = defined(messaging.stored.at(-1), "stored message");
+      path = "general";
+      expect((await raw("SendMessage", bytes)).length).toBe(offset === 0 ? reply.length + 2 : reply.length);
+      path = way;
+      const entry = {
+        status: { code: 20_000, message: "OK" },
+        messageId,
+        transactionId: messageId,
+        offset,
+        recallHandle: "",
+      };
+      expect(Buffer.from(reply)).toEqual(v2.SendMessageResponse.encode({ status: entry.status, entries: [entry] }));
+      const again = defined(messaging.stored.at(-1), "message stored the general way");
+      expect(Buffer.from(again.message)).toEqual(Buffer.from(stored));
+      expect(again.bodyCrc).toBe(bodyCrc);
+    }
+    expect(observed).toEqual(Array<string>(6).fill("SendMessage 20000"));
+  });
+
+  test("what is no lone plain message in order is left to the general handler", async () => {
+    const request = (...messages: Init<v2.Message>[]) => v2.SendMessageRequest.encode({ messages });
+    const long = message({ messageId: "x".repeat(65) });
+    for (const bytes of [
+      request(message(), message()),
+      request(long),
+      Buffer.concat([request(message()), Buffer.from([0xff])]),
+    ]) {
+      await raw("SendMessage", bytes);
+      expect(servedFast).toBe(false);
+    }
+  });
+
+  test("a lead lost before the message is known to be stored is told in the reply", async () => {
+    if (way === "general") return;
+    messaging.lateFailure = new SaturnError("HA_NOT_AVAILABLE", "the lead was lost");
+    const { status, entries } = await ask("SendMessage", { messages: [message()] });
+    expect(status).toMatchObject({ code: 50_002, message: "HA_NOT_AVAILABLE: the lead was lost" });
+    expect(entries).toEqual([]);
+    expect(observed).toEqual(["SendMessage 50002"]);
+  });
+
   test("stores each message and answers in order, the transaction id being the message id", async () => {
     const messages = [message({ messageId: "01A" }), message({ messageId: "01B" })];
     const { status, entries } = await ask("SendMessage", { messages });

@@ -6,20 +6,22 @@ export type Resource = { readonly resourceNamespace: string; readonly name: stri
 
 const clientIdCharactersMax = 255;
 
+/** Metadata by which a fast method knows its client: id and language. */
+export const clientHeaders: readonly string[] = ["x-mq-client-id", "x-mq-language"];
+
 /** @throws {SaturnError} `CLIENT_ID_REQUIRED` */
 export function clientIdOf(call: Call): string {
   const { clientId } = call.client;
-  if (clientId === "")
-    throw new SaturnError(
-      "CLIENT_ID_REQUIRED",
-      "the metadata x-mq-client-id is missing: give each client an id of its own",
-    );
-  if (clientId.length > clientIdCharactersMax)
-    throw new SaturnError(
-      "CLIENT_ID_REQUIRED",
-      `x-mq-client-id is longer than ${String(clientIdCharactersMax)} characters`,
-    );
+  const problem = clientIdProblem(clientId);
+  if (problem !== undefined) throw new SaturnError("CLIENT_ID_REQUIRED", problem);
   return clientId;
+}
+
+/** Why this cannot be a client's id. */
+export function clientIdProblem(clientId: string): string | undefined {
+  if (clientId === "") return "the metadata x-mq-client-id is missing: give each client an id of its own";
+  if (clientId.length <= clientIdCharactersMax) return undefined;
+  return `x-mq-client-id is longer than ${clientIdCharactersMax} characters`;
 }
 
 /** A topic to read from; one of dead letters too. @throws {SaturnError} `ILLEGAL_TOPIC` */

@@ -2,8 +2,9 @@ import { SaturnError, topicNameProblem } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
 import { normalizeMessage, SendMessageScanner, type StoredLayout, storedSize, v2, WireError } from "@saturnmq/wire";
 import type { OutgoingMessage, SendOutcome } from "../../messaging.ts";
-import type { UnaryMethod } from "../transport/service.ts";
+import type { FastUnaryMethod } from "../transport/service.ts";
 import { answering } from "./answer.ts";
+import { LoneSends } from "./lone-sends.ts";
 import { checkMessageType, type MessageTypeName, messageTypeNumber } from "./message-types.ts";
 import type { Room } from "./room.ts";
 import { ok } from "./status.ts";
@@ -17,18 +18,25 @@ type Incoming = {
 };
 
 /** Stores the messages of one topic. One that breaks a rule refuses them all, before anything is stored. */
-export function sendMessage(room: Room): UnaryMethod {
+export function sendMessage(room: Room): FastUnaryMethod {
   const scanner = new SendMessageScanner();
   const layout: StoredLayout = { length: 0, bodyStart: 0, bodyLength: 0 };
   const request = {
     decode: (bytes: Uint8Array, start: number, end: number) => readRequest(scanner, layout, room, bytes, start, end),
   };
-  return answering("SendMessage", room, request, v2.SendMessageResponse, async (incoming, { call }) => {
+  const lone = new LoneSends(room);
+  const all = answering("SendMessage", room, request, v2.SendMessageResponse, async (incoming, { call }) => {
     const topic = await room.messaging.topic(incoming.topicName);
     for (const type of incoming.types) checkMessageType(topic, type);
     const outcomes = await room.messaging.send(topic, incoming.messages, call.deadlineMs);
     return { status: ok, entries: outcomes.map((outcome, at) => entryOf(incoming.messages[at], outcome)) };
   });
+  return {
+    kind: "fastUnary",
+    headers: lone.headers,
+    handle: (bytes, start, length, call) => lone.handle(bytes, start, length, call),
+    otherwise: (bytes, start, length, call) => all.handle(bytes, start, length, call),
+  };
 }
 
 /** Checks all messages and brings them to the stored form. Bytes that are no send request are called corrupted, as the reference server does. */

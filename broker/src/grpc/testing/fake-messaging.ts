@@ -11,6 +11,7 @@ import type {
   SendOutcome,
   SkippedMessage,
   Subscriber,
+  Waiter,
 } from "../../messaging.ts";
 
 /** A data plane of one queue in memory: no leases, no time. What handlers asked of it can be looked at. */
@@ -27,6 +28,8 @@ export class FakeMessaging implements Messaging {
   readonly changed: { readonly handle: string; readonly invisibleMs: number }[] = [];
   /** Thrown by the next call of any kind. */
   failure: Error | undefined;
+  /** What becomes of messages that were staged. */
+  lateFailure: SaturnError | undefined;
 
   addTopic(name: string, type: MessageType = "NORMAL"): void {
     const id = this.topics.size + 1;
@@ -45,6 +48,19 @@ export class FakeMessaging implements Messaging {
     return Promise.resolve(topic);
   }
 
+  knownTopic(name: string): TopicInfo | undefined {
+    return this.failure === undefined ? this.topics.get(name) : undefined;
+  }
+
+  sendNow(_topic: TopicInfo, message: OutgoingMessage, waiter: Waiter, ticket: number): SendOutcome | undefined {
+    if (this.failure !== undefined) return undefined;
+    const outcome = this.#store(message);
+    queueMicrotask(() => {
+      waiter.settled(ticket, this.lateFailure);
+    });
+    return outcome;
+  }
+
   group(name: string): Promise<GroupInfo> {
     if (this.failure !== undefined) return this.#fail();
     const known = this.groups.get(name);
@@ -56,16 +72,16 @@ export class FakeMessaging implements Messaging {
   }
 
   send(_topic: TopicInfo, messages: readonly OutgoingMessage[]): Promise<readonly SendOutcome[]> {
-    return Promise.resolve(
-      messages.map(({ bytes, start, length, bodyCrc }) => {
-        const offset = this.stored.length;
-        const message = Uint8Array.from(bytes.subarray(start, start + length));
-        const place = { queue: 0, offset, storedAtMs: 1_700_000_000_123 };
-        const lease = { attempt: 1, receiptHandle: `handle-${String(offset)}`, invisibleMs: 30_000 };
-        this.stored.push({ message, bodyCrc, ...place, ...lease });
-        return place;
-      }),
-    );
+    return Promise.resolve(messages.map((message) => this.#store(message)));
+  }
+
+  #store({ bytes, start, length, bodyCrc }: OutgoingMessage): SendOutcome {
+    const offset = this.stored.length;
+    const message = Uint8Array.from(bytes.subarray(start, start + length));
+    const place = { queue: 0, offset, storedAtMs: 1_700_000_000_123 };
+    const lease = { attempt: 1, receiptHandle: `handle-${String(offset)}`, invisibleMs: 30_000 };
+    this.stored.push({ message, bodyCrc, ...place, ...lease });
+    return place;
   }
 
   subscribe(subscriber: Subscriber): Promise<void> {

@@ -10,7 +10,7 @@ import {
 import { FrontDoor } from "./front-door.ts";
 import { type CallRoom, GrpcJsCall, GrpcJsStream, toFailure } from "./grpc-js-call.ts";
 import { http1Text, type TransportOptions } from "./options.ts";
-import type { BidirectionalMethod, Method, ServerStreamingMethod, Service, Transport, UnaryMethod } from "./service.ts";
+import type { BidirectionalMethod, Method, ServerStreamingMethod, Service, Transport } from "./service.ts";
 
 /** Serves on one port, with and without TLS, by grpc-js. @throws {SaturnError} when the port cannot be opened */
 export async function serveGrpcJs(services: readonly Service[], options: TransportOptions): Promise<Transport> {
@@ -94,12 +94,14 @@ function register(server: Server, service: Service, options: TransportOptions): 
   }
 }
 
-const kinds = { unary: "unary", serverStreaming: "serverStream", bidirectional: "bidi" } as const;
+const kinds = { unary: "unary", fastUnary: "unary", serverStreaming: "serverStream", bidirectional: "bidi" } as const;
 
 function handler(method: Method, room: CallRoom): unknown {
   switch (method.kind) {
     case "unary":
-      return unary(method, room);
+      return unary((bytes, call) => method.handle(bytes, 0, bytes.length, call), room);
+    case "fastUnary":
+      return unary((bytes, call) => method.otherwise(bytes, 0, bytes.length, call), room);
     case "serverStreaming":
       return serverStreaming(method, room);
     case "bidirectional":
@@ -107,7 +109,9 @@ function handler(method: Method, room: CallRoom): unknown {
   }
 }
 
-function unary(method: UnaryMethod, room: CallRoom): handleUnaryCall<Buffer, Uint8Array> {
+type Answer = (bytes: Buffer, call: GrpcJsCall) => Uint8Array | Promise<Uint8Array>;
+
+function unary(handle: Answer, room: CallRoom): handleUnaryCall<Buffer, Uint8Array> {
   return (grpc, callback) => {
     const call = new GrpcJsCall(grpc, room);
     const succeed = (reply: Uint8Array): void => {
@@ -120,7 +124,7 @@ function unary(method: UnaryMethod, room: CallRoom): handleUnaryCall<Buffer, Uin
       callback(failure);
     };
     try {
-      const reply = method.handle(grpc.request, 0, grpc.request.length, call);
+      const reply = handle(grpc.request, call);
       if (reply instanceof Promise) reply.then(succeed, fail);
       else succeed(reply);
     } catch (error) {

@@ -11,7 +11,7 @@ export type Service = {
   readonly methods: ReadonlyMap<string, Method>;
 };
 
-export type Method = UnaryMethod | ServerStreamingMethod | BidirectionalMethod;
+export type Method = UnaryMethod | FastUnaryMethod | ServerStreamingMethod | BidirectionalMethod;
 
 /**
  * One request, one reply.
@@ -23,6 +23,9 @@ export type UnaryMethod = {
   readonly kind: "unary";
   handle(bytes: Uint8Array, start: number, length: number, call: Call): Uint8Array | Promise<Uint8Array>;
 };
+
+/** A unary method of which `handle` serves the common case without an object a call. grpc-js gives everything to `otherwise`. */
+export type FastUnaryMethod = h2.FastUnaryMethod & { readonly otherwise: UnaryMethod["handle"] };
 
 /** One request, any number of replies; the call ends with OK when `handle` is done. */
 export type ServerStreamingMethod = {
@@ -36,7 +39,7 @@ export type BidirectionalMethod = {
   open(call: StreamingCall): IncomingStream;
 };
 
-export type { ClientHeaders, IncomingStream } from "@saturnmq/h2";
+export type { Answers, ClientHeaders, FastCall, IncomingStream } from "@saturnmq/h2";
 
 /** One call in progress. */
 export type Call = Pick<h2.Call, "client" | "deadlineMs" | "signal" | "gone" | "header">;

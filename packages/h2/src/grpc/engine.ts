@@ -289,27 +289,43 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
       this.#serveFast(exchange, method, bytes, start, length);
       return;
     }
+    if (method.kind === "unary") {
+      this.#serveUnary(exchange, (call) => method.handle(bytes, start, length, call));
+      return;
+    }
     const call = defined(exchange.call, "call");
     this.#guard(exchange, () => {
-      if (method.kind === "unary") {
-        const reply = method.handle(bytes, start, length, call);
-        if (reply instanceof Promise) this.#await(call, reply);
-        else this.#reply(call, reply);
-      } else if (method.kind === "serverStreaming") {
-        const run = method.handle(bytes, start, length, call);
-        if (run instanceof Promise) this.#await(call, run);
-        else call.end();
-      }
+      if (method.kind !== "serverStreaming") return;
+      const run = method.handle(bytes, start, length, call);
+      if (run instanceof Promise) this.#await(call, run);
+      else call.end();
     });
   }
 
   #serveFast(exchange: Exchange, method: FastUnaryMethod, bytes: Buffer, start: number, length: number): void {
     const { ticket } = exchange;
     try {
-      method.handle(bytes, start, length, exchange);
+      if (method.handle(bytes, start, length, exchange)) return;
     } catch (error) {
       this.fail(ticket, error);
+      return;
     }
+    const { deadlineMs, peer } = exchange;
+    const metadata = exchange.kept(method.headers);
+    const head = { ticket, deadlineMs, authority: "", peer, metadata, codeTrailer: this.#options.codeTrailer };
+    exchange.call = new ServedCall(head, this.#port);
+    this.#serveUnary(exchange, (call) =>
+      defined(method.otherwise?.(bytes, start, length, call), "an answer to what the fast handler leaves"),
+    );
+  }
+
+  #serveUnary(exchange: Exchange, handle: (call: ServedCall) => Uint8Array | Promise<Uint8Array>): void {
+    const call = defined(exchange.call, "call");
+    this.#guard(exchange, () => {
+      const reply = handle(call);
+      if (reply instanceof Promise) this.#await(call, reply);
+      else this.#reply(call, reply);
+    });
   }
 
   #await(call: ServedCall, work: Promise<unknown>): void {

@@ -3,6 +3,7 @@ import type { Connection } from "../core/connection.ts";
 import { MessageReader } from "../core/message-reader.ts";
 import type { Stream } from "../core/stream.ts";
 import type { Answers, FastCall, IncomingStream } from "../service.ts";
+import type { MetadataEntry } from "./metadata.ts";
 import type { Route } from "./routes.ts";
 import type { ServedCall } from "./served-call.ts";
 
@@ -87,6 +88,14 @@ export class Exchange implements FastCall {
 
   header(at: number): string | undefined {
     return this.#headers[at];
+  }
+
+  /** The metadata that was kept, under its names. */
+  kept(names: readonly string[]): MetadataEntry[] {
+    return names.flatMap((name, at): MetadataEntry[] => {
+      const value = this.#headers[at];
+      return value === undefined ? [] : [[name, value]];
+    });
   }
 
   setHeader(at: number, value: string | undefined): void {

@@ -101,6 +101,19 @@ describe("a foreign client", () => {
     client.close();
   });
 
+  test("is answered by the plain handler where the fast one leaves a call to it", async () => {
+    const client = dial(false);
+    const metadata = new Metadata();
+    metadata.set("x-mq-client-id", "me@host");
+    metadata.set("x-other", "1");
+    expect((await unary(client, "Leave", Buffer.from("left"), 5_000, metadata)).toString()).toBe("left");
+    expect(notes.call?.client.clientId).toBe("me@host");
+    expect(notes.call?.header("x-other")).toBeUndefined();
+    const refused = await failure(unary(client, "Leave", Buffer.alloc(0)));
+    expect(refused).toMatchObject({ code: status.NOT_FOUND, details: "nothing is no topic" });
+    client.close();
+  });
+
   test("gets a SaturnError's status, text and code, and of a bug nothing", async () => {
     const client = dial(false);
     const refused = await failure(unary(client, "Refuse", Buffer.alloc(0)));

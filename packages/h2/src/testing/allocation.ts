@@ -26,6 +26,7 @@ const engine = new Engine(
             headers: ["x-mq-client-id"],
             handle: (bytes, start, length, call) => {
               call.answers.answer(call.ticket, bytes, start, length);
+              return true;
             },
           },
         ],

@@ -11,6 +11,7 @@ const fast: FastUnaryMethod = {
   headers: [],
   handle: (bytes, start, length, call) => {
     call.answers.answer(call.ticket, bytes, start, length);
+    return true;
   },
 };
 const plain: UnaryMethod = {

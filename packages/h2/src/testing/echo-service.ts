@@ -24,6 +24,20 @@ export function echoService(): { readonly service: Service; readonly notes: Echo
         handle: (bytes, start, length, call) => {
           notes.headers = [call.header(0), call.header(1)];
           call.answers.answer(call.ticket, bytes, start, length);
+          return true;
+        },
+      },
+    ],
+    [
+      "Leave",
+      {
+        kind: "fastUnary",
+        headers: ["x-mq-client-id"],
+        handle: () => false,
+        otherwise: async (bytes, start, length, call) => {
+          notes.call = call;
+          if (length === 0) throw new SaturnError("TOPIC_NOT_FOUND", "nothing is no topic");
+          return bytes.subarray(start, start + length);
         },
       },
     ],
@@ -34,6 +48,7 @@ export function echoService(): { readonly service: Service; readonly notes: Echo
         headers: [],
         handle: (_bytes, _start, _length, call) => {
           notes.tickets.push(call.ticket);
+          return true;
         },
       },
     ],
