@@ -15,28 +15,28 @@ const stopsWithinMs = 15_000;
 const servesWithinMs = 60_000;
 const patienceMs = 300_000;
 
+let opened: AsyncDisposableStack;
 let previous: PreviousBuild;
 let links: string;
 let cluster: ProcessCluster;
 let sent: number;
 
 beforeEach(async () => {
-  previous = await PreviousBuild.unpack();
+  opened = new AsyncDisposableStack();
+  previous = opened.use(await PreviousBuild.unpack());
   links = await mkdtemp(join(tmpdir(), "saturnmq-versions-"));
+  opened.defer(() => rm(links, { recursive: true, force: true }));
   const names = [1, 2, 3].flatMap((number) => [`broker-${number}`, `nameserver-${number}`]);
   for (const name of names) await turn(name, previous.program);
   cluster = await ProcessCluster.start({
     ...{ brokers: 3, nameServers: 3, zones: ["a", "b", "c"], shards: 6, network: 92 },
     programOf: linkOf,
   });
+  opened.use(cluster);
   sent = 0;
 }, patienceMs);
 
-afterEach(async () => {
-  await cluster[Symbol.asyncDispose]();
-  await previous[Symbol.asyncDispose]();
-  await rm(links, { recursive: true, force: true });
-});
+afterEach(() => opened.disposeAsync());
 
 function linkOf(name: string): string {
   return join(links, `${name}.js`);

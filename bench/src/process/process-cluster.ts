@@ -90,8 +90,11 @@ export class ProcessCluster implements AsyncDisposable {
     const folder = await mkdtemp(join(options.parent ?? tmpdir(), "saturnmq-cluster-"));
     const cluster = new ProcessCluster(options, network, folder);
     try {
-      for (const placed of [...cluster.nameServers, ...cluster.#brokers]) await cluster.#start(placed);
-      await cluster.whenServing();
+      // A new broker gives up when no name server answers for a while, which on a busy machine is soon.
+      for (const some of [cluster.nameServers, cluster.#brokers]) {
+        for (const placed of some) await cluster.#start(placed);
+        await cluster.whenServing();
+      }
       await cluster.tools.untilLed();
     } catch (error) {
       await cluster[Symbol.asyncDispose]();
