@@ -7,7 +7,7 @@ INSTALLED := node_modules/.installed
 SEED := 1
 COUNT := 1
 
-.PHONY: help install run test verify fix generate bench bench-peers nightly chaos clients sim
+.PHONY: help install run test verify fix generate bench bench-peers nightly chaos clients sim kube-test
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -54,3 +54,7 @@ clients: $(INSTALLED) ## Run test/clients: the official clients, unmodified
 
 sim: $(INSTALLED) ## Run simulated clusters: SEED=first COUNT=how many (ARGS=--log tells all that one of them logs)
 	@$(NODE) test/sim/seeds.program.ts --seed $(SEED) --count $(COUNT) $(ARGS)
+
+kube-test: $(INSTALLED) ## Run test/kube: the operator on a real API server, built from its Go modules the first time (about 12 minutes)
+	@test/kube/control-plane/build.sh "$${XDG_CACHE_HOME:-$$HOME/.cache}/saturnmq/kube-v1.37.1" etcd kube
+	@$(JEST) test/kube $(ARGS)

@@ -13,8 +13,6 @@ export const reasons = {
     NameTaken: "An older object declares the same name; that one counts.",
     Drifted: "What is in the cluster differs in a way that cannot be changed; the message says how.",
     Refused: "The cluster refuses it; the message says why.",
-    Deleting: "It is being deleted.",
-    NotYetSeen: "Nothing has been looked at yet.",
   },
   Progressing: {
     Moving: "A step towards `spec` is being made; the message names it.",

@@ -6,7 +6,9 @@ import { type KindName, type KubeObject, pathOf, resources } from "../kube/objec
 import { WorkQueue } from "../kube/work-queue.ts";
 import { setLabel } from "../model/naming.ts";
 import { reconcileBroker } from "./broker-controller.ts";
-import type { Control } from "./control.ts";
+import type { Control, CustomResource } from "./control.ts";
+import { consumerGroups, topics } from "./declared.ts";
+import { type Declared, reconcileDeclared } from "./declared-controller.ts";
 import { reconcileNameServer } from "./name-server-controller.ts";
 
 export type ControllersOptions = {
@@ -32,6 +34,7 @@ type Reconcile = (control: Control, namespace: string, name: string) => Promise<
 export class Controllers {
   readonly #options: ControllersOptions;
   readonly #informers: Informer<KubeObject>[] = [];
+  readonly #known = new Map<KindName, Informer<KubeObject>[]>();
   readonly #queues = new Map<KindName, WorkQueue>();
   #steps = 0;
   #failures = 0;
@@ -40,9 +43,11 @@ export class Controllers {
     this.#options = options;
     this.#queues.set("NameServer", this.#queue("NameServer", reconcileNameServer));
     this.#queues.set("Broker", this.#queue("Broker", reconcileBroker));
+    this.#queues.set("Topic", this.#queue("Topic", this.#declared(topics)));
+    this.#queues.set("ConsumerGroup", this.#queue("ConsumerGroup", this.#declared(consumerGroups)));
     const namespaces = options.namespaces.length === 0 ? [undefined] : options.namespaces;
     for (const namespace of namespaces) {
-      for (const kind of ["NameServer", "Broker"] as const)
+      for (const kind of ["NameServer", "Broker", "Topic", "ConsumerGroup"] as const)
         this.#watch(kind, namespace, ({ metadata }) => this.#add(kind, metadata.namespace, metadata.name));
       for (const kind of ["Pod", "PersistentVolumeClaim"] as const)
         this.#watch(kind, namespace, (child) => this.#childChanged(child), ofSets);
@@ -92,7 +97,19 @@ export class Controllers {
       changed,
       path: pathOf(resources[kind], namespace),
     };
-    this.#informers.push(new Informer(labelSelector === undefined ? common : { ...common, labelSelector }));
+    const informer = new Informer(labelSelector === undefined ? common : { ...common, labelSelector });
+    this.#informers.push(informer);
+    this.#known.set(kind, [...(this.#known.get(kind) ?? []), informer]);
+  }
+
+  #declared<Found>(declared: Declared<Found>): Reconcile {
+    return (control, namespace, name) => {
+      const all = this.#known.get(declared.kind)?.flatMap((informer) => informer.list()) ?? [];
+      const rivals = all.filter(
+        ({ metadata }) => metadata.namespace === namespace,
+      ) as unknown as readonly CustomResource[];
+      return reconcileDeclared(control, declared, { namespace, name, rivals });
+    };
   }
 
   /** A pod or claim belongs to one set; whose it is stands in its labels, also when the set is not its owner. */

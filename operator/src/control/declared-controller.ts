@@ -1,0 +1,178 @@
+import { randomUUID } from "node:crypto";
+import { SaturnError } from "@saturnmq/kit";
+import { brokerSpec } from "../api/broker.ts";
+import { nameServerSpec } from "../api/name-server.ts";
+import type { ClusterAdmin } from "../grpc/cluster-admin.ts";
+import { type AnyVerdict, verdict } from "../plan/conditions.ts";
+import { againMs, type Control, type CustomResource, specOf, writeStatus } from "./control.ts";
+
+/** A kind whose objects declare something inside a cluster by name: how it is found, made, compared and removed there. */
+export type Declared<Found> = {
+  readonly kind: "Topic" | "ConsumerGroup";
+  readonly wanted: (resource: CustomResource) => Wanted;
+  readonly find: (admin: ClusterAdmin, name: string) => Promise<Found | undefined>;
+  readonly create: (admin: ClusterAdmin, resource: CustomResource, requestId: string) => Promise<Found>;
+  readonly remove: (admin: ClusterAdmin, name: string, requestId: string) => Promise<unknown>;
+  /** How what was found differs from what is wanted, in words; empty: not at all. */
+  readonly drift: (found: Found, resource: CustomResource) => string;
+  readonly statusOf: (found: Found) => Readonly<Record<string, unknown>>;
+};
+
+/** What the kinds have in common. */
+export type Wanted = { readonly name: string; readonly broker: string; readonly deletionPolicy: "Delete" | "Retain" };
+
+/** Keeps an object until what it declares was removed. */
+const finalizer = "saturnmq.io/declared";
+
+/**
+ * Looks at one declaration, makes it true where it can, and says how it is. What it cannot change it reports and leaves.
+ *
+ * @param rivals all objects of the kind in the namespace
+ * @returns when to look again, milliseconds
+ */
+export async function reconcileDeclared<Found>(
+  control: Control,
+  declared: Declared<Found>,
+  {
+    namespace,
+    name,
+    rivals,
+  }: { readonly namespace: string; readonly name: string; readonly rivals: readonly CustomResource[] },
+): Promise<number | undefined> {
+  const resource = await control.objects.get<CustomResource>(declared.kind, namespace, name);
+  if (resource === undefined) return undefined;
+  const wanted = declared.wanted(resource);
+  const admin = await adminOf(control, namespace, wanted.broker);
+  const older = rivals.find((rival) => isOlder(rival, resource) && isSame(wantedBy(declared, rival), wanted));
+  if (resource.metadata.deletionTimestamp !== undefined)
+    return finish(control, declared, resource, older === undefined ? admin : undefined);
+  await keepFinalizer(control, declared.kind, resource, wanted.deletionPolicy === "Delete");
+  if (older !== undefined) {
+    const message = `${declared.kind} ${older.metadata.name}, which is older, declares ${wanted.name} already.`;
+    return tell(control, declared.kind, resource, {}, verdict("Ready", "False", "NameTaken", message));
+  }
+  if (admin === undefined)
+    return tell(
+      control,
+      declared.kind,
+      resource,
+      {},
+      verdict(
+        "Ready",
+        "False",
+        "WaitingForBroker",
+        `Broker ${wanted.broker} does not exist, or its NameServer does not.`,
+      ),
+    );
+  return settle(control, declared, resource, admin);
+}
+
+async function settle<Found>(
+  control: Control,
+  declared: Declared<Found>,
+  resource: CustomResource,
+  admin: ClusterAdmin,
+): Promise<number> {
+  const { kind } = declared;
+  try {
+    const { name } = declared.wanted(resource);
+    const found = (await declared.find(admin, name)) ?? (await declared.create(admin, resource, randomUUID()));
+    const drift = declared.drift(found, resource);
+    const state = drift === "" ? verdict("Ready", "True", "Exists") : verdict("Ready", "False", "Drifted", drift);
+    return await tell(control, kind, resource, declared.statusOf(found), state);
+  } catch (error) {
+    if (!(error instanceof SaturnError)) throw error;
+    const waits = error.code === "HA_NOT_AVAILABLE";
+    const state = waits
+      ? verdict("Ready", "False", "WaitingForBroker", error.message)
+      : verdict("Ready", "False", "Refused", error.message);
+    await tell(control, kind, resource, {}, state);
+    return waits ? againMs.waiting : againMs.settled;
+  }
+}
+
+async function tell(
+  control: Control,
+  kind: string,
+  resource: CustomResource,
+  fields: Readonly<Record<string, unknown>>,
+  state: AnyVerdict,
+): Promise<number> {
+  await writeStatus(control, kind, resource, fields, [state]);
+  return state.status === "True" ? againMs.settled * 6 : againMs.settled;
+}
+
+/**
+ * Removes what was declared, if that was asked for, and lets the object go. Where there is no cluster any more, or this object never counted, there is
+ * nothing to remove: a finalizer must not outlive what it waits for.
+ */
+async function finish<Found>(
+  control: Control,
+  declared: Declared<Found>,
+  resource: CustomResource,
+  admin: ClusterAdmin | undefined,
+): Promise<number | undefined> {
+  const { name, deletionPolicy } = declared.wanted(resource);
+  if (!holds(resource)) return undefined;
+  try {
+    if (deletionPolicy === "Delete" && admin !== undefined) await declared.remove(admin, name, randomUUID());
+  } catch (error) {
+    if (!(error instanceof SaturnError) || !gone.has(error.code)) throw error;
+  }
+  await keepFinalizer(control, declared.kind, resource, false);
+  return undefined;
+}
+
+const gone: ReadonlySet<string> = new Set(["NOT_FOUND", "TOPIC_NOT_FOUND", "CONSUMER_GROUP_NOT_FOUND"]);
+
+function holds({ metadata: { finalizers = [] } }: CustomResource): boolean {
+  return finalizers.includes(finalizer);
+}
+
+/** Others' finalizers stay; a list that changed meanwhile is refused by its version, and looked at again. */
+async function keepFinalizer(
+  { objects }: Control,
+  kind: "Topic" | "ConsumerGroup",
+  resource: CustomResource,
+  keep: boolean,
+): Promise<void> {
+  if (holds(resource) === keep) return;
+  const { namespace, name, resourceVersion, finalizers = [] } = resource.metadata;
+  const others = finalizers.filter((other) => other !== finalizer);
+  const metadata = { resourceVersion, finalizers: keep ? [...others, finalizer] : others };
+  await objects.merge(kind, namespace, name, { metadata });
+}
+
+/** The name servers of the cluster that a broker set belongs to; `undefined` while there is none, or it is going. */
+async function adminOf(
+  { objects, admin }: Control,
+  namespace: string,
+  broker: string,
+): Promise<ClusterAdmin | undefined> {
+  const set = await objects.get<CustomResource>("Broker", namespace, broker);
+  if (set?.metadata.deletionTimestamp !== undefined || set === undefined) return undefined;
+  const { nameServerRef } = specOf(brokerSpec, set);
+  const group = await objects.get<CustomResource>("NameServer", namespace, nameServerRef.name);
+  if (group?.metadata.deletionTimestamp !== undefined || group === undefined) return undefined;
+  return admin(namespace, nameServerRef.name, specOf(nameServerSpec, group).replicas);
+}
+
+/** Of each object as it was watched: a namespace of a thousand is compared by each of them. */
+const remembered = new WeakMap<CustomResource, Wanted>();
+
+function wantedBy<Found>(declared: Declared<Found>, resource: CustomResource): Wanted {
+  const wanted = remembered.get(resource) ?? declared.wanted(resource);
+  remembered.set(resource, wanted);
+  return wanted;
+}
+
+function isSame(one: Wanted, other: Wanted): boolean {
+  return one.name === other.name && one.broker === other.broker;
+}
+
+function isOlder({ metadata: one }: CustomResource, { metadata: other }: CustomResource): boolean {
+  if (one.uid === other.uid) return false;
+  return one.creationTimestamp === other.creationTimestamp
+    ? one.uid < other.uid
+    : one.creationTimestamp < other.creationTimestamp;
+}

@@ -1,0 +1,283 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { get } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { isApiError, type KubeObject } from "@saturnmq/operator/kube";
+import { type Machine, now } from "./machine.ts";
+import { folderOfClaim, writeConfigMap } from "./volumes.ts";
+
+type Probe = {
+  readonly httpGet: { readonly path: string; readonly port: number };
+  readonly periodSeconds: number;
+  readonly timeoutSeconds: number;
+  readonly failureThreshold: number;
+};
+type Container = {
+  readonly name: string;
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly env?: readonly {
+    readonly name: string;
+    readonly value?: string;
+    readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: string } };
+  }[];
+  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
+  readonly readinessProbe?: Probe;
+  readonly livenessProbe?: Probe;
+  readonly startupProbe?: Probe;
+};
+export type PodObject = KubeObject & {
+  readonly metadata: KubeObject["metadata"] & { readonly deletionGracePeriodSeconds?: number };
+  readonly spec: {
+    readonly nodeName?: string;
+    readonly terminationGracePeriodSeconds: number;
+    readonly containers: readonly Container[];
+    readonly volumes?: readonly {
+      readonly name: string;
+      readonly persistentVolumeClaim?: { readonly claimName: string };
+      readonly configMap?: { readonly name: string };
+    }[];
+  };
+  readonly status?: { readonly phase?: string };
+};
+
+const saturnmq = fileURLToPath(new URL("../../../cli/bin/saturnmq.js", import.meta.url));
+const backoffMs = 500;
+
+/**
+ * A pod as a process: one container, whose `saturnmq` is this repository's. There is no file system of its own, so paths below a mount are replaced by
+ * the folders that stand for it; and no network of its own, so it is told to listen on the pod's address.
+ */
+export class PodProcess {
+  readonly #machine: Machine;
+  readonly ip: string;
+  pod: PodObject;
+  #child: ChildProcess | undefined;
+  #ready = false;
+  #started = false;
+  #restarts = 0;
+  #stopping = false;
+  #gone = false;
+  #reported = "";
+  #since: Record<string, { readonly status: string; readonly at: string }> = {};
+
+  constructor(machine: Machine, pod: PodObject, ip: string) {
+    this.#machine = machine;
+    this.pod = pod;
+    this.ip = ip;
+  }
+
+  get #name(): string {
+    return this.pod.metadata.name;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  async start(): Promise<void> {
+    await this.#report();
+    for (let failures = 0; !this.#stopping && !this.#gone; failures += 1) {
+      try {
+        const folders = await this.#folders();
+        void this.#run(folders);
+        void this.#probe();
+        return;
+      } catch (error) {
+        if (failures % 20 === 0) this.#machine.note(`${this.#name} cannot start yet: ${String(error)}`);
+        await sleep(200);
+      }
+    }
+  }
+
+  async #folders(): Promise<Map<string, string>> {
+    const { namespace, uid } = this.pod.metadata;
+    const folders = new Map<string, string>();
+    for (const { name, persistentVolumeClaim, configMap } of this.pod.spec.volumes ?? []) {
+      const folder =
+        persistentVolumeClaim === undefined
+          ? `${this.#machine.folder}/pods/${uid}/${name}`
+          : await folderOfClaim(this.#machine, namespace, persistentVolumeClaim.claimName);
+      mkdirSync(folder, { recursive: true });
+      if (configMap !== undefined) await writeConfigMap(this.#machine, namespace, configMap.name, folder);
+      folders.set(name, folder);
+    }
+    return folders;
+  }
+
+  async #run(folders: ReadonlyMap<string, string>): Promise<void> {
+    const [container] = this.pod.spec.containers;
+    if (container === undefined) throw new Error(`${this.#name} has no container`);
+    while (!this.#isOver()) {
+      await this.#spawn(container, folders);
+      this.#ready = false;
+      this.#started = false;
+      if (this.#isOver()) break;
+      this.#restarts += 1;
+      await this.#report();
+      await sleep(Math.min(backoffMs * 2 ** this.#restarts, 10_000));
+    }
+    if (!this.#gone) await this.#confirmDeletion();
+  }
+
+  #isOver(): boolean {
+    return this.#stopping || this.#gone;
+  }
+
+  #spawn(container: Container, folders: ReadonlyMap<string, string>): Promise<void> {
+    const place = (text: string): string => {
+      const mount = container.volumeMounts?.find(
+        ({ mountPath }) => text === mountPath || text.startsWith(`${mountPath}/`),
+      );
+      return mount === undefined ? text : (folders.get(mount.name) ?? "") + text.slice(mount.mountPath.length);
+    };
+    const [program = "", ...rest] = container.command.map(place);
+    const command = program === "saturnmq" ? [process.execPath, saturnmq] : [program];
+    const env: Record<string, string> = { PATH: process.env["PATH"] ?? "", SATURNMQ_HOST: this.ip };
+    for (const { name, value, valueFrom } of container.env ?? [])
+      env[name] = valueFrom === undefined ? place(value ?? "") : this.#field(valueFrom.fieldRef.fieldPath);
+    const log = openSync(`${this.#machine.folder}/${this.#name}.log`, "a");
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...command, ...rest], {
+      env,
+      stdio: ["ignore", log, log],
+    });
+    closeSync(log);
+    this.#child = child;
+    return new Promise((resolve) => {
+      child.once("exit", (code, signal) => {
+        this.#machine.note(`${this.#name} ended: ${code ?? signal ?? ""}`);
+        this.#child = undefined;
+        resolve();
+      });
+      child.once("error", (error) => {
+        this.#machine.note(`${this.#name}: ${error.message}`);
+        this.#child = undefined;
+        resolve();
+      });
+    });
+  }
+
+  #field(path: string): string {
+    const label = /^metadata\.labels\['(.+)'\]$/.exec(path)?.[1];
+    if (label !== undefined) return this.pod.metadata.labels?.[label] ?? "";
+    return path === "status.podIP" ? this.ip : this.#name;
+  }
+
+  /** Asks the container how it is: alive first, then ready. */
+  async #probe(): Promise<void> {
+    const { startupProbe, readinessProbe, livenessProbe } = this.pod.spec.containers[0] ?? {};
+    let deaf = 0;
+    while (!this.#gone && !this.#stopping) {
+      if (this.#child !== undefined) {
+        this.#started ||= startupProbe === undefined || (await this.#ask(startupProbe));
+        if (this.#started) {
+          deaf = livenessProbe === undefined || (await this.#ask(livenessProbe)) ? 0 : deaf + 1;
+          if (livenessProbe !== undefined && deaf > livenessProbe.failureThreshold * livenessProbe.periodSeconds)
+            this.#child.kill("SIGTERM");
+          this.#ready = readinessProbe === undefined || (await this.#ask(readinessProbe));
+        }
+      }
+      await this.#report();
+      await sleep(250);
+    }
+  }
+
+  #ask({ httpGet: { path, port }, timeoutSeconds }: Probe): Promise<boolean> {
+    return new Promise((resolve) => {
+      const request = get({ host: this.ip, port, path, agent: false, timeout: timeoutSeconds * 1_000 }, (response) => {
+        response.resume();
+        resolve((response.statusCode ?? 500) < 400);
+      });
+      request.on("timeout", () => request.destroy());
+      request.on("error", () => resolve(false));
+    });
+  }
+
+  async #report(): Promise<void> {
+    const ready = this.#ready && this.#child !== undefined && !this.#stopping;
+    const status = this.#status(ready);
+    const told = JSON.stringify([ready, this.#restarts, this.#started, status.phase]);
+    if (told === this.#reported || this.#gone) return;
+    const { namespace, name, uid } = this.pod.metadata;
+    try {
+      const contentType = "application/strategic-merge-patch+json";
+      await this.#machine.client.call("PATCH", `/api/v1/namespaces/${namespace}/pods/${name}/status`, {
+        body: { metadata: { uid }, status },
+        contentType,
+      });
+      this.#reported = told;
+    } catch (error) {
+      if (!isApiError(error, "notFound", "conflict")) this.#machine.note(`${name}: status: ${String(error)}`);
+    }
+  }
+
+  #status(ready: boolean) {
+    const values = { Initialized: true, PodReadyToStartContainers: true, ContainersReady: ready, Ready: ready };
+    const conditions = Object.entries(values).map(([type, value]) => {
+      const status = value ? "True" : "False";
+      const known = this.#since[type]?.status === status ? this.#since[type] : { status, at: now() };
+      this.#since = { ...this.#since, [type]: known };
+      return { type, status, lastTransitionTime: known.at };
+    });
+    const [container] = this.pod.spec.containers;
+    const running =
+      this.#child === undefined
+        ? { waiting: { reason: "ContainerCreating" }, running: null }
+        : { running: { startedAt: now() }, waiting: null };
+    const containerStatuses = [
+      {
+        name: container?.name,
+        image: container?.image,
+        imageID: "",
+        ready,
+        started: this.#started,
+        restartCount: this.#restarts,
+        state: running,
+      },
+    ];
+    const addresses = {
+      podIP: this.ip,
+      podIPs: [{ ip: this.ip }],
+      hostIP: "127.0.0.1",
+      hostIPs: [{ ip: "127.0.0.1" }],
+    };
+    return {
+      phase: this.#child === undefined && this.#restarts === 0 ? "Pending" : "Running",
+      conditions,
+      containerStatuses,
+      ...addresses,
+    };
+  }
+
+  /** Ends it as a kubelet does: SIGTERM, and SIGKILL after the grace period. */
+  stop(): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#ready = false;
+    void this.#report();
+    const child = this.#child;
+    if (child === undefined) {
+      void this.#confirmDeletion();
+      return;
+    }
+    child.kill("SIGTERM");
+    setTimeout(() => child.kill("SIGKILL"), (this.pod.metadata.deletionGracePeriodSeconds ?? 30) * 1_000).unref();
+  }
+
+  async #confirmDeletion(): Promise<void> {
+    const { namespace, name, uid } = this.pod.metadata;
+    const body = { gracePeriodSeconds: 0, preconditions: { uid } };
+    await this.#machine.client
+      .call("DELETE", `/api/v1/namespaces/${namespace}/pods/${name}`, { body })
+      .catch((error: unknown) => {
+        if (!isApiError(error, "notFound", "conflict")) this.#machine.note(`${name}: deletion: ${String(error)}`);
+      });
+  }
+
+  /** At once and without a word, as when its node is gone. */
+  kill(): void {
+    this.#gone = true;
+    this.#child?.kill("SIGKILL");
+  }
+}
