@@ -39,6 +39,8 @@ const { values } = parseArgs({
   },
 });
 const { quick } = values;
+const unknown = values.only.filter((name) => !peers.some((peer) => peer === name));
+if (unknown.length > 0) throw new Error(`there is no peer ${unknown.join(", ")}: choose of ${peers.join(", ")}`);
 const numbers = (text: string): number[] => text.split(",").map(Number);
 const points = numbers(values.body).flatMap((bodyBytes) =>
   numbers(values["in-flight"]).map((inFlight): ComparePoint => ({ inFlight, bodyBytes })),
@@ -66,7 +68,7 @@ try {
 
 async function run(): Promise<void> {
   const machine = machineFacts(folder);
-  await using ours = await DevServer.start({ dataFolder: join(folder, "saturnmq") });
+  await using ours = await DevServer.start({ dataFolder: join(folder, "saturnmq"), readyWithinMs: 90_000 });
   await ours.cli("topic", "create", topic);
   const side = rocketSide("SaturnMQ", durabilities.D1, ours.address, ours.processes, topic);
   const comparisons: Comparison[] = [];
