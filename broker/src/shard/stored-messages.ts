@@ -1,4 +1,4 @@
-import { assert } from "@saturnmq/kit";
+import { SaturnError } from "@saturnmq/kit";
 import { CorruptionError, type LogStore, type RecordPosition } from "@saturnmq/store";
 import { messageParts } from "../domain/record-codec.ts";
 
@@ -54,10 +54,18 @@ export class StoredMessages {
     return Infinity;
   }
 
-  /** A message that is kept. */
+  /**
+   * A message that is kept.
+   *
+   * @throws {SaturnError} `HA_NOT_AVAILABLE` while this replica does not hold it: it is being filled in, or was given up during the call
+   */
   async one(topic: number, queue: number, offset: number): Promise<ReadMessage> {
     const [row] = await this.rows(topic, queue, offset, 1);
-    assert(row !== undefined, `offset ${offset} of topic ${topic} queue ${queue} is not in the index`);
+    if (row === undefined)
+      throw new SaturnError(
+        "HA_NOT_AVAILABLE",
+        `offset ${offset} of queue ${queue} is not here at the moment, as its shard is on its way: try again`,
+      );
     return this.read(row);
   }
 
