@@ -80,13 +80,13 @@ export class Nemesis {
         network.cut(machine.name, this.#pick(machines).name);
         return this.#untilHealed(fault);
       case "isolate":
-        network.separate(new Set([machine.name]));
+        this.#separate(new Set([machine.name]));
         return this.#untilHealed(fault);
       case "split":
-        network.separate(new Set(machines.filter(() => random.below(2) === 0).map(({ name }) => name)));
+        this.#separate(new Set(machines.filter(() => random.below(2) === 0).map(({ name }) => name)));
         return this.#untilHealed(fault);
       case "cutZone":
-        network.separate(this.#zone());
+        this.#separate(this.#zone());
         return this.#untilHealed(fault);
       case "cutNameServers":
         network.separate(new Set(this.#cluster.nameServers.map(({ machine: { name } }) => name)));
@@ -122,6 +122,12 @@ export class Nemesis {
         network.heal();
         return true;
     }
+  }
+
+  /** Clients mostly go on to reach whoever is cut off from its like: what that answers must hold. */
+  #separate(some: ReadonlySet<string>): void {
+    const { network, clients } = this.#cluster;
+    network.separate(some, this.#random.below(3) === 0 ? [] : clients);
   }
 
   /** Ends a program and starts it again, soon or late. */

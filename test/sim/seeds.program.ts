@@ -1,7 +1,8 @@
 import { fork } from "node:child_process";
 import { availableParallelism } from "node:os";
-import { parseArgs } from "node:util";
-import { type Report, simulate } from "./simulate.ts";
+import { inspect, parseArgs } from "node:util";
+import { plantMutant } from "./mutants/plant.ts";
+import type { Report } from "./simulate.ts";
 
 // Runs seeds of the simulation, on all processors, and says what came of them. `make sim` is this; CONTRIBUTING.md tells of its options.
 
@@ -11,6 +12,8 @@ const { values: given } = parseArgs({
     count: { type: "string", default: "1" },
     /** Every which seed is run twice; 0: none. */
     twice: { type: "string", default: "100" },
+    /** Runs the product with a fault in it. */
+    mutant: { type: "string" },
     /** Nothing is synced, and the power goes everywhere at once: a control that must fail. */
     "sync-off": { type: "boolean", default: false },
     /** Only the power goes, everywhere at once. */
@@ -40,6 +43,9 @@ else await runOwn(stride ?? 1);
 
 /** Runs this process's share, and tells whoever started it, or the terminal. */
 async function runOwn(step: number): Promise<void> {
+  if (given.mutant !== undefined) plantMutant(given.mutant);
+  // Only now, so that the mutant is planted before anything of the product is loaded.
+  const { simulate } = await import("./simulate.ts");
   const powerOnly = given["power-cuts"] || given["sync-off"];
   const options = {
     swarm: { ...(given["sync-off"] && { syncOff: true }), ...(powerOnly && { faults: ["powerCutAll"] as const }) },
@@ -50,7 +56,7 @@ async function runOwn(step: number): Promise<void> {
       const report = await simulate(one, options);
       return { seed: one, report: { ...report, faults: [...report.faults] } };
     } catch (error) {
-      return { seed: one, failure: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+      return { seed: one, failure: inspect(error) };
     }
   };
   for (let one = seed; one < seed + count; one += step) {
@@ -64,7 +70,8 @@ async function runOwn(step: number): Promise<void> {
     if (process.send === undefined) tell(outcome);
     else process.send(outcome);
     if ("failure" in outcome) process.exitCode = 1;
-    if ("failure" in outcome && given.once) return;
+    // What a failed run left behind must not keep the process.
+    if ("failure" in outcome && given.once) process.exit();
   }
 }
 

@@ -3,6 +3,7 @@ import { DiskError, SaturnError, SeededRandom } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { checkHistory } from "../support/check/check-history.ts";
 import type { History, Read } from "../support/check/history.ts";
+import { configurationsGoOn } from "./invariants/configurations-go-on.ts";
 import { type Invariant, Violation } from "./invariants/invariant.ts";
 import { metadataAgrees } from "./invariants/metadata-agrees.ts";
 import { oneLeaderATerm } from "./invariants/one-leader-a-term.ts";
@@ -94,7 +95,7 @@ class Run {
     });
     this.#workload = new Workload({ seed, swarm, cluster: this.#cluster, bug: (error) => this.bug(error) });
     this.#nemesis = new Nemesis(this.#cluster, swarm, new SeededRandom(seed ^ 0x9e37));
-    this.#invariants = [oneLeaderATerm(), metadataAgrees()];
+    this.#invariants = [oneLeaderATerm(), metadataAgrees(), configurationsGoOn()];
   }
 
   /** Something that no client, operator or fault explains. */

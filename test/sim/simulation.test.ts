@@ -22,7 +22,7 @@ function run(...options: readonly string[]): Promise<Ended> {
 }
 
 describe("A simulated cluster", () => {
-  const count = nightly ? 500 : 24;
+  const count = nightly ? 500 : 12;
 
   test(`keeps its promises under faults (${count} seeds)`, async () => {
     const { code, output } = await run("--count", `${count}`, "--twice", "12");

@@ -32,11 +32,11 @@ export class SimulatedNetwork {
     this.#net.setWeather(from, to, { cut: true });
   }
 
-  /** Nothing passes between these machines and all others. */
-  separate(some: ReadonlySet<string>): void {
+  /** Nothing passes between these machines and all others, but for those who are `spared`. */
+  separate(some: ReadonlySet<string>, spared: readonly string[] = []): void {
     for (const one of some) {
       for (const other of this.#names) {
-        if (some.has(other)) continue;
+        if (some.has(other) || spared.includes(other)) continue;
         this.cut(one, other);
         this.cut(other, one);
       }
