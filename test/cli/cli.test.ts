@@ -207,7 +207,7 @@ describe("saturnmq dev", () => {
         const first = await DevServer.start({ dataFolder: folder });
         await first.cli("topic", "create", "kept");
         await first.cli("group", "create", "readers", "--from", "earliest");
-        const before = await first.cli("cluster", "describe", "--output", "json");
+        const before = await first.cli("cluster", "status", "--output", "json");
         const { code, signal, tookMs } = await first.terminate();
         expect({ code, signal }).toEqual({ code: 0, signal: null });
         expect(tookMs).toBeLessThan(10_000);
@@ -215,7 +215,7 @@ describe("saturnmq dev", () => {
         expect(await second.cli("topic", "list")).toContain("kept");
         expect(await second.cli("group", "list")).toContain("readers");
         const clusterOf = (text: string) => (JSON.parse(text) as { clusterId: string }).clusterId;
-        expect(clusterOf(await second.cli("cluster", "describe", "--output", "json"))).toBe(clusterOf(before));
+        expect(clusterOf(await second.cli("cluster", "status", "--output", "json"))).toBe(clusterOf(before));
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
