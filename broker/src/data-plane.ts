@@ -23,6 +23,7 @@ import type {
   Subscriber,
   Waiter,
 } from "./messaging.ts";
+import { Presence } from "./presence.ts";
 import { Alarm } from "./shard/alarm.ts";
 import { LocalShards } from "./shard/local-shards.ts";
 import { TopicRoutes } from "./topic-routes.ts";
@@ -76,6 +77,7 @@ class BrokerDataPlane implements DataPlane {
   readonly #directory: Directory;
   readonly #ending: AbortController;
   readonly #alarm: Alarm;
+  readonly #presence: Presence;
   readonly #shards: LocalShards;
   readonly #cluster: ClusterMessaging;
   #closing: Promise<void> | undefined;
@@ -93,9 +95,12 @@ class BrokerDataPlane implements DataPlane {
       this.#alarm.at(monoMs);
     };
     const brokers = options.brokers ?? noBrokers;
+    const isHere = options.isPresent ?? ((): boolean => false);
+    this.#presence = new Presence({ isHere, brokers, clock, timers });
     this.#shards = new LocalShards({
       ...options,
       ...{ brokers, directory, routes, alarmAt, limits: settings },
+      isPresent: (clientId) => this.isPresent(clientId),
       events: {
         ledChanged: () => {
           this.#cluster.ledChanged();
@@ -113,11 +118,15 @@ class BrokerDataPlane implements DataPlane {
     const { listener } = this.#cluster;
     brokers.listen({
       ...listener,
+      client: (broker, clientId, present) => {
+        this.#presence.told(broker, clientId, present);
+      },
       filling: (broker, lacking) => {
         this.#shards.filling(broker, lacking);
       },
       gone: (broker) => {
         listener.gone(broker);
+        this.#presence.gone(broker);
         this.#shards.gone(broker);
       },
     });
@@ -177,7 +186,12 @@ class BrokerDataPlane implements DataPlane {
   }
 
   receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]> {
+    this.#presence.note(request.clientId);
     return this.#cluster.receive(request, signal);
+  }
+
+  isPresent(clientId: string): boolean {
+    return this.#presence.isPresent(clientId);
   }
 
   ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly (SaturnError | undefined)[]> {
@@ -249,6 +263,7 @@ class BrokerDataPlane implements DataPlane {
 
   async #close(): Promise<void> {
     this.#cluster.close();
+    this.#presence.close();
     this.#ending.abort();
     this.#alarm.close();
     await this.#shards[Symbol.asyncDispose]();

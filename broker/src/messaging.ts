@@ -44,6 +44,8 @@ export interface Messaging {
    * @throws {SaturnError} `ILLEGAL_FILTER_EXPRESSION` when the group has too many filters on the topic
    */
   receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]>;
+  /** Whether a consumer is connected to this broker, or was not long ago to another, as far as known. */
+  isPresent(clientId: string): boolean;
   /** Finishes messages; one outcome a handle, in order. `undefined`: done, or done before. */
   ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly (SaturnError | undefined)[]>;
   /** Moves a lease's end to `invisibleMs` from now and answers the handle that replaces the old one. 0: visible at once. */

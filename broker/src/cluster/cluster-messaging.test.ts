@@ -116,6 +116,26 @@ describe("calls at any broker", () => {
   });
 });
 
+describe("a consumer that receives at one broker", () => {
+  test("is present at all, also after that has ended, until it could have come back", async () => {
+    await open();
+    const where = (): boolean[] => [2, 3].map((id) => bench.plane(id).isPresent("c"));
+    bench.present.add("1 c");
+    await bench.receive(1, topic, group);
+    expect(where()).toEqual([true, true]);
+    bench.kill(1);
+    await bench.time.pass(19_000);
+    expect(where()).toEqual([true, true]);
+    bench.present.add("2 c");
+    await bench.receive(2, topic, group);
+    await bench.time.pass(30_000);
+    expect(where()).toEqual([true, true]);
+    bench.present.delete("2 c");
+    await bench.time.pass(26_000);
+    expect(where()).toEqual([false, false]);
+  }, 30_000);
+});
+
 describe("a broker that ends", () => {
   test("sends and receives go on within two seconds, nothing acknowledged is lost, nothing finished comes again", async () => {
     await open();

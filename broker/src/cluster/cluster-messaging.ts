@@ -51,7 +51,9 @@ export type ClusterMessagingOptions = {
  * The shards of the whole cluster as one `Messaging`: each call goes to whoever leads the shard that it is about, waits while nobody does, and is
  * never repeated unless it is proven that nothing came of it.
  */
-export class ClusterMessaging implements Omit<Messaging, "ready" | "knownTopic" | "sendNow">, LedShardsEvents {
+export class ClusterMessaging
+  implements Omit<Messaging, "ready" | "isPresent" | "knownTopic" | "sendNow">, LedShardsEvents
+{
   readonly #options: ClusterMessagingOptions;
   readonly #calls: LeaderCalls;
   readonly #others = new Map<number, OtherBroker>();
@@ -82,7 +84,7 @@ export class ClusterMessaging implements Omit<Messaging, "ready" | "knownTopic" 
   }
 
   /** What other brokers tell of what concerns calls. */
-  get listener(): Omit<BrokersListener, "filling"> {
+  get listener(): Omit<BrokersListener, "filling" | "client"> {
     return {
       led: (broker, led) => {
         this.#toldLed(broker, led);

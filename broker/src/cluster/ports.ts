@@ -16,6 +16,8 @@ export interface Brokers {
   tellReady(broker: number, interest: Interest): void;
   /** Tells every broker in which shards this one still lacks entries that it must have before it votes: the whole list each time. */
   tellFilling(shards: readonly number[]): void;
+  /** Tells every broker that a consumer receives here, or does no more. */
+  tellClient(clientId: string, present: boolean): void;
   /** Entries of a shard from a broker's log: consecutive from `from` on, none if it does not hold the first or cannot be asked. */
   entries(broker: number, asked: AskedEntries): Promise<readonly LogEntry[]>;
   /** Who hears what other brokers tell. Called once, before anything else. */
@@ -53,6 +55,8 @@ export type BrokersListener = {
   led(broker: number, led: ReadonlyMap<number, number>): void;
   /** A broker lacks entries of these shards: all of them. */
   filling(broker: number, shards: ReadonlySet<number>): void;
+  /** A consumer receives at a broker, or does no more. */
+  client(broker: number, clientId: string, present: boolean): void;
   /** A broker waits for what is led here. Holds until it was told, or its link ends. */
   armed(broker: number, interest: Interest): void;
   /** The link to a broker ended: it waits for nothing any more, and tells nothing. */
@@ -68,6 +72,7 @@ export const noBrokers: Brokers = {
   },
   tellLed: () => undefined,
   tellFilling: () => undefined,
+  tellClient: () => undefined,
   entries: () => Promise.resolve([]),
   arm: () => undefined,
   tellReady: () => undefined,

@@ -38,6 +38,10 @@ const entriesTimeoutMs = 10_000;
 const ledKey = "led";
 const fillingKey = "filling";
 const waitingPrefix = "waiting ";
+const clientPrefix = "client ";
+/** Clients name themselves; one with a longer name is known where it is connected. */
+const clientIdMax = 200;
+const noBytes = new Uint8Array(0);
 
 /** Other brokers over links: calls as forwards, who leads and who waits as soft state that lives as long as the link. */
 export class LinkedBrokers implements Brokers {
@@ -82,6 +86,11 @@ export class LinkedBrokers implements Brokers {
     this.#options.links.publish("all", fillingKey, forward.FillingShards.encode({ shards }));
   }
 
+  tellClient(clientId: string, present: boolean): void {
+    if (Buffer.byteLength(clientId) > clientIdMax) return;
+    this.#options.links.publish("all", clientPrefix + clientId, present ? noBytes : undefined);
+  }
+
   async entries(broker: number, asked: AskedEntries): Promise<readonly LogEntry[]> {
     const request = forward.ForwardRequest.encode({ revision: 0, entries: asked });
     const answer = await this.#askOf(broker)(request, entriesTimeoutMs);
@@ -111,6 +120,7 @@ export class LinkedBrokers implements Brokers {
     try {
       if (key === ledKey) listener.led(from, value === undefined ? new Map() : ledOf(value));
       else if (key === fillingKey) listener.filling(from, value === undefined ? new Set() : fillingOf(value));
+      else if (key.startsWith(clientPrefix)) listener.client(from, key.slice(clientPrefix.length), value !== undefined);
       else if (key.startsWith(waitingPrefix) && value !== undefined)
         listener.armed(from, interestOf(forward.WaitingFor.decode(value)));
     } catch (error) {

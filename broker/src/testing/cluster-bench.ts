@@ -39,6 +39,8 @@ export class ClusterBench {
   readonly time = new ManualTime();
   readonly metadata: FixedMetadata;
   readonly failures: unknown[] = [];
+  /** Clients that are connected, by broker: "1 client". */
+  readonly present = new Set<string>();
   readonly #brokers = new Map<number, Broker>();
   /** Directions "from to" in which nothing gets through. */
   readonly #cut = new Set<string>();
@@ -99,7 +101,8 @@ export class ClusterBench {
       revision: () => broker.plane?.forwarding.revision() ?? 0,
     });
     broker.brokers = brokers;
-    const plane = await createDataPlane({ store, driver, metadata, brokerId: id, brokers, ...common });
+    const isPresent = (clientId: string): boolean => this.present.has(`${id} ${clientId}`);
+    const plane = await createDataPlane({ store, driver, metadata, brokerId: id, brokers, isPresent, ...common });
     broker.plane = plane;
     broker.receive = (from, message) => {
       driver.receive(from, message);

@@ -24,15 +24,16 @@ function setUp() {
       };
     },
   };
+  const sessions = new Sessions(clock);
   const messaging = {
     changeInvisible: (_topic: TopicInfo, _group: GroupInfo, handle: string, invisibleMs: number) => {
       if (state.fail !== undefined) return Promise.reject(state.fail);
       moves.push(`${handle} +${String(invisibleMs)}`);
       return Promise.resolve(`h${String(moves.length)}`);
     },
+    isPresent: (clientId: string) => sessions.isPresent(clientId),
   } as unknown as Messaging;
-  const sessions = new Sessions(clock);
-  const renewals = new Renewals({ messaging, sessions, clock, timers, log: silentLogger });
+  const renewals = new Renewals({ messaging, clock, timers, log: silentLogger });
   const pass = async (ms: number, alive = true): Promise<void> => {
     const untilMs = nowMs + ms;
     while (due !== undefined && due.atMs <= untilMs) {

@@ -1,7 +1,6 @@
 import { type Cancel, type Clock, type Logger, SaturnError, type Timers } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import type { Delivery, Messaging } from "../../messaging.ts";
-import type { Sessions } from "./sessions.ts";
 
 /** Invisible time of a delivery that the server renews, until its first renewal. */
 export const renewedLeaseMs = 60_000;
@@ -32,14 +31,14 @@ type Held = {
 
 export type RenewalsOptions = {
   readonly messaging: Messaging;
-  readonly sessions: Sessions;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly log: Logger;
 };
 
 /**
- * Deliveries whose invisible time the server owns (`auto_renew`): renewed while the client lives, released when it has gone.
+ * Deliveries whose invisible time the server owns (`auto_renew`): renewed while the client is connected to any broker, released when
+ * it has gone from all.
  *
  * Each renewal gives the message a new handle, which the client does not know; `settle` finds it by the old one.
  */
@@ -99,11 +98,12 @@ export class Renewals {
   }
 
   #scan(): void {
-    const nowMs = this.#options.clock.monoMs();
+    const { messaging, clock } = this.#options;
+    const nowMs = clock.monoMs();
     for (const held of this.#byHandle.values()) {
       if (held.leaseEndsMs <= nowMs) this.#byHandle.delete(held.given);
       else if (held.settled || held.busy !== undefined) continue;
-      else if (!this.#options.sessions.isPresent(held.clientId)) this.#release(held);
+      else if (!messaging.isPresent(held.clientId)) this.#release(held);
       else if (held.leaseEndsMs - nowMs < renewWhenLeftMs && nowMs - held.sinceMs < heldMaxMs) this.#renew(held);
     }
   }

@@ -26,6 +26,8 @@ export class FakeMessaging implements Messaging {
   readonly acked: string[] = [];
   readonly forwarded: string[] = [];
   readonly changed: { readonly handle: string; readonly invisibleMs: number }[] = [];
+  /** Clients that are connected to some broker. */
+  readonly present = new Set<string>();
   /** Thrown by the next call of any kind. */
   failure: Error | undefined;
   /** What becomes of messages that were staged. */
@@ -34,6 +36,10 @@ export class FakeMessaging implements Messaging {
   addTopic(name: string, type: MessageType = "NORMAL"): void {
     const id = this.topics.size + 1;
     this.topics.set(name, { id, name, type, queues: 8, retentionMs: undefined, createdAtMs: 0 });
+  }
+
+  isPresent(clientId: string): boolean {
+    return this.present.has(clientId);
   }
 
   leadersOf(): readonly number[] {
