@@ -1,10 +1,11 @@
 import { hostname } from "node:os";
 import type { Clock, Logger, Random, Timers } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
-import type { MetadataService } from "@saturnmq/wire";
+import type { ClusterView, MetadataService } from "@saturnmq/wire";
 import { adminService } from "./admin/admin-service.ts";
 import { type BrokerConfig, requestBytesMax } from "./config.ts";
 import type { DataPlane } from "./data-plane-api.ts";
+import { shareToShed } from "./fair-share.ts";
 import { messagingService } from "./grpc/handlers/messaging-service.ts";
 import { metricsSink } from "./grpc/handlers/metrics-sink.ts";
 import type { Sessions } from "./grpc/handlers/sessions.ts";
@@ -26,6 +27,8 @@ export type ServingWorld = {
 };
 
 const wildcardHosts: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+/** Over which connections are let go when the cluster has changed. */
+const shedOverMs = 30_000;
 const messagingPath = "/apache.rocketmq.v2.MessagingService/";
 
 /** The two ports of a broker over its data plane. */
@@ -76,6 +79,18 @@ export class Serving {
         if (!path.startsWith(messagingPath)) this.#rpcs.record(path.slice(1), grpcStatus, tookMs);
       },
     });
+    this.#followMembers(this.#transport);
+  }
+
+  /** Lets clients go to brokers that came, or to all others when this one is to be emptied. */
+  #followMembers(transport: Transport): void {
+    const self = this.#store.identity.replicaId;
+    let before: ClusterView | undefined;
+    this.#world.metadata.watch((view) => {
+      const share = shareToShed(before, view, self);
+      before = view;
+      if (share > 0) transport.shed(share, shedOverMs);
+    }, this.#signal);
   }
 
   /** Loaded only now: clients are served while this takes its time. @throws {SaturnError} when the port cannot be opened */

@@ -137,6 +137,12 @@ export interface Transport {
   readonly answers: Answers;
   /** Stops to read, or goes on: for when what arrived has to be worked off first. Nothing is lost, clients wait. */
   setReading(reading: boolean): void;
+  /**
+   * Tells a share of the connections to go away, the oldest ones, evenly over a time: so that load moves to others without a crowd at their doors.
+   *
+   * @param share 0 to 1
+   */
+  shed(share: number, overMs: number): void;
   /** Serves new TLS connections with another certificate. @throws {Error} when it cannot be used; the old one stays */
   setCertificate(pair: CertificatePair): void;
   /** Stops to accept, tells every connection to go away, waits for calls in flight, and ends what is left `deadlineMs` milliseconds from now. */

@@ -37,6 +37,8 @@ export async function serveGrpcJs(services: readonly Service[], options: Transpo
     get connections() {
       return door.connections;
     },
+    // It has no way to ask a single connection to go.
+    shed: () => undefined,
     close: (deadlineMs) => close(door, [plain, secure], deadlineMs),
   };
 }

@@ -171,6 +171,11 @@ export class Connection<User> {
     this.sender.small(frameType.ping, 0, 0, 8, leavingPing, 0);
   }
 
+  /** Has the peer asked to go at that time, if not before. */
+  leaveAt(atMs: number): void {
+    this.#lifetime.endBy(atMs);
+  }
+
   /** Ends the connection for good; streams are lost. */
   cut(reason: string): void {
     if (this.state === "cut") return;

@@ -43,7 +43,7 @@ export type Facts = {
 export class Lifetime {
   readonly #limits: Limits;
   readonly #openedMs: number;
-  readonly #ageEndMs: number;
+  #ageEndMs: number;
   #settingsSeen = false;
   #settingsAcked = false;
   #heardMs: number;
@@ -73,6 +73,11 @@ export class Lifetime {
 
   sawSettingsAck(): void {
     this.#settingsAcked = true;
+  }
+
+  /** It is to take leave by then, if not before. */
+  endBy(atMs: number): void {
+    this.#ageEndMs = Math.min(this.#ageEndMs, atMs);
   }
 
   /** The last stream has ended. */

@@ -73,6 +73,21 @@ async function raw(bytes: Buffer | string): Promise<string> {
   return Buffer.concat(chunks).toString("latin1");
 }
 
+test("a share of the connections, the oldest ones, is told to go away over a time, and its calls end well", async () => {
+  const own = await serveTest([service]);
+  const clients: RawClient[] = [];
+  for (let n = 0; n < 4; n += 1) clients.push(await RawClient.open(own.port));
+  while (own.connections < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+  const left = (): boolean[] => clients.map(({ goAway }) => goAway !== undefined);
+  own.shed(0.5, 100);
+  while (!(left()[0] === true && left()[1] === true)) await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(clients[0]?.goAway).toMatchObject({ code: 0 });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(left()).toEqual([true, true, false, false]);
+  for (const client of clients) client.close();
+  await own.close(500);
+});
+
 describe("a foreign client", () => {
   test.each([false, true])("gets unary answers on the one port (TLS: %p)", async (secure) => {
     const client = dial(secure);

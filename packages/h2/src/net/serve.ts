@@ -140,6 +140,17 @@ class H2Server implements Transport {
     for (const link of this.#links) link.setReading(reading);
   }
 
+  shed(share: number, overMs: number): void {
+    const nowMs = this.#options.clock.monoMs();
+    const count = Math.round(share * this.#links.size);
+    let nth = 0;
+    for (const { connection } of this.#links) {
+      if (nth === count) return;
+      nth += 1;
+      connection.leaveAt(nowMs + (overMs * nth) / count);
+    }
+  }
+
   setCertificate(pair: CertificatePair): void {
     this.#door.setCertificate(pair);
   }
