@@ -48,7 +48,7 @@ const pathOf = (kind: string, name?: string): string =>
   `/apis/saturnmq.io/v1alpha1/namespaces/${namespace}/${plurals[kind] ?? ""}${name === undefined ? "" : `/${name}`}`;
 
 /** Runs one check and prints what came of it; the life goes on with the next. */
-async function check(name: string, work: () => Promise<unknown>): Promise<void> {
+async function check(name: string, work: () => Promise<unknown>): Promise<boolean> {
   const startedMs = performance.now();
   let failure: string | undefined;
   let detail: unknown;
@@ -61,6 +61,7 @@ async function check(name: string, work: () => Promise<unknown>): Promise<void> 
   process.stdout.write(
     `${JSON.stringify({ name, ok: failure === undefined, seconds, ...(detail === undefined ? {} : { detail }), ...(failure === undefined ? {} : { failure }) })}\n`,
   );
+  return failure === undefined;
 }
 
 function create(client: ApiClient, kind: string, name: string, spec: object): Promise<Resource> {
@@ -163,10 +164,11 @@ async function main(): Promise<void> {
   opened.defer(async () => {
     await run(`${controlPlane}down.sh`, [], { env: environment });
   });
-  await check("the control plane starts", async () => {
-    const { code, stderr } = await run(`${controlPlane}up.sh`, [], { env: environment, seconds: 180 });
+  const started = await check("the control plane starts", async () => {
+    const { code, stderr } = await run(`${controlPlane}up.sh`, [], { env: environment, seconds: 420 });
     if (code !== 0) throw new Error(stderr);
   });
+  if (!started) return;
   const client = opened.use(new ApiClient(loadCredentials({ KUBECONFIG: kubeconfig })));
   await check("the API server takes the definitions", async () => {
     const { code, stderr } = await run(`${binaries}/kubectl`, ["apply", "-f", crds], {
