@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ProcessCluster } from "@saturnmq/bench";
+import { ProcessCluster, type ProcessClusterOptions } from "@saturnmq/bench";
 import { defined } from "@saturnmq/kit";
+import { Ballast } from "../support/disk/small-disk.ts";
 import { Network } from "../support/network/network.ts";
 import { bridge, isolate, lossy, type NetworkFault, oneWay, symmetric } from "../support/network/network-faults.ts";
 import { type FaultOptions, type FaultResult, killInMidSend, runScenario, type World } from "../support/scenario.ts";
@@ -13,6 +15,8 @@ const brokers = ["broker-1", "broker-2", "broker-3"];
 const nameServers = ["nameserver-1", "nameserver-2", "nameserver-3"];
 const topic = "chaos";
 const queues = 6;
+/** Of the broker whose disk is filled up: in memory, so that no root is needed. */
+const diskMib = 160;
 /** Load before a fault and after it, milliseconds. */
 const calmMs = 1_000;
 
@@ -88,6 +92,30 @@ export const nameServersCutOff = cuts("name servers cut off", () => symmetric(br
 /** No name server hears another: none leads, and messages flow all the same. */
 export const nameServersApart = cuts("name servers apart", () => symmetric(nameServers, nameServers));
 
+/** The disk of one broker has no room left, as when something else on the machine took it: others go on, and so does it, once there is room. */
+export function diskFull(options: FaultOptions): Promise<FaultResult> {
+  const wrapperOf = (name: string, folder: string): readonly [] | readonly [string, ...string[]] =>
+    name === brokers[0]
+      ? ["unshare", "--mount", "sh", "-c", `mount -t tmpfs -o size=${diskMib}m tmpfs "${folder}" && exec "$@"`, "sh"]
+      : [];
+  return withCluster(
+    "disk full",
+    options,
+    async (cluster, { disturbances }) => {
+      const { folder, member } = defined(cluster.brokers[0], "broker");
+      const ballast = new Ballast(join(`/proc/${member.pid}/root`, folder));
+      await again(options, async () => {
+        const ended = disturbances.begin("disk of broker-1 full");
+        await ballast.leave(0);
+        await sleep(options.lastsMs);
+        await ballast.release();
+        ended();
+      });
+    },
+    { wrapperOf, largestBodyBytes: 65_536 },
+  );
+}
+
 /** A fault of the network, again and again. */
 function cuts(name: string, faultAt: (time: number) => NetworkFault) {
   return (options: FaultOptions): Promise<FaultResult> =>
@@ -122,20 +150,23 @@ function without(names: readonly string[], one: string): string[] {
   return names.filter((name) => name !== one);
 }
 
+type More = Pick<ProcessClusterOptions, "wrapperOf"> & { readonly largestBodyBytes?: number };
+
 /** `disturb` may give the number of packets that it took. */
 async function withCluster(
   name: string,
   { seed, repeat }: { readonly seed: number; readonly repeat: string },
   // eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- most disturbances take no packets
   disturb: (cluster: ProcessCluster, world: World) => Promise<number | void>,
+  { largestBodyBytes = 2_048, ...more }: More = {},
 ): Promise<FaultResult> {
-  await using cluster = await ProcessCluster.start(size);
+  await using cluster = await ProcessCluster.start({ ...size, ...more });
   await cluster.tools.cli("topic", "create", topic, "--queues", String(queues));
   let taken = 0;
   const { report, acknowledged } = await runScenario(
     {
       ...{ name, repeat, seed, topic, members: () => cluster.members, endpoints: cluster.addresses },
-      ...{ producers: 12, consumers: 6, invisibleMs: 10_000, forgetPercent: 2, oneAtATime: true },
+      ...{ producers: 12, consumers: 6, invisibleMs: 10_000, forgetPercent: 2, oneAtATime: true, largestBodyBytes },
     },
     async (world) => {
       taken = (await disturb(cluster, world)) ?? 0;

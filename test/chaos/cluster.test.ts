@@ -33,6 +33,8 @@ const faults: readonly {
   readonly letsThrough: boolean;
   /** Others run nightly. */
   readonly always: boolean;
+  /** What some client must have been told. */
+  readonly says?: RegExp;
 }[] = [
   { fault: "brokersKilled", takesPackets: false, letsThrough: true, always: true },
   { fault: "brokersSuspended", takesPackets: false, letsThrough: true, always: true },
@@ -42,6 +44,7 @@ const faults: readonly {
   { fault: "brokersBridged", takesPackets: true, letsThrough: true, always: true },
   { fault: "majorityLost", takesPackets: true, letsThrough: false, always: true },
   { fault: "packetsLost", takesPackets: true, letsThrough: true, always: false },
+  { fault: "diskFull", takesPackets: false, letsThrough: true, always: false, says: /disk of this broker is full/ },
   { fault: "nameServersKilled", takesPackets: false, letsThrough: true, always: true },
   { fault: "nameServersCutOff", takesPackets: true, letsThrough: true, always: false },
   { fault: "nameServersApart", takesPackets: true, letsThrough: true, always: false },
@@ -58,7 +61,7 @@ else
 
     test.each(nightly ? faults : faults.filter(({ always }) => always))(
       "$fault",
-      async ({ fault, takesPackets, letsThrough }) => {
+      async ({ fault, takesPackets, letsThrough, says = /^/ }) => {
         const { report, acknowledged, taken } = await namespace.call(fault, options);
         if (nightly) await saveReport(results, { ...report, acknowledged, taken });
         expect(report.passed ? "" : textOf(report)).toBe("");
@@ -66,6 +69,7 @@ else
         if (letsThrough) expect(acknowledged.during).toBeGreaterThan(50);
         else expect(acknowledged.during).toBe(0);
         expect(acknowledged.after).toBeGreaterThan(50);
+        expect(Object.keys(report.reasons).some((reason) => says.test(reason)) ? "" : textOf(report)).toBe("");
         expect({ takesPackets: taken > 0 }).toEqual({ takesPackets });
       },
       patienceMs,

@@ -57,6 +57,8 @@ export type Placed = {
   readonly number: number;
   readonly zone: string;
   readonly host: string;
+  /** Its data folder. */
+  readonly folder: string;
   readonly member: Member;
 };
 
@@ -175,11 +177,10 @@ export class ProcessCluster implements AsyncDisposable {
     const own = [process.execPath, programOf(name), kind, "--config", this.#configPath(name)] as const;
     const command = [...(wrapperOf?.(name, folder) ?? []), ...own] as const;
     const member = new Member({ name, zone, folder, command, serves: (signal) => isReady(host, signal) });
-    return { name, number, zone, host, member };
+    return { name, number, zone, host, folder, member };
   }
 
-  async #start({ name, number, zone, host, member }: Placed): Promise<void> {
-    const dataDir = join(this.#folder, name);
+  async #start({ name, number, zone, host, folder: dataDir, member }: Placed): Promise<void> {
     await mkdir(dataDir);
     const config = name.startsWith("broker")
       ? this.#brokerConfig(host, zone, dataDir)
