@@ -16,14 +16,16 @@ import { measureSend, type SendResult } from "./send-bench.ts";
 
 // `make bench`: a broker of its own, every figure that the README of this folder explains, one table. Nothing else should run meanwhile.
 
-const parts = ["send", "receive", "restart", "store"] as const;
+const parts = ["send", "receive", "restart", "store", "cluster"] as const;
+/** What runs when nothing is asked for: three brokers share the cores of one machine, and take their time. */
+const usualParts = parts.filter((part) => part !== "cluster");
 const { values } = parseArgs({
   options: {
     name: { type: "string", default: "saturnmq" },
     /** Short spans and a small log: shows that everything works. */
     quick: { type: "boolean", default: false },
-    /** A part to run, repeated; all when absent. */
-    only: { type: "string", multiple: true, default: [...parts] },
+    /** A part to run, repeated; all but the cluster when absent. */
+    only: { type: "string", multiple: true, default: usualParts },
     /** Folder on the disk to measure; everything under it that the bench makes is removed. */
     folder: { type: "string", default: fileURLToPath(new URL("../../node_modules/.cache/", import.meta.url)) },
   },
@@ -49,11 +51,12 @@ try {
 
 async function runAll(): Promise<BenchResult> {
   const machine = machineFacts(folder);
-  const store = wants("store") ? runStore() : undefined;
+  const store = wants("store") ? runScript("store.ts", quick ? ["--rounds", "3", "--seconds", "0.3"] : []) : undefined;
   const load =
     wants("send") || wants("receive") ? await runLoad() : { rssIdleBytes: Number.NaN, send: [], receive: [] };
   const restart = wants("restart") ? await runRestart() : undefined;
-  return { name, quick, machine, ...load, restart, store };
+  const cluster = wants("cluster") ? runScript("cluster.ts", quick ? ["--quick"] : []) : undefined;
+  return { name, quick, machine, ...load, restart, store, cluster };
 }
 
 async function runLoad(): Promise<Pick<BenchResult, "rssIdleBytes" | "send" | "receive">> {
@@ -100,16 +103,16 @@ async function runRestart() {
   return measureRestart({ topic, logBytes, bodyBytes, times: 5, server }, log);
 }
 
-function runStore(): string {
-  log("store alone");
-  const script = fileURLToPath(new URL("./store.ts", import.meta.url));
-  const commandLine = [script, "--folder", folder, ...(quick ? ["--rounds", "3", "--seconds", "0.3"] : [])];
-  const { status, stdout } = spawnSync(process.execPath, commandLine, {
+/** A bench that is a program of its own. Gives what it printed. */
+function runScript(name: string, options: readonly string[]): string {
+  log(name);
+  const script = fileURLToPath(new URL(`./${name}`, import.meta.url));
+  const { status, stdout } = spawnSync(process.execPath, [script, "--folder", folder, ...options], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
   });
   if (stdout === "") throw new Error(`${script} printed nothing and ended with ${status}`);
-  if (status !== 0) process.exitCode = 1; // The store is slower than it must be; its table says by how much.
+  if (status !== 0) process.exitCode = 1; // It says what is worse than it must be: the store's table by how much it is slower.
   return stdout;
 }
 

@@ -15,6 +15,8 @@ export type BenchResult = {
   readonly restart: RestartResult | undefined;
   /** What the store's own bench printed. */
   readonly store: string | undefined;
+  /** What the bench of three brokers printed. */
+  readonly cluster?: string | undefined;
 };
 
 /** The result as a page of Markdown. */
@@ -29,6 +31,7 @@ export function renderReport(result: BenchResult): string {
       ? []
       : [`## ReceiveMessage and AckMessage, from a backlog\n\n${receiveTable(result.receive)}`]),
     ...(result.restart === undefined ? [] : [renderRestart(result.restart)]),
+    ...(result.cluster === undefined ? [] : [result.cluster.trim()]),
     ...(result.store === undefined ? [] : [`## Store alone\n\n${result.store.trim()}`]),
     "",
   ].join("\n\n");
