@@ -15,11 +15,16 @@ const okCode = 20_000;
 const okStatus = "code 20000";
 const emptyStatus = "code 40401";
 const callTimeoutMs = 5_000;
-const batchSize = 32;
+const usualBatchSize = 32;
 const pollMs = 1_000;
 const invisibleMs = 3_600_000;
 
-export type Subscriber = { readonly topic: string; readonly group: string };
+export type Subscriber = {
+  readonly topic: string;
+  readonly group: string;
+  /** Messages asked for at once, default 32: fewer where they are large, as each answer has its time. */
+  readonly batchSize?: number;
+};
 
 /** One message as it was read back, in the order of reading. */
 export type ReadMessage = { readonly queue: number; readonly offset: number; readonly body: Buffer };
@@ -50,6 +55,7 @@ async function readEach<T>(
   keep: (message: DeliveredMessage, batch: number) => T,
 ): Promise<readonly T[]> {
   const client = await RpcClient.open(address);
+  const { batchSize = usualBatchSize } = subscriber;
   const queue = await openSession(client, { ...subscriber, pollMs });
   const kept: T[] = [];
   for (let batch = 0, empties = 0; empties < 2; batch += 1) {
