@@ -39,6 +39,8 @@ export class CommitLoop {
   readonly #options: CommitLoopOptions;
   /** Groups that may have something to gather, the longest waiting first. */
   readonly #awake = new Set<LoopMember>();
+  /** Those of them for whose next record the last write had too little room. */
+  readonly #short = new Set<LoopMember>();
   readonly #staged = new Set<LoopMember>();
   readonly #dirty = new Set<LoopMember>();
   #waiting: Waiting[] = [];
@@ -82,6 +84,7 @@ export class CommitLoop {
   /** Forgets a member that has nothing in a write any more. */
   leave(member: LoopMember): void {
     this.#awake.delete(member);
+    this.#short.delete(member);
     this.#dirty.delete(member);
   }
 
@@ -120,22 +123,34 @@ export class CommitLoop {
         this.#options.fail(error);
       },
     );
+    this.#gatherFirst(nowMs);
     this.#options.writing();
   }
 
   #gather(nowMs: number): void {
-    const { log } = this.#options;
-    if (this.#awake.size === 0) return;
     const order = [...this.#awake];
     this.#awake.clear();
+    this.#gatherFrom(order, nowMs);
+  }
+
+  /** Whom a write had no room for comes first in the next one: else entries from leaders elsewhere, which come while it lasts, could always be before it. */
+  #gatherFirst(nowMs: number): void {
+    const order = [...this.#short];
+    for (const member of order) this.#awake.delete(member);
+    this.#gatherFrom(order, nowMs);
+  }
+
+  #gatherFrom(order: readonly LoopMember[], nowMs: number): void {
+    const { log } = this.#options;
     const served: LoopMember[] = [];
+    this.#short.clear();
     for (const member of order) {
       const room = Math.min(log.roomBytes, log.maxEntryBytes);
       if (member.gather(room, nowMs)) served.push(member);
-      // Its next record may be larger than what others left of this write: it comes first in the next one.
-      else if (room < log.maxEntryBytes) this.#awake.add(member);
+      // Its next record may be larger than what others left of this write.
+      else if (room < log.maxEntryBytes) this.#short.add(member);
     }
-    for (const member of served) this.#awake.add(member);
+    for (const member of [...this.#short, ...served]) this.#awake.add(member);
   }
 
   #ended(snapshots: readonly LoopSnapshot[]): void {
