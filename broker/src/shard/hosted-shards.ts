@@ -276,6 +276,8 @@ export class HostedShards {
     const { store, shards, clock, timers, logger, fatal } = this.#options;
     const { runtime } = defined(shards.get(shard), "a hosted shard");
     const range = { from: runtime.state.logStart, to: store.view(shard).firstIndex - 1 };
+    // When it was given up here, its log start was raised above all that it held.
+    store.keepFrom(shard, range.from);
     if (store.missing(shard, range.from, range.to).length === 0) return this.#tellFilling();
     const filling = new Filling({
       ...{ shard, range, store, clock, timers, logger },

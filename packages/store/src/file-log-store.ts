@@ -210,9 +210,15 @@ export class FileLogStore implements LogStore {
     const { terms } = log;
     if (index > terms.last + 1)
       throw new RangeError(`log start ${index} lies beyond the last entry ${terms.last} of group ${group}`);
+    if (index > log.keptFrom) log.keptFrom = index;
     if (index <= log.floor) return;
     this.#parts.stage.addLogStart(log, index, terms.at(index - 1) ?? 0, this.#groups.size);
     log.trim(index);
+  }
+
+  keepFrom(group: GroupId, index: number): void {
+    const log = this.#log(group);
+    log.keptFrom = Math.min(log.keptFrom, index);
   }
 
   async commit(): Promise<void> {
@@ -316,7 +322,7 @@ export class FileLogStore implements LogStore {
       ...this.#parts,
       bulk,
       epoch: identity.incarnation,
-      missing: () => this.missing(group, Math.max(from, log.floor), to),
+      missing: () => this.missing(group, Math.max(from, log.neededFrom), to),
       yieldToCommits: () => writer.yieldToCommits(backfillPatience),
       failed: (error: unknown) => {
         writer.fail(error);

@@ -24,8 +24,10 @@ export class GroupLog {
   floor = 1;
   /** Last index the driver has applied in this process's life. */
   appliedTo = 0;
-  /** Floor that is on disk: segments may be freed by it. */
+  /** Floor that is on disk. */
   durableFloor = 1;
+  /** Entries from here on are needed again in this life, though the floor had been above; Infinity when nothing was taken back. */
+  keptFrom = Number.POSITIVE_INFINITY;
   /** Last index that is on disk. */
   durableLast = 0;
   /** Lowest index that is staged; Infinity when none. */
@@ -96,6 +98,16 @@ export class GroupLog {
     this.terms.truncate(index);
     this.places.truncate(index);
     this.configurations.truncate(index);
+  }
+
+  /** Entries from here on are to be there. */
+  get neededFrom(): number {
+    return Math.min(this.floor, this.keptFrom);
+  }
+
+  /** Segments whose entries all lie below may be freed. */
+  get freedBelow(): number {
+    return Math.min(this.durableFloor, this.keptFrom);
   }
 
   /** Moves the log start up. Entries below stay readable until their segment is freed: a restart from a checkpoint may need them. */

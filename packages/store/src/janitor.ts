@@ -80,7 +80,7 @@ export class Janitor {
     const { oldest } = segments;
     if (oldest.summary === undefined) return;
     for (const [group, { last }] of oldest.ranges)
-      if (last < (groups.get(group)?.durableFloor ?? 0) && !checkpoints.coveredTwice(group, last)) yield group;
+      if (last < (groups.get(group)?.freedBelow ?? 0) && !checkpoints.coveredTwice(group, last)) yield group;
   }
 
   async close(): Promise<void> {
@@ -103,7 +103,7 @@ export class Janitor {
     if (oldest.summary === undefined || oldest === segments.active) return false;
     for (const [group, { last }] of oldest.ranges) {
       const log = groups.get(group);
-      if (log === undefined || last >= log.durableFloor || !checkpoints.coveredTwice(group, last)) return false;
+      if (log === undefined || last >= log.freedBelow || !checkpoints.coveredTwice(group, last)) return false;
     }
     return true;
   }
@@ -113,7 +113,7 @@ export class Janitor {
     const { bulk, groups } = this.#context;
     return bulk
       .all()
-      .find(({ ranges }) => [...ranges].every(([group, { last }]) => last < (groups.get(group)?.durableFloor ?? 0)));
+      .find(({ ranges }) => [...ranges].every(([group, { last }]) => last < (groups.get(group)?.freedBelow ?? 0)));
   }
 
   async #freeFilled(segment: Segment): Promise<void> {

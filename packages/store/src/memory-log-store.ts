@@ -70,6 +70,8 @@ export class MemoryLogStore implements LogStore {
   #segments: MemorySegment[] = [];
   /** Segments that were filled in, numbered from below zero downwards; one a flush. */
   #filled: MemorySegment[] = [];
+  /** By group: what `keepFrom` took back in this life. */
+  readonly #keptFrom = new Map<GroupId, number>();
   #queues = new MemoryQueues();
   readonly #checkpoints = new Map<GroupId, MemoryCheckpoint[]>();
   readonly #backfills = new Set<GroupId>();
@@ -197,6 +199,7 @@ export class MemoryLogStore implements LogStore {
     const { terms, floor } = groupOf(this.#live, group);
     if (index > terms.last + 1)
       throw new RangeError(`log start ${index} lies beyond the last entry ${terms.last} of group ${group}`);
+    if (index > (this.#keptFrom.get(group) ?? Infinity)) this.#keptFrom.set(group, index);
     if (index <= floor) return;
     this.#stage((groups) => {
       const target = groupOf(groups, group);
@@ -204,6 +207,15 @@ export class MemoryLogStore implements LogStore {
       target.terms.trim(index);
       target.configurations.trim(index);
     });
+  }
+
+  keepFrom(group: GroupId, index: number): void {
+    this.#keptFrom.set(group, Math.min(index, this.#keptFrom.get(group) ?? Infinity));
+  }
+
+  /** Entries from here on are to be there. */
+  #neededFrom(group: GroupId, { floor }: MemoryGroup): number {
+    return Math.min(floor, this.#keptFrom.get(group) ?? Infinity);
   }
 
   async commit(): Promise<void> {
@@ -297,7 +309,9 @@ export class MemoryLogStore implements LogStore {
       const kept = this.#checkpoints.get(group) ?? [];
       if (this.#writtenBytes - (kept.at(-1)?.atBytes ?? 0) >= bound) return true;
       const last = oldest?.sealed === true ? oldest.ranges.get(group)?.to : undefined;
-      return last !== undefined && last < groupOf(this.#live, group).floor && !coveredTwice(kept, last);
+      return (
+        last !== undefined && last < this.#neededFrom(group, groupOf(this.#live, group)) && !coveredTwice(kept, last)
+      );
     });
   }
 
@@ -319,7 +333,7 @@ export class MemoryLogStore implements LogStore {
     return new MemoryBackfill(
       {
         maxEntryBytes: this.maxEntryBytes,
-        missing: () => this.missing(group, Math.max(from, groupOf(this.#live, group).floor), to),
+        missing: () => this.missing(group, Math.max(from, this.#neededFrom(group, groupOf(this.#live, group))), to),
         write: this.#options.write ?? (() => Promise.resolve()),
         fill: (entries) => {
           this.#fill(group, entries);
@@ -483,14 +497,16 @@ export class MemoryLogStore implements LogStore {
   /** Frees segments from the oldest on while every group is done with them, and those that were filled in on their own. */
   #release(): void {
     for (const { segment, ranges } of this.#statusOf(this.#filled))
-      if ([...ranges].every(([group, { to }]) => to < groupOf(this.#durable, group).floor)) {
+      if ([...ranges].every(([group, { to }]) => to < this.#neededFrom(group, groupOf(this.#durable, group)))) {
         this.#filled = this.#filled.filter((filled) => filled.segment !== segment);
         this.#forget(segment);
       }
     for (;;) {
       const oldest = this.#segments[0];
       if (oldest === undefined || this.#segments.length === 1) return;
-      for (const [group, { entries, floor }] of this.#durable) {
+      for (const [group, held] of this.#durable) {
+        const { entries } = held;
+        const floor = this.#neededFrom(group, held);
         const kept = this.#checkpoints.get(group) ?? [];
         for (const [index, { position }] of entries)
           if (position.segment === oldest.segment && (index >= floor || !coveredTwice(kept, index))) return;

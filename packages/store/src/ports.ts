@@ -80,6 +80,11 @@ export interface LogStore extends RaftLog, AsyncDisposable {
    * the view's first index this concerns what was filled in and what a restart left readable.
    */
   setLogStart(group: GroupId, index: number): void;
+  /**
+   * Takes a log start back for this life: entries from `index` on are needed again, those that are gone to be filled in, as when a replica that was given
+   * up comes back. A later `setLogStart` above `index` counts again.
+   */
+  keepFrom(group: GroupId, index: number): void;
   /** Segments oldest first, those that were filled in before the others, with, per group, the first index after it: what retention needs. */
   segments(): readonly SegmentStatus[];
   usage(): Usage;

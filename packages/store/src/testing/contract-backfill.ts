@@ -45,6 +45,13 @@ export function describeBackfill(name: string, start: () => Promise<StoreHarness
       await harness.close();
     });
 
+    /** What a back-fill misses that is given up at once. */
+    async function closed(backfill: Backfill): Promise<readonly EntryRange[]> {
+      const missing = backfill.missing();
+      await backfill[Symbol.asyncDispose]();
+      return missing;
+    }
+
     /** Fills in part of what is missing; a flush every few entries. */
     async function fill(backfill: Backfill, from: number, to: number): Promise<void> {
       let added = 0;
@@ -76,6 +83,20 @@ export function describeBackfill(name: string, start: () => Promise<StoreHarness
         }
       }
     }
+
+    test("a replica that was given up and comes back is filled in again, and keeps what it is given", async () => {
+      store.setLogStart(0, end + 1);
+      await store.commit();
+      expect((await store.openBackfill(0, 1, end - 1).then(closed)).length).toBe(0);
+      store.keepFrom(0, 1);
+      const backfill = await store.openBackfill(0, 1, end);
+      expect(backfill.missing()).toEqual([{ from: 1, to: end }]);
+      await fill(backfill, 1, end);
+      await backfill.finish();
+      for (let round = 0; round < 5; round += 1) await store.commit();
+      await expectSame(1);
+      expect(store.missing(0, 1, end)).toEqual([]);
+    });
 
     test("what is filled in is read by index and by queue as if it had been written here", async () => {
       expect(store.missing(0, 1, end + 5)).toEqual([{ from: 1, to: end }]);
