@@ -116,8 +116,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "lets a replica vote that lacks old messages",
     file: `${shard}/shard-walks.ts`,
-    from: "const lacks = this.#filling.get(replica)?.has(shard) ?? true;",
-    to: "const lacks = false;",
+    from: "return this.#filling.get(broker)?.has(shard) === false;",
+    to: "return true;",
   },
   {
     name: "answers a send before it is committed",
