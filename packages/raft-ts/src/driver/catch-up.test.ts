@@ -99,6 +99,19 @@ describe("A follower that catches up", () => {
     expect(catchUp.unansweredBytes).toBe(mib / 2);
   });
 
+  test("that says again and again how far it was does not hold up the rest", async () => {
+    const { time, sent, catchUp, add, turn } = setUp();
+    for (let at = 0; at < 20; at += 1) add(1, at);
+    await turn();
+    const before = sent.length;
+    for (let said = 0; said < 8; said += 1) {
+      time.advance(100);
+      catchUp.answered(1, 0);
+      await turn();
+    }
+    expect(sent.length).toBeGreaterThan(before);
+  });
+
   test("is sent nothing more of a group that is not led any more, nor when the connection breaks", async () => {
     const { sent, catchUp, add, turn } = setUp();
     for (let at = 0; at < 20; at += 1) add(1, at);

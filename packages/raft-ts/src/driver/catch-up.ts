@@ -148,11 +148,12 @@ export class CatchUp {
         resolve(undefined);
       };
       const cancel = this.#options.timers.after(raftTimes.resendMs, () => {
-        this.#dropLost();
         resolve(undefined);
       });
       await promise;
       cancel();
+      // However it ended: a follower that says again and again how far it was may never let the timer run out.
+      this.#dropLost();
     }
   }
 
