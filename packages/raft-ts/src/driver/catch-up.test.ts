@@ -112,6 +112,22 @@ describe("A follower that catches up", () => {
     expect(sent.length).toBeGreaterThan(before);
   });
 
+  test("is not held up by live traffic of other groups, of which there is always some on its way", async () => {
+    const { time, sent, state, catchUp, add, turn } = setUp();
+    add(1, 0);
+    for (let at = 0; at < 20; at += 1) {
+      catchUp.noteSent(2, append(at), 100);
+      state.commits += 1;
+      time.advance(100);
+      await turn();
+      catchUp.answered(2, at);
+      catchUp.answered(1, sent.length);
+      await turn();
+      if (sent.length > at / 10) add(1, sent.length);
+    }
+    expect(sent.filter((what) => what.startsWith("1/")).length).toBeGreaterThan(2);
+  });
+
   test("is sent nothing more of a group that is not led any more, nor when the connection breaks", async () => {
     const { sent, catchUp, add, turn } = setUp();
     for (let at = 0; at < 20; at += 1) add(1, at);

@@ -112,7 +112,7 @@ export class CatchUp {
       const before = commits();
       const busy = (): boolean => commits() !== before;
       await this.#burst(group);
-      await this.#answersWithin(() => (busy() ? 0 : windowBytes - burstBytes));
+      await this.#answersWithin(group, () => (busy() ? 0 : windowBytes - burstBytes));
       if (busy()) await this.#rest(Math.min(restMaxMs, restShare * (monoMs() - startedMs)));
     }
     this.#running = false;
@@ -136,13 +136,14 @@ export class CatchUp {
       if (!this.#options.alive()) return;
       bytes += left;
       // A leader sends more as soon as a probe is answered.
-      if (backlog.waiting.length === 0) await this.#answersWithin(() => 0);
+      if (backlog.waiting.length === 0) await this.#answersWithin(group, () => 0);
     }
   }
 
-  /** Waits until no more than so many bytes are unanswered. */
-  async #answersWithin(bytesMax: () => number): Promise<void> {
-    while (this.#options.alive() && this.#unansweredBytes > bytesMax()) {
+  /** Waits until no more than so many bytes of the group are unanswered: of others, which live traffic goes to, there may always be some. */
+  async #answersWithin(group: GroupId, bytesMax: () => number): Promise<void> {
+    const unanswered = (): number => (this.#unanswered.get(group) ?? []).reduce((sum, { bytes }) => sum + bytes, 0);
+    while (this.#options.alive() && unanswered() > bytesMax()) {
       const { promise, resolve } = Promise.withResolvers<undefined>();
       this.#answer = () => {
         resolve(undefined);
