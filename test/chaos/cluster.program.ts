@@ -17,6 +17,8 @@ const topic = "chaos";
 const queues = 6;
 /** Of the broker whose disk is filled up: in memory, so that no root is needed. */
 const diskMib = 160;
+/** On a machine that runs other suites leaders take their time to move. */
+const settledWithinMs = 180_000;
 /** Load before a fault and after it, milliseconds. */
 const calmMs = 1_000;
 
@@ -165,7 +167,15 @@ async function withCluster(
   let taken = 0;
   const { report, acknowledged } = await runScenario(
     {
-      ...{ name, repeat, seed, topic, members: () => cluster.members, endpoints: cluster.addresses },
+      ...{
+        name,
+        repeat,
+        seed,
+        topic,
+        settled: () => cluster.tools.untilEven(settledWithinMs),
+        members: () => cluster.members,
+        endpoints: cluster.addresses,
+      },
       ...{ producers: 12, consumers: 6, invisibleMs: 10_000, forgetPercent: 2, oneAtATime: true, largestBodyBytes },
     },
     async (world) => {

@@ -138,7 +138,13 @@ async function underLoad(
   return await runScenario(
     {
       ...{ name: "scaled", repeat, seed, topic, endpoints: [service.address], pauseMs: 10, largestBodyBytes: 1_024 },
-      ...{ members: () => cluster.members, invisibleMs: 15_000, forgetPercent: 1, oneAtATime: true },
+      ...{
+        settled: () => tools.untilEven(movedWithinMs),
+        members: () => cluster.members,
+        invisibleMs: 15_000,
+        forgetPercent: 1,
+        oneAtATime: true,
+      },
       ...{ producers: ownProducers, consumers: 6, official: { producers: 2, consumers: 0 } },
     },
     disturb,

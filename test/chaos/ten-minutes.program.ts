@@ -19,6 +19,8 @@ const size = { brokers: 3, nameServers: 3, zones: ["a", "b", "c"], shards: 24, n
 const serviceAddress = { host: "127.0.0.1", port: 8_080 };
 const topic = "chaos";
 const producers = 12;
+/** On a machine that runs other suites leaders take their time to move. */
+const settledWithinMs = 180_000;
 
 export type TenMinutesOptions = {
   readonly seed: number;
@@ -76,7 +78,17 @@ async function underLoad(
   const load: Partial<ScenarioOptions> = { invisibleMs: 15_000, forgetPercent: 1, pauseMs: 5, largestBodyBytes: 1_024 };
   const { report, acknowledged } = await runScenario(
     {
-      ...{ name, repeat, seed, topic, members: () => cluster.members, endpoints: addresses, oneAtATime: true, ...load },
+      ...{
+        name,
+        repeat,
+        seed,
+        topic,
+        settled: () => tools.untilEven(settledWithinMs),
+        members: () => cluster.members,
+        endpoints: addresses,
+        oneAtATime: true,
+        ...load,
+      },
       ...{ producers, consumers: 4, official: { producers: 4, consumers: 2, address: service.address } },
       groupOf: (producer) => `group-${producer}`,
     },

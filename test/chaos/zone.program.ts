@@ -13,6 +13,7 @@ import type { FaultOptions, ScenarioResult } from "../support/scenario.ts";
 const size = { brokers: 3, nameServers: 3, zones: ["a", "b", "c"], shards: 24, network: 7 };
 /** Load before the fault, which what comes after is compared with, milliseconds. */
 const calmMs = 8_000;
+const evenWithinMs = 180_000;
 const pollMs = 2_000;
 const caughtUpWithinMs = 120_000;
 
@@ -38,7 +39,7 @@ export async function zoneKilled({ seed, repeat, lastsMs }: FaultOptions): Promi
   const { report, acknowledged, history, shardOf } = await runPerShard(
     { ...load, largestBodyBytes: 4_096 },
     async ({ outages }) => {
-      await tools.untilEven();
+      await tools.untilEven(evenWithinMs);
       const id = await tools.idAt(host);
       const shards = await tools.ledBy(id);
       await sleep(calmMs);

@@ -5,6 +5,8 @@ import { ownGroup, runScenario, type ScenarioOptions, type ScenarioResult, type 
 
 /** Producers that send to each shard, by different brokers. */
 const producersEach = 2;
+/** On a machine that runs other suites leaders take their time to move. */
+const settledWithinMs = 180_000;
 
 export type PerShardOptions = Pick<ScenarioOptions, "name" | "seed" | "repeat" | "oneAtATime" | "official"> & {
   readonly tools: ClusterTools;
@@ -39,6 +41,7 @@ export async function runPerShard(
   const result = await runScenario(
     {
       ...{ ...scenario, topic, endpoints: addresses, largestBodyBytes },
+      settled: () => tools.untilEven(settledWithinMs),
       ...{ producers: producersEach * shards, consumers: 3, invisibleMs: 10_000, pauseMs: 10 },
       groupOf: (producer) => groupOf(groups, producer),
     },

@@ -35,6 +35,8 @@ export type ScenarioOptions = {
   readonly oneAtATime?: boolean;
   /** Official Node clients beside our own, with a group of their own. They know one address, the first endpoint when none is given. */
   readonly official?: { readonly producers: number; readonly consumers: number; readonly address?: Address };
+  /** Waits until no leader moves any more: while the topic is read, an answer without an outcome would be taken for a loss. */
+  readonly settled?: () => Promise<void>;
   /** Reads what each replica holds, when all is well again: they must agree. */
   readonly readReplicas?: () => Promise<readonly Reading[]>;
 };
@@ -130,6 +132,7 @@ export async function runScenario(
   try {
     await disturb({ outages, disturbances, recorder });
     await Promise.all(members().map((member) => member.whenServing(servesWithinMs)));
+    await options.settled?.();
     sending.abort();
     await producing;
     const reading = await readTopic(first, { topic, group: "afterwards" }, bodies);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Address, decodeSendReply, encodeSend, RpcClient } from "@saturnmq/bench";
 import { readAll } from "./reading.ts";
 
@@ -5,6 +6,9 @@ const okCode = 20_000;
 const timeoutMs = 10_000;
 const candidatesAtOnce = 64;
 const attemptsMax = 20;
+/** A shard may be without a leader for a while. */
+const pauseMs = 500;
+const noReply = { code: -1, message: "" };
 
 /**
  * Message groups for each queue of topics with so many queues, `each` of them, in the order of the queues. Found by sending to many groups: where a group
@@ -25,7 +29,10 @@ export async function messageGroupsByQueue(
       const numbers = Array.from({ length: candidatesAtOnce }, (_, at) => attempt * candidatesAtOnce + at);
       await Promise.all(numbers.map((number) => sendTo(client, topic, number)));
       const reads = await readAll(address, { topic, group: "finds-groups" });
-      for (const { queue, body } of reads) groups[queue]?.push(body.toString());
+      for (const { queue, body } of reads) {
+        const found = groups[queue];
+        if (found?.includes(body.toString()) === false) found.push(body.toString());
+      }
     }
   } finally {
     client.close();
@@ -33,11 +40,17 @@ export async function messageGroupsByQueue(
   return groups.map((found) => found.slice(0, each));
 }
 
+/** Sends until it is taken: one that is there twice tells no less. */
 async function sendTo(client: RpcClient, topic: string, number: number): Promise<void> {
   const messageGroup = `group-${number}`;
   const messageId = `02${number.toString(16).padStart(32, "0")}`.toUpperCase();
   const request = encodeSend([{ topic, messageId, messageGroup, body: Buffer.from(messageGroup) }]);
-  const { messages, end } = await client.unary("SendMessage", request, timeoutMs);
-  const code = messages[0] === undefined ? -1 : decodeSendReply(messages[0]).code;
-  if (code !== okCode) throw new Error(`a message of ${messageGroup} was refused: ${code} ${JSON.stringify(end)}`);
+  for (let attempt = 1; ; attempt += 1) {
+    const { messages, end } = await client.unary("SendMessage", request, timeoutMs);
+    const { code, message } = messages[0] === undefined ? noReply : decodeSendReply(messages[0]);
+    if (code === okCode) return;
+    if (attempt === attemptsMax)
+      throw new Error(`a message of ${messageGroup} was refused: ${code} ${message} ${JSON.stringify(end)}`);
+    await sleep(pauseMs);
+  }
 }
