@@ -56,7 +56,7 @@ sim: $(INSTALLED) ## Run simulated clusters: SEED=first COUNT=how many (ARGS=--l
 	@$(NODE) test/sim/seeds.program.ts --seed $(SEED) --count $(COUNT) $(ARGS)
 
 kube-test: $(INSTALLED) ## Run test/kube: the operator on a real API server, built from its Go modules the first time (about 12 minutes)
-	@test/kube/control-plane/build.sh "$${XDG_CACHE_HOME:-$$HOME/.cache}/saturnmq/kube-v1.37.1" etcd kube
+	@test/kube/control-plane/build.sh "$${XDG_CACHE_HOME:-$$HOME/.cache}/saturnmq/kube-v1.37.1" etcd kube helm
 	@$(JEST) test/kube $(ARGS)
 
 mutants: $(INSTALLED) ## Look for the first seed of the simulation that finds each planted fault (ARGS="--only lease" for some)

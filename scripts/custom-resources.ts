@@ -1,4 +1,4 @@
-// Writes crds/*.yaml and docs/custom-resources.md from the schemas in operator/src/api. With `--check` it writes nothing and fails when they are stale.
+// Writes crds/*.yaml, those of the chart and docs/custom-resources.md from the schemas in operator/src/api. With `--check` it writes nothing and fails when they are stale.
 import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -9,9 +9,11 @@ const root = fileURLToPath(new URL("../", import.meta.url));
 const note = "# Written by scripts/custom-resources.ts from operator/src/api. Run `make generate`.\n";
 
 const files = [
+  ...kinds.map((definition) => ({ path: `crds/${definition.plural}.yaml`, text: note + crdText(definition) })),
+  // Helm must not take a definition away with a release: every object of its kind would go with it.
   ...kinds.map((definition) => ({
-    path: `crds/${definition.plural}.yaml`,
-    text: note + crdText(definition),
+    path: `helm/saturnmq/files/crds/${definition.plural}.yaml`,
+    text: note + crdText(definition, { "helm.sh/resource-policy": "keep" }),
   })),
   { path: "docs/custom-resources.md", text: referencePage() },
 ];

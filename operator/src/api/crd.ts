@@ -3,12 +3,16 @@ import { apiGroup, apiVersion, type KindDefinition } from "./kinds.ts";
 import { type SchemaNode, structuralSchema } from "./structural-schema.ts";
 
 /** The CustomResourceDefinition of a kind, as it is given to the API server. */
-export function crdOf(definition: KindDefinition): SchemaNode {
+export function crdOf(definition: KindDefinition, annotations?: Readonly<Record<string, string>>): SchemaNode {
   const { kind, plural, shortNames } = definition;
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
-    metadata: { name: `${plural}.${apiGroup}`, labels: { "app.kubernetes.io/part-of": "saturnmq" } },
+    metadata: {
+      name: `${plural}.${apiGroup}`,
+      labels: { "app.kubernetes.io/part-of": "saturnmq" },
+      ...(annotations === undefined ? {} : { annotations }),
+    },
     spec: {
       group: apiGroup,
       scope: "Namespaced",
@@ -22,8 +26,8 @@ export function crdOf(definition: KindDefinition): SchemaNode {
 }
 
 /** The definition as a YAML document. */
-export function crdText(definition: KindDefinition): string {
-  return stringify(crdOf(definition), { lineWidth: 0, aliasDuplicateObjects: false });
+export function crdText(definition: KindDefinition, annotations?: Readonly<Record<string, string>>): string {
+  return stringify(crdOf(definition, annotations), { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 function versionOf(definition: KindDefinition): SchemaNode {
