@@ -1,7 +1,7 @@
-import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
 import { mutants } from "./mutants.ts";
 import { checkFits } from "./plant.ts";
+import { runMutant } from "./run-mutant.ts";
 
 // Looks for the first seed that finds each mutant and prints the table. `make mutants` is this.
 
@@ -14,42 +14,17 @@ const { values: given } = parseArgs({
   },
 });
 
-const program = new URL("../seeds.program.ts", import.meta.url).pathname;
-
-/** Runs seeds with a mutant until one fails; that seed and what was found, or `undefined`. */
-function findMutant(name: string, seed: number, count: number): Promise<{ seed: number; finding: string } | undefined> {
-  const options = [
-    "--mutant",
-    name,
-    "--seed",
-    `${seed}`,
-    "--count",
-    `${count}`,
-    "--once",
-    "--stride",
-    "1",
-    "--twice",
-    "0",
-  ];
-  const child = spawn(process.execPath, [program, ...options], { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-  return new Promise((resolve) => {
-    child.on("close", () => {
-      const found = /seed (\d+) fails: (.*)/.exec(output);
-      resolve(found === null ? undefined : { seed: Number(found[1]), finding: found[2] ?? "" });
-    });
-  });
+/** The first seed that finds a mutant and what it found, or `undefined`. */
+async function findMutant(name: string, count: number): Promise<{ seed: number; finding: string } | undefined> {
+  const found = /seed (\d+) fails: (.*)/.exec(await runMutant(name, 1, count));
+  return found === null ? undefined : { seed: Number(found[1]), finding: found[2] ?? "" };
 }
 
 let missed = 0;
 for (const mutant of mutants.filter(({ name }) => name.includes(given.only))) {
   checkFits(mutant);
   const began = performance.now();
-  const found = await findMutant(mutant.name, 1, Number(given.count));
+  const found = await findMutant(mutant.name, Number(given.count));
   if (found === undefined) missed += 1;
   const seconds = Math.round((performance.now() - began) / 1_000);
   const told = found === undefined ? `not within ${given.count}` : `seed ${found.seed}`;
