@@ -88,6 +88,38 @@ describe("A follower that catches up", () => {
     expect({ one: catchUp.waits(1), two: catchUp.waits(2) }).toEqual({ one: false, two: true });
   });
 
+  test("gets a group that has caught up from memory at once, however much is written while others wait", async () => {
+    const { time, sent, state, catchUp, add, turn } = setUp(10);
+    add(1, 0);
+    add(2, 0);
+    for (let at = 1; at < 20; at += 1) {
+      state.commits += 1;
+      await turn();
+      catchUp.answered(1, at);
+      catchUp.answered(2, at);
+      await turn();
+      if (catchUp.waits(1)) add(1, at);
+      time.advance(20);
+    }
+    expect({ sent, waits: catchUp.waits(1) }).toEqual({ sent: ["1/1", "2/1"], waits: false });
+  });
+
+  test("gets others too while one group writes more than it may catch up", async () => {
+    const { time, sent, state, catchUp, add, turn } = setUp(10);
+    for (let at = 0; at < 100; at += 1) add(1, at);
+    add(2, 0);
+    for (let at = 0; at < 100 && !sent.includes("2/1"); at += 1) {
+      state.commits += 1;
+      await turn();
+      catchUp.answered(1, sent.length);
+      await turn();
+      time.advance(100);
+    }
+    // 16 bursts of two.
+    expect(sent.indexOf("2/1")).toBe(32);
+    expect(catchUp.waits(1)).toBe(true);
+  });
+
   test("that does not answer holds nothing up for longer than entries are waited for", async () => {
     const { time, sent, catchUp, add, turn } = setUp();
     add(1, 0);

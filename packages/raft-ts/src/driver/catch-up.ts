@@ -12,6 +12,8 @@ const windowBytes = 4 * 1024 * 1024;
 const restShare = 4;
 /** Shorter than the core waits before it takes entries for lost. */
 const restMaxMs = 400;
+/** A group that has not caught up after so many bursts goes behind the others: its live traffic may be more than its pace. */
+const burstsInRow = 16;
 
 export type CatchUpOptions = {
   /** Reads one append's entries and sends it; resolves to the bytes that left. */
@@ -30,7 +32,7 @@ type Backlog = { readonly source: AppendSource; readonly waiting: AppendRequest[
 
 /**
  * Sends one follower what must be read from the log, of all groups together, at a pace that leaves live traffic its share (design 6). One group after the
- * other: what has caught up gets the rest from memory, while many that catch up at once would all stay behind.
+ * other: what has caught up gets the rest from memory at once, while many that catch up together would all stay behind.
  */
 export class CatchUp {
   readonly #options: CatchUpOptions;
@@ -107,24 +109,35 @@ export class CatchUp {
   async #run(): Promise<void> {
     const { monoMs, commits, alive } = this.#options;
     this.#running = true;
-    for (let group = this.#next(); group !== undefined && alive(); group = this.#next()) {
+    let inRow = 0;
+    for (let group = this.#first(); group !== undefined && alive(); group = this.#first()) {
       const startedMs = monoMs();
       const before = commits();
       const busy = (): boolean => commits() !== before;
       await this.#burst(group);
       await this.#answersWithin(group, () => (busy() ? 0 : windowBytes - burstBytes));
+      inRow = this.#staysFirst(group, inRow + 1) ? inRow + 1 : 0;
       if (busy()) await this.#rest(Math.min(restMaxMs, restShare * (monoMs() - startedMs)));
     }
     this.#running = false;
   }
 
-  /** The group that is being served, as long as it has anything. */
-  #next(): GroupId | undefined {
+  /** The group that is being served; those that are forgotten have nothing. */
+  #first(): GroupId | undefined {
     for (const [group, { waiting }] of this.#backlogs) {
       if (waiting.length > 0) return group;
       this.#backlogs.delete(group);
     }
     return undefined;
+  }
+
+  /** Before the rest, not after it: what arrives meanwhile would keep a group for ever that has caught up, and the others behind it. */
+  #staysFirst(group: GroupId, bursts: number): boolean {
+    const backlog = this.#backlogs.get(group);
+    if (backlog !== undefined && backlog.waiting.length > 0 && bursts < burstsInRow) return true;
+    this.#backlogs.delete(group);
+    if (backlog !== undefined && backlog.waiting.length > 0) this.#backlogs.set(group, backlog);
+    return false;
   }
 
   async #burst(group: GroupId): Promise<void> {
