@@ -6,7 +6,6 @@ import { isWildcard, nodeDisk, nodeNet, systemClock, systemTimers } from "@satur
 import type { LogStore, LogStoreOptions } from "@saturnmq/store";
 import type { MetadataService } from "@saturnmq/wire";
 import { immediateTurn } from "raft-ts";
-import { openClusterMetadata } from "./cluster-metadata.ts";
 import type { BrokerConfig } from "./config.ts";
 import type { DataPlane } from "./data-plane-api.ts";
 import { Sessions } from "./grpc/handlers/sessions.ts";
@@ -127,6 +126,8 @@ async function worldOf(config: BrokerConfig, deps: BrokerDeps, opened: AsyncDisp
       );
     return { ...world, metadata: deps.metadata, knowsCluster: false, addresses: { ...addresses, peer: "" } };
   }
+  // A broker with its name server in the same process starts without loading the way to others.
+  const { openClusterMetadata } = await import("./cluster-metadata.ts");
   return { ...world, ...(await openClusterMetadata(world, opened)), addresses };
 }
 

@@ -5,10 +5,7 @@ export {
   parseNameServerConfig,
 } from "./config.ts";
 export {
-  type NameServer,
   type NameServerDeps,
-  type NameServerOptions,
-  openNameServer,
   type RunningNameServer,
   startNameServer,
 } from "./main.ts";

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
 import { nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
 import { type ClusterView, emptyReport } from "@saturnmq/wire";
-import { type NameServer, openNameServer } from "./main.ts";
+import { type NameServer, openNameServer } from "./embedded.ts";
 import { groupRequest, newcomer, topicRequest } from "./testing/cluster-state.ts";
 
 let folder = "";

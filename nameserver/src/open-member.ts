@@ -1,7 +1,7 @@
 import { type Clock, type Disk, hostAndPort, type Logger, type Net, type Random, type Timers } from "@saturnmq/kit";
 import type { Rpc } from "@saturnmq/metadata-client";
 import type { LogStore, LogStoreOptions } from "@saturnmq/store";
-import { featureLevelKnown, type Introduction, type MemberStatement } from "@saturnmq/wire";
+import type { Introduction, MemberStatement } from "@saturnmq/wire";
 import type { Turn } from "raft-ts";
 import { ClusterService } from "./cluster-service.ts";
 import type { NameServerConfig } from "./config.ts";
@@ -15,7 +15,7 @@ import { askMember, formingServices, statementFor } from "./grpc/introductions.t
 import { metadataService } from "./grpc/metadata-service.ts";
 import type { Serve, ServedPort } from "./grpc/service.ts";
 import { type OpenMetadata, openMetadata } from "./open-metadata.ts";
-import { type GroupLinks, type GroupMember, openGroupLinks } from "./peer/group-links.ts";
+import { type GroupLinks, type GroupMember, openGroupLinks, thisMember } from "./peer/group-links.ts";
 
 /** What a name server without its HTTP port is made with: everything that a simulator replaces. */
 export type MemberWorld = {
@@ -40,9 +40,6 @@ export type MemberWorld = {
   /** Tests only. */
   readonly storeOptions: Partial<LogStoreOptions>;
 };
-
-/** What a member knows of itself. */
-export const thisMember: GroupMember = { up: true, featureLevel: featureLevelKnown };
 
 /** A name server that takes part in its group and serves. */
 export type OpenMember = { readonly store: LogStore; readonly metadata: OpenMetadata; readonly grpc: ServedPort };

@@ -9,7 +9,7 @@ import { parseBrokerConfig, type RunningBroker, startBroker } from "@saturnmq/br
 import { SeededRandom, silentLogger } from "@saturnmq/kit";
 import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import { MemoryDisk } from "@saturnmq/kit/testing";
-import { type NameServer, openNameServer } from "@saturnmq/nameserver";
+import { type NameServer, openNameServer } from "@saturnmq/nameserver/embedded";
 import { checkHistory } from "../support/check/check-history.ts";
 import type { Anomaly } from "../support/check/findings.ts";
 import { Producers } from "../support/load/producers.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type BrokerConfig, parseBrokerConfig, type RunningBroker, startBroker } from "@saturnmq/broker";
 import { type Disk, hostAndPort, type Random } from "@saturnmq/kit";
 import { createLogger, type LogLevel, nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
-import { openNameServer, parseNameServerConfig } from "@saturnmq/nameserver";
+import { openNameServer, parseNameServerConfig } from "@saturnmq/nameserver/embedded";
 import { CliError, exitCodes } from "../exit-codes.ts";
 import { type Io, print } from "../io.ts";
 import { die, interruption, stopInTime } from "../server-process.ts";

@@ -43,6 +43,9 @@ export type GroupMember = {
   readonly featureLevel: number;
 };
 
+/** What a member knows of itself. */
+export const thisMember: GroupMember = { up: true, featureLevel: featureLevelKnown };
+
 /** The links to the other members of the group, which carry Raft's messages and nothing else. */
 export type GroupLinks = AsyncDisposable & {
   /** Raft's transport. */
