@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { cpuSeconds, writtenBytes } from "./generator/process-usage.ts";
+import { cpuSeconds, diskUsage } from "./generator/process-usage.ts";
 import type { Address } from "./generator/rpc-client.ts";
 import { type Figures, measure, type Span } from "./measure.ts";
 import { clusterPorts, type Placed, type ProcessCluster } from "./process/process-cluster.ts";
@@ -62,7 +62,8 @@ export type IdleCluster = {
   readonly brokerCpuPercent: number;
   readonly worstBrokerCpuPercent: number;
   readonly nameServerCpuPercent: number;
-  readonly brokerBytesPerSecond: number;
+  /** Of the disk, by anybody. */
+  readonly diskBytesPerSecond: number;
   /** Writes of a broker's log, each of them durable when it ends; NaN when the broker does not count them. */
   readonly brokerWritesPerSecond: number;
 };
@@ -86,7 +87,7 @@ export async function measureIdleCluster(
     brokerCpuPercent: 100 * mean(brokerCpu),
     worstBrokerCpuPercent: 100 * Math.max(...brokerCpu),
     nameServerCpuPercent: 100 * mean(perSecond(after.nameServerCpu, before.nameServerCpu)),
-    brokerBytesPerSecond: mean(perSecond(after.bytes, before.bytes)),
+    diskBytesPerSecond: (after.diskBytes - before.diskBytes) / seconds,
     brokerWritesPerSecond: mean(perSecond(after.writes, before.writes)),
   };
 }
@@ -98,7 +99,7 @@ async function idleReading({ brokers, nameServers }: ProcessCluster) {
     atMs: performance.now(),
     brokerCpu: pids.map(cpuSeconds),
     nameServerCpu: nameServers.map((server) => cpuSeconds(pidOf(server))),
-    bytes: pids.map(writtenBytes),
+    diskBytes: brokers[0] === undefined ? Number.NaN : diskUsage(brokers[0].folder).writtenBytes,
     writes,
   };
 }

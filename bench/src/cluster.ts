@@ -169,7 +169,7 @@ function idlePage(rows: readonly IdleCluster[]): string {
     "CPU % of a core, a broker",
     "worst broker",
     "a name server",
-    "bytes/s, a broker",
+    "bytes/s, the disk",
     "log writes/s",
   ];
   const cells = rows.map((row) => [
@@ -177,7 +177,7 @@ function idlePage(rows: readonly IdleCluster[]): string {
     row.brokerCpuPercent.toFixed(2),
     row.worstBrokerCpuPercent.toFixed(2),
     row.nameServerCpuPercent.toFixed(2),
-    Math.round(row.brokerBytesPerSecond).toLocaleString("en"),
+    Math.round(row.diskBytesPerSecond).toLocaleString("en"),
     known(row.brokerWritesPerSecond, 1),
   ]);
   return `## Nobody calls: three brokers, three name servers\n\n${table(head, cells)}`;

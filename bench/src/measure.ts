@@ -4,10 +4,10 @@ import type { LatencyHistogram } from "./generator/latency.ts";
 import {
   contextSwitches,
   cpuSeconds,
-  diskFlushes,
+  type DiskUsage,
+  diskUsage,
   machineCpu,
   memory,
-  writtenBytes,
 } from "./generator/process-usage.ts";
 
 const samplePeriodMs = 250;
@@ -21,7 +21,7 @@ export type Span = {
 /** The server's processes on this machine, whose use of it is reported. Of a server elsewhere nothing is known: no pids. */
 export type ServerProcesses = {
   readonly pids: readonly number[];
-  /** On the disk whose flushes count as the server's. */
+  /** On the disk whose flushes and written bytes count as the server's. */
   readonly folder?: string;
 };
 
@@ -109,6 +109,8 @@ export function rssBytes({ pids }: ServerProcesses): number {
 
 type Reading = ReturnType<typeof reading>;
 
+const unknownDisk: DiskUsage = { writtenBytes: Number.NaN, flushes: Number.NaN };
+
 function reading({ pids, folder }: ServerProcesses, messages: number) {
   const { user, system } = process.cpuUsage();
   return {
@@ -117,8 +119,7 @@ function reading({ pids, folder }: ServerProcesses, messages: number) {
     serverCpu: total(pids, cpuSeconds),
     clientCpu: (user + system) / 1e6,
     switches: total(pids, contextSwitches),
-    written: total(pids, writtenBytes),
-    flushes: folder === undefined ? Number.NaN : diskFlushes(folder),
+    disk: folder === undefined ? unknownDisk : diskUsage(folder),
     machine: machineCpu(),
   };
 }
@@ -135,8 +136,8 @@ function between(before: Reading, after: Reading) {
     serverCpuPerMillion: (server / messages) * 1e6,
     clientCpuPerMillion: (client / messages) * 1e6,
     serverSwitchesPerMessage: (after.switches - before.switches) / messages,
-    syncsPerMessage: (after.flushes - before.flushes) / messages,
-    diskBytesPerMessage: (after.written - before.written) / messages,
+    syncsPerMessage: (after.disk.flushes - before.disk.flushes) / messages,
+    diskBytesPerMessage: (after.disk.writtenBytes - before.disk.writtenBytes) / messages,
     otherCores: Math.max(0, (busy - (Number.isNaN(server) ? 0 : server) - client) / seconds),
     stealShare: (after.machine.stealSeconds - before.machine.stealSeconds) / seconds / cpus().length,
     clientBound: client / seconds > 0.9,

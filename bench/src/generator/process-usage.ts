@@ -3,6 +3,8 @@ import { defined } from "@saturnmq/kit";
 
 /** Clock ticks a second in /proc/PID/stat: USER_HZ, 100 on every Linux architecture that Node runs on. */
 const ticksPerSecond = 100;
+/** Unit of /proc/diskstats, whatever the disk's own sectors are. */
+const sectorBytes = 512;
 
 /** CPU seconds, user and system, that all threads of `pid` have used (proc_pid_stat(5), fields 14 and 15). */
 export function cpuSeconds(pid: number): number {
@@ -31,11 +33,6 @@ export function contextSwitches(pid: number): number {
     .reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
-/** Bytes that `pid` caused to be written to disks (proc_pid_io(5), write_bytes); NaN when this user may not know. */
-export function writtenBytes(pid: number): number {
-  return Number(/^write_bytes: (\d+)$/m.exec(readIfThere(`/proc/${pid}/io`))?.[1] ?? Number.NaN);
-}
-
 /** Open files and sockets of `pid`; NaN when this user may not know. */
 export function openFiles(pid: number): number {
   try {
@@ -45,11 +42,14 @@ export function openFiles(pid: number): number {
   }
 }
 
+/** What a disk was asked for since boot, by anybody; NaN where the machine does not count it. */
+export type DiskUsage = { readonly writtenBytes: number; readonly flushes: number };
+
 /**
- * Flushes of its write cache that the disk under `folder` was asked for since boot (Documentation/admin-guide/iostats.rst, field 16), by anybody;
- * NaN when it does not count them.
+ * Of the disk under `folder` (Documentation/admin-guide/iostats.rst, fields 7 and 16). Not what proc_pid_io(5) says of a process: to it a block that is
+ * overwritten in a large folio of the page cache counts as the whole folio, 1 MiB for 4 KiB on ext4 of Linux 6.18.
  */
-export function diskFlushes(folder: string): number {
+export function diskUsage(folder: string): DiskUsage {
   const { dev } = statSync(folder);
   const major = (dev >> 8) & 0xfff; // makedev(3); the bits above 2^31 are of no disk that is met.
   const minor = (dev & 0xff) | ((dev >> 12) & 0xfff00);
@@ -57,7 +57,7 @@ export function diskFlushes(folder: string): number {
     .split("\n")
     .map((text) => text.trim().split(/\s+/))
     .find((fields) => fields[0] === String(major) && fields[1] === String(minor));
-  return Number(line?.[18] ?? Number.NaN);
+  return { writtenBytes: sectorBytes * Number(line?.[9] ?? Number.NaN), flushes: Number(line?.[18] ?? Number.NaN) };
 }
 
 function readIfThere(path: string): string {
