@@ -62,6 +62,8 @@ export type DataPlaneCounters = {
   readonly waitingReceives: number;
   readonly heldCalls: number;
   readonly inFlightMessages: number;
+  /** Messages on the shards that are led here which groups have yet to finish, each once for every group that has begun. */
+  readonly unreadMessages: number;
   readonly stagedBytes: number;
   readonly shards: readonly {
     readonly shard: number;

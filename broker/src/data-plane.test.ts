@@ -114,6 +114,21 @@ describe("send, receive, acknowledge", () => {
     expect(bench.plane.counters()).toMatchObject({ parkedMessages: 1, redeliveredMessages: 2 });
   });
 
+  test("unread is what a group has begun on and not finished, once for each group", async () => {
+    const bench = await PlaneBench.open();
+    const topic = await bench.topic("orders", 1);
+    const [billing, audit] = [await bench.group("billing"), await bench.group("audit")];
+    const unread = () => bench.plane.counters().unreadMessages;
+    await bench.send(topic, "a", "b");
+    expect(unread()).toBe(0);
+    const deliveries = await bench.receive(topic, billing);
+    expect(unread()).toBe(2);
+    await bench.receive(topic, audit);
+    expect(unread()).toBe(4);
+    await bench.ack(topic, billing, deliveries.slice(0, 1));
+    expect(unread()).toBe(3);
+  });
+
   test("an expired handle is refused, a second ack before that is not", async () => {
     const bench = await PlaneBench.open();
     const topic = await bench.topic("orders", 1);

@@ -10,6 +10,7 @@ import type {
   Forwarding,
 } from "./data-plane-api.ts";
 import { Directory } from "./directory.ts";
+import { unreadMessages } from "./domain/group-progress.ts";
 import type {
   Delivery,
   GroupTopicStatus,
@@ -246,6 +247,7 @@ class BrokerDataPlane implements DataPlane {
       waitingReceives: this.#cluster.waitingReceives,
       heldCalls: this.#cluster.heldCalls,
       inFlightMessages: runtimes.reduce((sum, { led }) => sum + (led?.overlay.scheduled ?? 0), 0),
+      unreadMessages: runtimes.reduce((sum, { led }) => sum + (led === undefined ? 0 : unreadMessages(led.state)), 0),
       stagedBytes: runtimes.reduce((sum, { stagedBytes }) => sum + stagedBytes, 0),
       shards: runtimes.map(({ shard, appliedTo, led, state }) => ({
         shard,

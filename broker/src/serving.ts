@@ -156,10 +156,11 @@ export class Serving {
   }
 
   #gauges(): Readonly<Record<string, number>> {
-    const { waitingReceives, heldCalls, inFlightMessages, stagedBytes, shards } = this.#dataPlane.counters();
+    const { waitingReceives, heldCalls, inFlightMessages, unreadMessages, stagedBytes, shards } =
+      this.#dataPlane.counters();
     const { logBytes, freeBytes, reserveBytes, full } = this.#store.usage();
     return {
-      ...{ waitingReceives, heldCalls, inFlightMessages, stagedBytes },
+      ...{ waitingReceives, heldCalls, inFlightMessages, unreadMessages, stagedBytes },
       ...{ logBytes, diskFreeBytes: freeBytes, diskReserveBytes: reserveBytes, diskFull: full ? 1 : 0 },
       connections: this.#transport?.connections ?? 0,
       clients: this.#sessions.count,

@@ -37,14 +37,12 @@ export function groupProgress(
     if (cursors.group[cursor] !== group || !cursors.holds(cursor)) continue;
     const row = cursors.queueRow[cursor] ?? 0;
     if (!counts(queues.topic[row] ?? 0, cursors.epoch[cursor] ?? 0)) continue;
-    const floor = cursors.floor[cursor] ?? 0;
-    const nextOffset = queues.next[row] ?? 0;
     progress.push({
       topic: queues.topic[row] ?? 0,
       queue: queues.queue[row] ?? 0,
-      floor,
-      nextOffset,
-      lag: Math.max(0, nextOffset - floor - (cursors.doneAbove[cursor] ?? 0)),
+      floor: cursors.floor[cursor] ?? 0,
+      nextOffset: queues.next[row] ?? 0,
+      lag: lagOf(state, cursor),
       inFlight: inFlight(state, cursor, nowMs),
       parked: cursors.parked[cursor] ?? 0,
       deadLettered: cursors.dead[cursor] ?? 0,
@@ -53,6 +51,19 @@ export function groupProgress(
     });
   }
   return progress;
+}
+
+/** Messages of this shard that groups which have begun on their queues have not finished, each once for every group. */
+export function unreadMessages(state: ShardState): number {
+  let unread = 0;
+  for (let cursor = 0; cursor < state.cursors.end; cursor += 1)
+    if (state.cursors.holds(cursor)) unread += lagOf(state, cursor);
+  return unread;
+}
+
+function lagOf({ cursors, queues }: ShardState, cursor: number): number {
+  const nextOffset = queues.next[cursors.queueRow[cursor] ?? 0] ?? 0;
+  return Math.max(0, nextOffset - (cursors.floor[cursor] ?? 0) - (cursors.doneAbove[cursor] ?? 0));
 }
 
 function inFlight({ slots, cursors }: ShardState, cursor: number, nowMs: number): number {
