@@ -1,8 +1,9 @@
-// Writes crds/*.yaml, those of the chart and docs/custom-resources.md from the schemas in operator/src/api. With `--check` it writes nothing and fails when they are stale.
+// Writes crds/*.yaml, the chart's definitions and values, and docs/custom-resources.md from the schemas in operator/src/api. With `--check` it writes nothing and
+// fails when they are stale.
 import { readFileSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { crdText, kinds } from "@saturnmq/operator";
+import { chartSchemaText, chartValuesText, crdText, kinds } from "@saturnmq/operator";
 import { referencePage } from "./custom-resources-page.ts";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
@@ -15,6 +16,8 @@ const files = [
     path: `helm/saturnmq/files/crds/${definition.plural}.yaml`,
     text: note + crdText(definition, { "helm.sh/resource-policy": "keep" }),
   })),
+  { path: "helm/saturnmq/values.yaml", text: note + chartValuesText() },
+  { path: "helm/saturnmq/values.schema.json", text: chartSchemaText() },
   { path: "docs/custom-resources.md", text: referencePage() },
 ];
 

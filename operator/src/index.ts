@@ -1,3 +1,4 @@
+export { chartSchemaText, chartValuesText } from "./api/chart-text.ts";
 export { crdText } from "./api/crd.ts";
 export { groupVersion, type KindDefinition, kinds } from "./api/kinds.ts";
 export { reasons } from "./api/reasons.ts";

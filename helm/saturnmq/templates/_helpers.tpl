@@ -20,6 +20,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 
+{{- /* Names of the metrics of an HPA; the adapter's rules make them. */ -}}
+{{- define "saturnmq.metric.rate" -}}saturnmq_sent_messages_per_second{{- end -}}
+{{- define "saturnmq.metric.unread" -}}saturnmq_unread_messages{{- end -}}
+
 {{- define "saturnmq.image" -}}
 {{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
 {{- end -}}

@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { Informer, type KubeObject } from "@saturnmq/operator/kube";
 import type { Machine } from "./machine.ts";
+import { type PodObject, portOf } from "./pod-object.ts";
 
 type Service = KubeObject & {
   readonly spec: {
@@ -10,7 +11,7 @@ type Service = KubeObject & {
     readonly ports: readonly { readonly port: number; readonly targetPort: number | string }[];
   };
 };
-type Pod = KubeObject & {
+type Pod = PodObject & {
   readonly spec: { readonly hostname?: string; readonly subdomain?: string };
   readonly status?: {
     readonly podIP?: string;
@@ -52,7 +53,7 @@ export class ClusterNames {
       const { clusterIP = "None" } = spec;
       if (clusterIP === "None") continue;
       lines.push(`${clusterIP} ${metadata.name}.${metadata.namespace}.svc`);
-      for (const { port, targetPort } of spec.ports) this.#forward(metadata, clusterIP, port, Number(targetPort));
+      for (const { port, targetPort } of spec.ports) this.#forward(metadata, clusterIP, port, targetPort);
     }
     for (const { metadata, spec, status } of this.#pods.list()) {
       const { hostname, subdomain } = spec;
@@ -63,16 +64,16 @@ export class ClusterNames {
     writeFileSync(this.#machine.hostsFile, `${lines.join("\n")}\n`);
   }
 
-  #forward({ namespace, name }: KubeObject["metadata"], address: string, port: number, target: number): void {
+  #forward({ namespace, name }: KubeObject["metadata"], address: string, port: number, target: number | string): void {
     const key = `${address}:${port}`;
-    if (this.#forwarders.has(key) || Number.isNaN(target)) return;
+    if (this.#forwarders.has(key)) return;
     const server = createServer((client) => {
-      const host = this.#next(namespace, name);
-      if (host === undefined) {
+      const next = this.#next(namespace, name);
+      if (next?.status?.podIP === undefined) {
         client.destroy();
         return;
       }
-      const pod = connect({ host, port: target });
+      const pod = connect({ host: next.status.podIP, port: portOf(next, target) });
       client.pipe(pod).pipe(client);
       client.on("error", () => pod.destroy()).on("close", () => pod.destroy());
       pod.on("error", () => client.destroy()).on("close", () => client.destroy());
@@ -82,7 +83,7 @@ export class ClusterNames {
     server.listen(port, address);
   }
 
-  #next(namespace: string, name: string): string | undefined {
+  #next(namespace: string, name: string): Pod | undefined {
     const selector = Object.entries(this.#services.get(namespace, name)?.spec.selector ?? {});
     const ready = this.#pods.list().filter(({ metadata, status }) => {
       const serves =
@@ -94,6 +95,6 @@ export class ClusterNames {
       );
     });
     this.#turn += 1;
-    return ready[this.#turn % Math.max(ready.length, 1)]?.status?.podIP;
+    return ready[this.#turn % Math.max(ready.length, 1)];
   }
 }

@@ -10,15 +10,21 @@ export type Machine = {
   readonly folder: string;
   /** Bound over /etc/hosts in the mount namespace of this program. */
   readonly hostsFile: string;
+  /** Environment by which processes in pods find the API server. */
+  readonly apiServer: Readonly<Record<string, string>>;
   /** What an informer needs beside path and callback. */
   readonly informing: ReturnType<typeof informing>;
   /** Writes a line to the log of the run. */
   readonly note: (text: string) => void;
 };
 
+/** As up.sh starts it. */
+const apiServerPort = 16_443;
+
 export function openMachine(client: ApiClient, folder: string, hostsFile: string): Machine {
   const note = (text: string): void => appendFileSync(`${folder}/machine.log`, `${new Date().toISOString()} ${text}\n`);
-  return { client, folder, hostsFile, note, informing: informing(client) };
+  const apiServer = { KUBERNETES_SERVICE_HOST: "127.0.0.1", KUBERNETES_SERVICE_PORT: String(apiServerPort) };
+  return { client, folder, hostsFile, apiServer, note, informing: informing(client) };
 }
 
 function informing(client: ApiClient) {

@@ -1,6 +1,7 @@
 import { Informer, isApiError, type KubeObject } from "@saturnmq/operator/kube";
 import { type Machine, now } from "./machine.ts";
-import { type PodObject, PodProcess } from "./pod-process.ts";
+import type { PodObject } from "./pod-object.ts";
+import { PodProcess } from "./pod-process.ts";
 
 export type NodePlan = { readonly name: string; readonly zone: string };
 

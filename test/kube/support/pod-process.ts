@@ -3,46 +3,14 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { isApiError, type KubeObject } from "@saturnmq/operator/kube";
+import { isApiError } from "@saturnmq/operator/kube";
 import { type Machine, now } from "./machine.ts";
+import { type Container, type PodObject, type Probe, portOf } from "./pod-object.ts";
+import { writeProjected } from "./projected-volume.ts";
 import { folderOfClaim, writeConfigMap } from "./volumes.ts";
 
-type Probe = {
-  readonly httpGet: { readonly path: string; readonly port: number };
-  readonly periodSeconds: number;
-  readonly timeoutSeconds: number;
-  readonly failureThreshold: number;
-};
-type Container = {
-  readonly name: string;
-  readonly image: string;
-  readonly command: readonly string[];
-  readonly env?: readonly {
-    readonly name: string;
-    readonly value?: string;
-    readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: string } };
-  }[];
-  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
-  readonly readinessProbe?: Probe;
-  readonly livenessProbe?: Probe;
-  readonly startupProbe?: Probe;
-};
-export type PodObject = KubeObject & {
-  readonly metadata: KubeObject["metadata"] & { readonly deletionGracePeriodSeconds?: number };
-  readonly spec: {
-    readonly nodeName?: string;
-    readonly terminationGracePeriodSeconds: number;
-    readonly containers: readonly Container[];
-    readonly volumes?: readonly {
-      readonly name: string;
-      readonly persistentVolumeClaim?: { readonly claimName: string };
-      readonly configMap?: { readonly name: string };
-    }[];
-  };
-  readonly status?: { readonly phase?: string };
-};
-
 const saturnmq = fileURLToPath(new URL("../../../cli/bin/saturnmq.js", import.meta.url));
+const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount";
 const backoffMs = 500;
 
 /**
@@ -59,6 +27,8 @@ export class PodProcess {
   #restarts = 0;
   #stopping = false;
   #gone = false;
+  /** How a container that is not started again ended. */
+  #exitCode: number | undefined;
   #reported = "";
   #since: Record<string, { readonly status: string; readonly at: string }> = {};
 
@@ -94,13 +64,14 @@ export class PodProcess {
   async #folders(): Promise<Map<string, string>> {
     const { namespace, uid } = this.pod.metadata;
     const folders = new Map<string, string>();
-    for (const { name, persistentVolumeClaim, configMap } of this.pod.spec.volumes ?? []) {
+    for (const { name, persistentVolumeClaim, configMap, projected } of this.pod.spec.volumes ?? []) {
       const folder =
         persistentVolumeClaim === undefined
           ? `${this.#machine.folder}/pods/${uid}/${name}`
           : await folderOfClaim(this.#machine, namespace, persistentVolumeClaim.claimName);
       mkdirSync(folder, { recursive: true });
       if (configMap !== undefined) await writeConfigMap(this.#machine, namespace, configMap.name, folder);
+      if (projected !== undefined) await writeProjected(this.#machine, this.pod, projected.sources, folder);
       folders.set(name, folder);
     }
     return folders;
@@ -110,10 +81,15 @@ export class PodProcess {
     const [container] = this.pod.spec.containers;
     if (container === undefined) throw new Error(`${this.#name} has no container`);
     while (!this.#isOver()) {
-      await this.#spawn(container, folders);
+      const exitCode = await this.#spawn(container, folders);
       this.#ready = false;
       this.#started = false;
       if (this.#isOver()) break;
+      if (this.pod.spec.restartPolicy === "Never") {
+        this.#exitCode = exitCode;
+        await this.#report();
+        return;
+      }
       this.#restarts += 1;
       await this.#report();
       await sleep(Math.min(backoffMs * 2 ** this.#restarts, 10_000));
@@ -125,7 +101,8 @@ export class PodProcess {
     return this.#stopping || this.#gone;
   }
 
-  #spawn(container: Container, folders: ReadonlyMap<string, string>): Promise<void> {
+  /** @returns its exit code, when it has ended */
+  #spawn(container: Container, folders: ReadonlyMap<string, string>): Promise<number> {
     const place = (text: string): string => {
       const mount = container.volumeMounts?.find(
         ({ mountPath }) => text === mountPath || text.startsWith(`${mountPath}/`),
@@ -137,6 +114,8 @@ export class PodProcess {
     const env: Record<string, string> = { PATH: process.env["PATH"] ?? "", SATURNMQ_HOST: this.ip };
     for (const { name, value, valueFrom } of container.env ?? [])
       env[name] = valueFrom === undefined ? place(value ?? "") : this.#field(valueFrom.fieldRef.fieldPath);
+    if (place(tokenPath) !== tokenPath)
+      Object.assign(env, this.#machine.apiServer, { SATURNMQ_TOKEN_FOLDER: place(tokenPath) });
     const log = openSync(`${this.#machine.folder}/${this.#name}.log`, "a");
     const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...command, ...rest], {
       env,
@@ -148,12 +127,12 @@ export class PodProcess {
       child.once("exit", (code, signal) => {
         this.#machine.note(`${this.#name} ended: ${code ?? signal ?? ""}`);
         this.#child = undefined;
-        resolve();
+        resolve(code ?? 137);
       });
       child.once("error", (error) => {
         this.#machine.note(`${this.#name}: ${error.message}`);
         this.#child = undefined;
-        resolve();
+        resolve(128);
       });
     });
   }
@@ -167,14 +146,15 @@ export class PodProcess {
   /** Asks the container how it is: alive first, then ready. */
   async #probe(): Promise<void> {
     const { startupProbe, readinessProbe, livenessProbe } = this.pod.spec.containers[0] ?? {};
-    let deaf = 0;
-    while (!this.#gone && !this.#stopping) {
+    let heardMs = performance.now();
+    while (!this.#gone && !this.#stopping && this.#exitCode === undefined) {
       if (this.#child !== undefined) {
         this.#started ||= startupProbe === undefined || (await this.#ask(startupProbe));
+        if (!this.#started || livenessProbe === undefined || (await this.#ask(livenessProbe)))
+          heardMs = performance.now();
+        else if (performance.now() - heardMs > livenessProbe.failureThreshold * livenessProbe.periodSeconds * 1_000)
+          this.#child.kill("SIGTERM");
         if (this.#started) {
-          deaf = livenessProbe === undefined || (await this.#ask(livenessProbe)) ? 0 : deaf + 1;
-          if (livenessProbe !== undefined && deaf > livenessProbe.failureThreshold * livenessProbe.periodSeconds)
-            this.#child.kill("SIGTERM");
           this.#ready = readinessProbe === undefined || (await this.#ask(readinessProbe));
         }
       }
@@ -183,7 +163,8 @@ export class PodProcess {
     }
   }
 
-  #ask({ httpGet: { path, port }, timeoutSeconds }: Probe): Promise<boolean> {
+  #ask({ httpGet: { path, port: named }, timeoutSeconds }: Probe): Promise<boolean> {
+    const port = portOf(this.pod, named);
     return new Promise((resolve) => {
       const request = get({ host: this.ip, port, path, agent: false, timeout: timeoutSeconds * 1_000 }, (response) => {
         response.resume();
@@ -222,9 +203,9 @@ export class PodProcess {
     });
     const [container] = this.pod.spec.containers;
     const running =
-      this.#child === undefined
-        ? { waiting: { reason: "ContainerCreating" }, running: null }
-        : { running: { startedAt: now() }, waiting: null };
+      this.#exitCode === undefined
+        ? stateOf(this.#child)
+        : { terminated: { exitCode: this.#exitCode, finishedAt: now() }, waiting: null, running: null };
     const containerStatuses = [
       {
         name: container?.name,
@@ -243,11 +224,16 @@ export class PodProcess {
       hostIPs: [{ ip: "127.0.0.1" }],
     };
     return {
-      phase: this.#child === undefined && this.#restarts === 0 ? "Pending" : "Running",
+      phase: this.#phase(),
       conditions,
       containerStatuses,
       ...addresses,
     };
+  }
+
+  #phase(): string {
+    if (this.#exitCode !== undefined) return this.#exitCode === 0 ? "Succeeded" : "Failed";
+    return this.#child === undefined && this.#restarts === 0 ? "Pending" : "Running";
   }
 
   /** Ends it as a kubelet does: SIGTERM, and SIGKILL after the grace period. */
@@ -280,4 +266,10 @@ export class PodProcess {
     this.#gone = true;
     this.#child?.kill("SIGKILL");
   }
+}
+
+function stateOf(child: ChildProcess | undefined): object {
+  return child === undefined
+    ? { waiting: { reason: "ContainerCreating" }, running: null }
+    : { running: { startedAt: now() }, waiting: null };
 }

@@ -1,9 +1,5 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { openSync } from "node:fs";
+import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-
-const saturnmq = fileURLToPath(new URL("../../../cli/bin/saturnmq.js", import.meta.url));
 
 /** Waits until `find` answers something. @throws when it does not within `seconds`, with what it said last */
 export async function eventually<Type>(
@@ -49,23 +45,9 @@ export function run(
   });
 }
 
-/** The command of this repository, at an endpoint. */
-export function command(endpoint: string, ...args: readonly string[]): Promise<Ran> {
-  return run(process.execPath, [saturnmq, "--endpoint", endpoint, ...args]);
-}
-
-/** Starts an operator that looks after one namespace. */
-export function startOperator(kubeconfig: string, namespace: string, logFile: string): ChildProcess {
-  const log = openSync(logFile, "a");
-  const env = {
-    ...process.env,
-    KUBECONFIG: kubeconfig,
-    SATURNMQ_NAMESPACES: JSON.stringify([namespace]),
-    SATURNMQ_LEASE_NAMESPACE: namespace,
-    SATURNMQ_HTTP_PORT: "0",
-  };
-  return spawn("setpriv", ["--pdeathsig", "KILL", "--", process.execPath, saturnmq, "operator"], {
-    env,
-    stdio: ["ignore", log, log],
-  });
+/** What a program said that ended well. @throws {Error} when it did not */
+export async function expectDone(work: Promise<Ran>): Promise<Ran> {
+  const ran = await work;
+  if (ran.code === 0) return ran;
+  throw new Error(`exit code ${ran.code}: ${ran.stdout.slice(-500)}\n${ran.stderr.slice(-2_000)}`);
 }
