@@ -22,6 +22,11 @@ const houseSyntax = [
     selector: "MethodDefinition[accessibility='private'][kind!='constructor']",
     message: "Use #private, which holds at run time too.",
   },
+  {
+    selector:
+      "VariableDeclarator[init.type='AwaitExpression'][init.argument.type='ImportExpression'][init.argument.source.value=/^(?!\\.|node:|@saturnmq)/] > ObjectPattern > Property[key.name!='default']",
+    message: "A package that is CommonJS has no names in a bundle, only a whole: take `{ default: name }`.",
+  },
   { selector: "TSEnumDeclaration", message: "Use a union or a const object: enums are not erasable." },
 ];
 

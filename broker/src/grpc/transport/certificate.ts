@@ -59,10 +59,10 @@ async function exists(path: string): Promise<boolean> {
 }
 
 async function makeCertificate(): Promise<KeyPair> {
-  const { generate } = await import("selfsigned");
+  const { default: selfsigned } = await import("selfsigned");
   const notAfterDate = new Date();
   notAfterDate.setFullYear(notAfterDate.getFullYear() + lifeYears);
-  const pem = await generate([{ name: "commonName", value: "SaturnMQ" }], {
+  const pem = await selfsigned.generate([{ name: "commonName", value: "SaturnMQ" }], {
     keyType: "ec",
     curve: "P-256",
     algorithm: "sha256",

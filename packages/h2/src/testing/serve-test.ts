@@ -20,8 +20,8 @@ export function serveTest(services: readonly Service[], options: Partial<ServeOp
 
 /** A self-signed certificate for `localhost`, made anew. */
 export async function testCertificate(): Promise<CertificatePair> {
-  const { generate } = await import("selfsigned");
-  const pem = await generate([{ name: "commonName", value: "localhost" }], {
+  const { default: selfsigned } = await import("selfsigned");
+  const pem = await selfsigned.generate([{ name: "commonName", value: "localhost" }], {
     keyType: "ec",
     curve: "P-256",
     algorithm: "sha256",

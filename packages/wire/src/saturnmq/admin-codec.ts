@@ -50,6 +50,6 @@ function codecOf(method: protobuf.Method): AdminCodec<AdminMethod> {
  * Loads `@grpc/proto-loader` when called, so that servers start without it.
  */
 export async function loadAdminDefinition(): Promise<PackageDefinition> {
-  const { load } = await import("@grpc/proto-loader");
-  return load(protoFile, messageShape);
+  const { default: loader } = await import("@grpc/proto-loader");
+  return loader.load(protoFile, messageShape);
 }
