@@ -3,7 +3,7 @@
 /** Files that only tests load: they may look anywhere, and nothing else may look at them. */
 const forTests = "\\.test\\.ts$|/src/testing/|/src/[a-z-]+/testing/|^test/";
 const pure = "^(packages/(raft-ts|h2)/src/core|(packages/)?[^/]+/src/domain|operator/src/(model|plan))/";
-const packageSource = "^(packages/[^/]+|broker|nameserver|operator|cli|bench|test)/";
+const packageSource = "^(packages/[^/]+|broker|nameserver|operator|cli|bench|image|test)/";
 
 module.exports = {
   forbidden: [
@@ -175,6 +175,13 @@ module.exports = {
       to: { path: "^bench/" },
     },
     {
+      name: "image-knows-kit-only",
+      severity: "error",
+      comment: "The image is made of the program's files; what they do is none of its builder's business.",
+      from: { path: "^image/" },
+      to: { path: packageSource, pathNot: "^(image|packages/kit)/" },
+    },
+    {
       name: "packages-do-not-import-apps",
       severity: "error",
       comment: "A package serves any process, so it cannot know one.",
@@ -192,7 +199,7 @@ module.exports = {
       name: "packages-meet-at-exports",
       comment: "A package's index is its contract; a path into its source is not. Import it by name.",
       severity: "error",
-      from: { path: "^(packages/[^/]+|broker|nameserver|operator|cli|bench|test)/" },
+      from: { path: "^(packages/[^/]+|broker|nameserver|operator|cli|bench|image|test)/" },
       to: { path: packageSource, pathNot: "^$1/", dependencyTypes: ["local"], dependencyTypesNot: ["aliased"] },
     },
     {

@@ -7,7 +7,7 @@ INSTALLED := node_modules/.installed
 SEED := 1
 COUNT := 1
 
-.PHONY: help install run test verify fix generate bench bench-peers nightly chaos clients sim mutants kube-test deploy
+.PHONY: help install run test verify fix generate bench bench-peers nightly chaos clients sim mutants kube-test deploy image
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -62,6 +62,10 @@ kube-test: $(INSTALLED) ## Run test/kube: the operator on a real API server, bui
 deploy: ## Install the operator with kubectl where its context points to, from the chart that helm renders (ARGS="--set logLevel=debug")
 	@kubectl create namespace saturnmq-system --dry-run=client --output yaml | kubectl apply -f -
 	@helm template saturnmq helm/saturnmq --namespace saturnmq-system $(ARGS) | kubectl apply --server-side -f -
+
+image: $(INSTALLED) ## Build the container image into dist/image: an OCI layout, a tar of it, a bill of materials (image/README.md)
+	@SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" SATURNMQ_REVISION="$${SATURNMQ_REVISION:-$$(git describe --always --abbrev=40 --dirty)}" \
+		$(NODE) image/src/main.ts $(ARGS)
 
 mutants: $(INSTALLED) ## Look for the first seed of the simulation that finds each planted fault (ARGS="--only lease" for some)
 	@$(NODE) test/sim/mutants/search.program.ts $(ARGS)

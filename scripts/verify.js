@@ -18,7 +18,7 @@ const checks = [
       "node_modules/dependency-cruiser/bin/dependency-cruise.mjs",
       "--config",
       ".dependency-cruiser.cjs",
-      ...["packages", "broker", "nameserver", "operator", "cli", "bench", "test", "scripts"],
+      ...["packages", "broker", "nameserver", "operator", "cli", "bench", "image", "test", "scripts"],
     ],
   },
   { name: "format", args: ["node_modules/.bin/biome", "check", "."] },

@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { aptReason, cacheFolder, downloadPackages } from "@saturnmq/image/debian";
 
 const run = promisify(execFile);
 
@@ -16,31 +16,28 @@ const packages = [
 ];
 /** Raise it when the folder's layout or the list changes. */
 const layout = 1;
-const downloadTimeoutMs = 60_000;
 const stampFile = "versions";
 
 /**
  * `nft` of this machine, or else unpacked from its Debian packages into the user's cache folder, once. Nothing is installed and no root is
  * needed. A text says why there is none.
  */
-export async function findNft(cacheFolder: string = defaultCacheFolder()): Promise<NftBinary | string> {
+export async function findNft(cache: string = cacheFolder()): Promise<NftBinary | string> {
   const path = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
   const installed: NftBinary = { program: "nft", env: { PATH: path } };
   if (await works(installed)) return installed;
-  return unpackedNft(cacheFolder).catch((error: unknown) => `nft is not installed, and ${reasonOf(error)}`);
-}
-
-function defaultCacheFolder(): string {
-  return join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "saturnmq");
+  return unpackedNft(cache).catch(
+    (error: unknown) => `nft is not installed, and its Debian packages cannot be had: ${aptReason(error)}`,
+  );
 }
 
 /** As `findNft`, without looking for an installed one. @throws {Error} when it cannot be had */
-export async function unpackedNft(cacheFolder: string): Promise<NftBinary> {
+export async function unpackedNft(cache: string): Promise<NftBinary> {
   const { stdout } = await run("dpkg", ["--print-architecture"]);
   const release = /^VERSION_CODENAME=(.*)$/m.exec(await readFile("/etc/os-release", "utf8"))?.[1] ?? "unknown";
-  const folder = join(cacheFolder, `nft-${layout}-${release}-${stdout.trim()}`);
+  const folder = join(cache, `nft-${layout}-${release}-${stdout.trim()}`);
   const isThere = await readFile(join(folder, stampFile)).catch(() => undefined);
-  if (isThere === undefined) await unpack(cacheFolder, folder);
+  if (isThere === undefined) await unpack(cache, folder);
   const nft = await within(folder);
   if (!(await works(nft)))
     throw new Error(`the one unpacked in ${folder} does not run: remove that folder to try again`);
@@ -53,11 +50,11 @@ async function within(folder: string): Promise<NftBinary> {
 }
 
 /** Makes `folder` complete or not at all: what is half unpacked has another name. */
-async function unpack(cacheFolder: string, folder: string): Promise<void> {
-  await mkdir(cacheFolder, { recursive: true });
+async function unpack(cache: string, folder: string): Promise<void> {
+  await mkdir(cache, { recursive: true });
   const building = await mkdtemp(`${folder}-building-`);
   try {
-    const debs = await download(join(building, "apt"));
+    const debs = await downloadPackages(packages, join(building, "apt"));
     for (const deb of debs) await run("dpkg", ["-x", deb, building]);
     await rm(join(building, "apt"), { recursive: true });
     await writeFile(join(building, stampFile), debs.map((deb) => `${deb.split("/").at(-1)}\n`).join(""));
@@ -70,34 +67,9 @@ async function unpack(cacheFolder: string, folder: string): Promise<void> {
   }
 }
 
-/** Downloads with lists of our own when the machine has none: those of the machine are root's to update. */
-async function download(folder: string): Promise<readonly string[]> {
-  await mkdir(join(folder, "lists", "partial"), { recursive: true });
-  await mkdir(join(folder, "archives", "partial"), { recursive: true });
-  const options = { cwd: folder, timeout: downloadTimeoutMs };
-  const own = [
-    ...["-o", `Dir::State::lists=${join(folder, "lists")}`],
-    ...["-o", `Dir::Cache=${folder}`, "-o", "APT::Sandbox::User=", "-o", "Acquire::Retries=1"],
-  ];
-  try {
-    await run("apt-get", ["download", "-o", "APT::Sandbox::User=", ...packages], options);
-  } catch {
-    await run("apt-get", ["update", ...own], options);
-    await run("apt-get", ["download", ...own, ...packages], options);
-  }
-  const { stdout } = await run("find", [folder, "-maxdepth", "1", "-name", "*.deb"]);
-  return stdout.split("\n").filter((line) => line !== "");
-}
-
 async function works({ program, env }: NftBinary): Promise<boolean> {
   return run(program, ["--version"], { env: { ...process.env, ...env } }).then(
     () => true,
     () => false,
   );
-}
-
-function reasonOf(error: unknown): string {
-  const { stderr, message } = error as { stderr?: string; message: string };
-  const line = stderr?.split("\n").find((text) => text.startsWith("E: "));
-  return `its Debian packages cannot be had: ${line ?? message}`;
 }
