@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds a Kubernetes control plane and its tools from Go modules alone.
-#   build.sh OUTDIR [etcd|kube|helm ...]   default: etcd kube helm
+#   build.sh OUTDIR [etcd|kube|kubelet|helm ...]   default: etcd kube helm
 # A target whose sources, flags and Go version did not change is skipped.
 # JOBS (default 2) bounds parallel compiles: the kube link alone needs over 1 GiB.
 set -euo pipefail
@@ -43,11 +43,17 @@ helm_ldflags() {
   echo "$flags"
 }
 
+# sources DIR PACKAGE: files of the module's own, and of the package when it is a folder below: another program of the module changes nothing.
+sources() {
+  find "$1" -maxdepth 1 -type f
+  case $2 in ./*) find "$1/$2" -type f ;; esac
+}
+
 # compile NAME DIR PACKAGE LDFLAGS
 compile() {
   local name=$1 dir=$2 pkg=$3 ldflags=$4 stamp sum
   stamp=$out/.$name.sum
-  sum=$({ go version; echo "$pkg $ldflags"; find "$here/$dir" -type f | sort | xargs cat; } | sha256sum)
+  sum=$({ go version; echo "$pkg $ldflags"; sources "$here/$dir" "$pkg" | sort | xargs cat; } | sha256sum)
   if [ -x "$out/$name" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ]; then
     echo "$name: up to date"
     return
@@ -66,6 +72,7 @@ for target in "$@"; do
       compile kube kube . "$(kube_ldflags "$(version_of kube k8s.io/kubernetes)")"
       for name in kube-apiserver kube-controller-manager kube-scheduler kubectl; do ln -sfn kube "$out/$name"; done
       ;;
+    kubelet) compile kubelet kube ./kubelet "$(kube_ldflags "$(version_of kube k8s.io/kubernetes)")" ;;
     helm) compile helm helm3 helm.sh/helm/v3/cmd/helm "$(helm_ldflags 3)" ;;
     *) echo "unknown target $target" >&2; exit 2 ;;
   esac
