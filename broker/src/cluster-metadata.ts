@@ -1,4 +1,12 @@
-import { type Clock, type Disk, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
+import {
+  type Clock,
+  checkDataPlace,
+  type Disk,
+  type Logger,
+  type Random,
+  SaturnError,
+  type Timers,
+} from "@saturnmq/kit";
 import { openRemoteMetadata, openViewCache, type Rpc } from "@saturnmq/metadata-client";
 import type { MetadataService } from "@saturnmq/wire";
 import type { BrokerConfig } from "./config.ts";
@@ -23,7 +31,7 @@ export type ClusterMetadata = {
 /**
  * The name servers that the configuration names, with the view of the cluster that was kept on disk.
  *
- * @throws {SaturnError} `BAD_REQUEST` when it names none
+ * @throws {SaturnError} `BAD_REQUEST` when it names none; `FORBIDDEN` when the data folder is a name server's
  * @throws {DiskError} when the data folder cannot be read
  */
 export async function openClusterMetadata(
@@ -33,6 +41,7 @@ export async function openClusterMetadata(
   const { config, disk, logger } = world;
   if (config.nameServers.length === 0)
     throw new SaturnError("BAD_REQUEST", "nameServers: name at least one name server of the cluster, HOST:PORT");
+  await checkDataPlace(disk, config.dataDir, "broker");
   await disk.makeFolder(config.dataDir);
   const cache = await openViewCache(disk, config.dataDir, logger);
   const metadata = openRemoteMetadata({ ...world, endpoints: config.nameServers, cache });

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import {
   type Clock,
+  checkDataPlace,
   claimFolderRole,
   type Disk,
   type Logger,
@@ -61,21 +62,8 @@ export async function openFolder(
  * @throws {SaturnError} `FORBIDDEN` that says what is in the way
  */
 export async function checkFolder(disk: Disk, { dataDir, clusterId }: NameServerConfig, folder: string): Promise<void> {
-  const isDataFolder = async (path: string): Promise<boolean> => (await disk.list(path)).includes("identity");
-  if (await isDataFolder(dataDir)) {
-    throw new SaturnError(
-      "FORBIDDEN",
-      `${dataDir} is itself the data folder of a broker or a name server: name the folder around it, or another one`,
-    );
-  }
-  if (await isDataFolder(folder)) return;
-  if (await isDataFolder(join(dataDir, "broker"))) {
-    throw new SaturnError(
-      "FORBIDDEN",
-      `${dataDir} holds the data of a broker: give the name server a folder of its own`,
-    );
-  }
-  if (clusterId === "") return;
+  await checkDataPlace(disk, dataDir, "nameserver");
+  if (clusterId === "" || !(await isNewFolder({ disk, folder }))) return;
   throw new SaturnError(
     "FORBIDDEN",
     `${folder} holds nothing, but clusterId says that it holds cluster ${clusterId}: restore it, or leave clusterId out to make a new cluster`,

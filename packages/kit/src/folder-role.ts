@@ -29,6 +29,27 @@ export async function claimFolderRole(disk: Disk, folder: string, role: FolderRo
   await replaceFile(disk, path, new TextEncoder().encode(`${role}\n`));
 }
 
+/**
+ * The place where a process of its own keeps its data, in a folder named like its role: empty of the other role's, and not such a folder itself.
+ *
+ * @throws {SaturnError} `FORBIDDEN` that says what is in the way; nothing is changed
+ */
+export async function checkDataPlace(disk: Disk, dataDir: string, role: FolderRole): Promise<void> {
+  const holdsData = async (path: string): Promise<boolean> => (await disk.list(path)).includes("identity");
+  if (await holdsData(dataDir)) {
+    throw new SaturnError(
+      "FORBIDDEN",
+      `${dataDir} is itself the data folder of a broker or a name server: name the folder around it, or another one`,
+    );
+  }
+  const other = role === "broker" ? "nameserver" : "broker";
+  if ((await holdsData(`${dataDir}/${role}`)) || !(await holdsData(`${dataDir}/${other}`))) return;
+  throw new SaturnError(
+    "FORBIDDEN",
+    `${dataDir} holds the data of ${titles[other]}: give ${titles[role].replace(/^a /, "the ")} a folder of its own`,
+  );
+}
+
 async function roleIn(disk: Disk, path: string): Promise<string | undefined> {
   try {
     return new TextDecoder().decode(await disk.read(path)).trim();
