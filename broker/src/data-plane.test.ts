@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { everything, tagFilter } from "./domain/filter.ts";
 import type { Waiter } from "./messaging.ts";
-import { outgoing, PlaneBench, textOf } from "./testing/plane-bench.ts";
+import { lone, outgoing, PlaneBench, textOf } from "./testing/plane-bench.ts";
 
 describe("send, receive, acknowledge", () => {
   test("what was sent comes once, byte for byte, and not again after its ack", async () => {
@@ -65,7 +65,7 @@ describe("send, receive, acknowledge", () => {
     const told: unknown[] = [];
     const waiter: Waiter = { settled: (ticket, error) => told.push([ticket, error]) };
     hold = true;
-    const outcomes = [7, 8, 9].map((ticket) => bench.plane.sendNow(topic, outgoing(`m${ticket}`), waiter, ticket));
+    const outcomes = [7, 8, 9].map((ticket) => bench.plane.sendNow(topic, lone(`m${ticket}`), waiter, ticket));
     expect(outcomes.map((outcome) => outcome?.offset)).toEqual([0, 1, 2]);
     await bench.time.pass(10);
     expect(told).toEqual([]);
@@ -87,13 +87,13 @@ describe("send, receive, acknowledge", () => {
     const told: [number, string | undefined][] = [];
     const waiter: Waiter = { settled: (ticket, error) => told.push([ticket, error?.code]) };
     broken = true;
-    expect(bench.plane.sendNow(topic, outgoing("a"), waiter, 1)).toMatchObject({ offset: 0 });
+    expect(bench.plane.sendNow(topic, lone("a"), waiter, 1)).toMatchObject({ offset: 0 });
     await bench.time.pass(10);
     expect(bench.failures).toHaveLength(1);
     expect(told).toEqual([]);
     await bench.plane[Symbol.asyncDispose]();
     expect(told).toEqual([[1, "HA_NOT_AVAILABLE"]]);
-    expect(bench.plane.sendNow(topic, outgoing("b"), waiter, 2)).toBeUndefined();
+    expect(bench.plane.sendNow(topic, lone("b"), waiter, 2)).toBeUndefined();
   });
 
   test("a message comes again after its invisible time, with a higher attempt, until it is parked", async () => {

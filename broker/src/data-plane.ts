@@ -14,6 +14,7 @@ import { unreadMessages } from "./domain/group-progress.ts";
 import type {
   Delivery,
   GroupTopicStatus,
+  LoneMessage,
   OutgoingMessage,
   PeekedMessage,
   QueueStatus,
@@ -178,7 +179,7 @@ class BrokerDataPlane implements DataPlane {
     return this.#directory.view?.topics.get(name);
   }
 
-  sendNow(topic: TopicInfo, message: OutgoingMessage, waiter: Waiter, ticket: number): SendOutcome | undefined {
+  sendNow(topic: TopicInfo, message: LoneMessage, waiter: Waiter, ticket: number): SendOutcome | undefined {
     return this.#shards.sendNow(topic, message, waiter, ticket);
   }
 
@@ -248,7 +249,6 @@ class BrokerDataPlane implements DataPlane {
       heldCalls: this.#cluster.heldCalls,
       inFlightMessages: runtimes.reduce((sum, { led }) => sum + (led?.overlay.scheduled ?? 0), 0),
       unreadMessages: runtimes.reduce((sum, { led }) => sum + (led === undefined ? 0 : unreadMessages(led.state)), 0),
-      stagedBytes: runtimes.reduce((sum, { stagedBytes }) => sum + stagedBytes, 0),
       shards: runtimes.map(({ shard, appliedTo, led, state }) => ({
         shard,
         appliedIndex: appliedTo.index,

@@ -29,7 +29,7 @@ export interface Messaging {
    *
    * @param ticket what `waiter` knows the message by
    */
-  sendNow(topic: TopicInfo, message: OutgoingMessage, waiter: Waiter, ticket: number): SendOutcome | undefined;
+  sendNow(topic: TopicInfo, message: LoneMessage, waiter: Waiter, ticket: number): SendOutcome | undefined;
   /**
    * Tells what a consumer will ask for, so that nothing that it wants is finished for its group before its first receive. Resolves when
    * that holds in every shard that is led here.
@@ -92,10 +92,18 @@ export type OutgoingMessage = {
   readonly messageGroup: string | undefined;
 };
 
+/** One message in no message group, which writes itself to where it is to lie: so a body is copied once on its way to the log. */
+export type LoneMessage = Pick<OutgoingMessage, "length" | "bodyStart" | "bodyLength" | "bodyCrc"> & {
+  /** UTF-8 bytes of its tag, 0 for none. */
+  readonly tagLength: number;
+  /** Writes the tag and behind it the stored form, `tagLength` and `length` bytes, at `target[at…]`. Called within `sendNow`, at most once. */
+  write(target: Uint8Array, at: number): void;
+};
+
 /** Waits for many things at once, each known by a number: for what would be a promise each a hundred thousand times a second. */
 export interface Waiter {
-  /** What was staged is durable and applied; with `error`, its outcome is unknown. */
-  settled(ticket: number, error: SaturnError | undefined): void;
+  /** What was staged is durable and applied; with `error`, its outcome is unknown. @param nowMs reading of the monotonic clock */
+  settled(ticket: number, error: SaturnError | undefined, nowMs: number): void;
 }
 
 export type SendOutcome = { readonly queue: number; readonly offset: number; readonly storedAtMs: number };

@@ -29,7 +29,6 @@ export type ServingWorld = {
 const wildcardHosts: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 /** Over which connections are let go when the cluster has changed. */
 const shedOverMs = 30_000;
-const messagingPath = "/apache.rocketmq.v2.MessagingService/";
 
 /** The two ports of a broker over its data plane. */
 export class Serving {
@@ -75,8 +74,7 @@ export class Serving {
       ageMs: connections.ageMs,
       firstBytesTimeoutMs: connections.firstBytesTimeoutMs,
       observe: (path, tookMs, grpcStatus) => {
-        // The client calls count themselves, by the status in their replies.
-        if (!path.startsWith(messagingPath)) this.#rpcs.record(path.slice(1), grpcStatus, tookMs);
+        this.#rpcs.record(path.slice(1), grpcStatus, tookMs);
       },
     });
     this.#followMembers(this.#transport);

@@ -1,7 +1,7 @@
 import { assertNever } from "@saturnmq/kit";
 import { type RecordSink, recordAt, recordHeadBytes } from "@saturnmq/store/record";
 import { type Filter, filterLanguageOf, filterLanguages } from "./filter.ts";
-import type { ControlRecord, DeadLettered, ShardRecord } from "./shard-record.ts";
+import type { ControlRecord, DeadLettered, MessageStored, ShardRecord } from "./shard-record.ts";
 
 /*
  * Payloads, after the head of @saturnmq/store record.ts. Little-endian; every one begins with f64 timeMs (shard time). Version 1 of each, if none is said:
@@ -75,27 +75,45 @@ export type MessageBytes = {
   readonly bodyCrc: number;
 };
 
+/** What the head of a message's record says of the message. */
+export type MessageShape = Omit<MessageBytes, "bytes" | "start">;
+
 /** Adds a message record. @param tag UTF-8, empty for none @param lock what it is in an order by (`lockOf`), 0 for nothing */
 export function writeMessage(
   sink: RecordSink,
-  place: Omit<Extract<ShardRecord, { kind: "message" }>, "kind">,
+  place: Omit<MessageStored, "kind">,
   message: MessageBytes,
   tag: Uint8Array,
   tagHash: number,
   lock = 0,
 ): void {
+  const at = addMessage(sink, place, message, tag.length, lock);
+  sink.bytes.set(tag, at);
+  sink.bytes.set(message.bytes.subarray(message.start, message.start + message.length), at + tag.length);
+  sink.setMessage(place.topic, place.queue, place.offset, tagHash);
+}
+
+/**
+ * Adds the record of a message that the caller writes itself: answers where in `sink.bytes` its tag is to go, and behind that its bytes. The
+ * caller then tells the sink its place, with the tag's hash (`setMessage`).
+ */
+export function addMessage(
+  sink: RecordSink,
+  place: Omit<MessageStored, "kind">,
+  message: MessageShape,
+  tagLength: number,
+  lock = 0,
+): number {
   const headBytes = lock === 0 ? messageHeadBytes : orderedHeadBytes;
-  const prefix = headBytes + tag.length;
+  const prefix = headBytes + tagLength;
   const at = sink.add(numberOf.message, lock === 0 ? version : orderedVersion, prefix + message.length);
-  const { bytes, view } = sink;
+  const { view } = sink;
   view.setFloat64(at, place.timeMs, true);
   view.setFloat64(at + 8, place.storedAtMs, true);
-  view.setUint32(at + 16, tag.length, true);
+  view.setUint32(at + 16, tagLength, true);
   if (lock !== 0) view.setUint32(at + 20, lock, true);
-  bytes.set(tag, at + headBytes);
-  bytes.set(message.bytes.subarray(message.start, message.start + message.length), at + prefix);
   sink.setBody(prefix + message.bodyStart, message.bodyLength, message.bodyCrc);
-  sink.setMessage(place.topic, place.queue, place.offset, tagHash);
+  return at + headBytes;
 }
 
 /** Adds the record of a message that is given up. @param tag UTF-8, empty for none */

@@ -19,6 +19,7 @@ import {
 } from "../led-shards.ts";
 import type {
   Delivery,
+  LoneMessage,
   OutgoingMessage,
   PeekedMessage,
   QueueStatus,
@@ -152,7 +153,7 @@ export class LocalShards implements LedShards, AsyncDisposable {
   }
 
   /** As `Messaging.sendNow`. */
-  sendNow(topic: TopicInfo, message: OutgoingMessage, waiter: Waiter, ticket: number): SendOutcome | undefined {
+  sendNow(topic: TopicInfo, message: LoneMessage, waiter: Waiter, ticket: number): SendOutcome | undefined {
     const shard = this.#sends.turnOf(topic);
     const runtime = shard === undefined ? undefined : this.#shards.get(shard)?.runtime;
     return runtime && this.#sends.sendNow(runtime, topic, message, waiter, ticket);

@@ -2,7 +2,7 @@ import { SaturnError } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
 import type { TopicInfo } from "@saturnmq/wire";
 import { queueOfGroup } from "../domain/order.ts";
-import type { OutgoingMessage, SendOutcome, Waiter } from "../messaging.ts";
+import type { LoneMessage, OutgoingMessage, SendOutcome, Waiter } from "../messaging.ts";
 import type { TopicRoutes } from "../topic-routes.ts";
 import type { Led, ShardRuntime } from "./shard-runtime.ts";
 import type { Totals } from "./totals.ts";
@@ -58,7 +58,7 @@ export class Sends {
   sendNow(
     shard: ShardRuntime,
     topic: TopicInfo,
-    message: OutgoingMessage,
+    message: LoneMessage,
     waiter: Waiter,
     ticket: number,
   ): SendOutcome | undefined {
@@ -109,7 +109,7 @@ export class Sends {
   }
 
   #refusal(count: number, bytes: number): SaturnError | undefined {
-    const { store, shards, stagedBytesMax } = this.#options;
+    const { store, totals, stagedBytesMax } = this.#options;
     if (this.#closed)
       return new SaturnError("TOO_MANY_REQUESTS", "this broker is shutting down: try again, another one will take it");
     const entryBytes = bytes + count * overheadBytes;
@@ -126,9 +126,12 @@ export class Sends {
         "the disk of this broker is full: free space or lower the retention; receives and acknowledgements go on",
       );
     }
-    const staged = shards.reduce((sum, { stagedBytes }) => sum + stagedBytes, 0);
-    if (staged > 0 && staged + bytes > stagedBytesMax) {
-      return new SaturnError("TOO_MANY_REQUESTS", `${staged} bytes of messages wait to be stored: send more slowly`);
+    const { stagedBytes } = totals;
+    if (stagedBytes > 0 && stagedBytes + bytes > stagedBytesMax) {
+      return new SaturnError(
+        "TOO_MANY_REQUESTS",
+        `${stagedBytes} bytes of messages wait to be stored: send more slowly`,
+      );
     }
     return undefined;
   }

@@ -9,6 +9,7 @@ import { Overlay } from "../domain/overlay.ts";
 import { decideSend } from "../domain/queues.ts";
 import { encodeReceiptHandle, type ReceiptHandle } from "../domain/receipt-handle.ts";
 import {
+  addMessage,
   type MessageBytes,
   messageBytes,
   readRecord,
@@ -21,7 +22,7 @@ import type { ControlRecord, DeadLettered, ShardRecord } from "../domain/shard-r
 import type { ShardState } from "../domain/shard-state.ts";
 import { ShardTime } from "../domain/shard-time.ts";
 import { tagHash } from "../domain/tag-hash.ts";
-import type { OutgoingMessage, SendOutcome, Waiter } from "../messaging.ts";
+import type { LoneMessage, OutgoingMessage, SendOutcome, Waiter } from "../messaging.ts";
 import type { LogPoint, ShardHost } from "./shard-host.ts";
 import { Staging } from "./staging.ts";
 
@@ -138,11 +139,13 @@ export class ShardRuntime implements GroupMachine {
    *
    * @throws {SaturnError} `TOPIC_NOT_FOUND` once the topic's delete is decided; then nothing is staged
    */
-  sendOne(led: Led, place: MessagePlace, message: OutgoingMessage, waiter: Waiter, ticket: number): SendOutcome {
-    const tag = message.tag === undefined ? noTag : utf8.encode(message.tag);
+  sendOne(led: Led, place: MessagePlace, message: LoneMessage, waiter: Waiter, ticket: number): SendOutcome {
+    const { tagLength } = message;
     const stored = decideSend(led.overlay, place, this.now(), this.#host.clock.wallMs());
-    const sink = this.#staging.sink(messageBytes(message.length, tag.length));
-    writeMessage(sink, stored, message, tag, tagHash(tag));
+    const sink = this.#staging.sink(messageBytes(message.length, tagLength));
+    const at = addMessage(sink, stored, message, tagLength);
+    message.write(sink.bytes, at);
+    sink.setMessage(stored.topic, stored.queue, stored.offset, tagHash(sink.bytes, at, tagLength));
     led.overlay.add(stored);
     this.#staging.awaitSend(waiter, ticket, message.length);
     this.#group?.wake();
@@ -249,7 +252,7 @@ export class ShardRuntime implements GroupMachine {
   }
 
   applied(): void {
-    this.#staging.answer();
+    this.#staging.answer(this.#host.clock.monoMs());
     const { led } = this;
     if (led === undefined) {
       this.#touched.clear();
@@ -284,7 +287,7 @@ export class ShardRuntime implements GroupMachine {
     this.#led = undefined;
     this.#retired = false;
     this.#host.following(this.shard);
-    this.#staging.fail(new SaturnError("HA_NOT_AVAILABLE", unknownOutcome));
+    this.#staging.fail(new SaturnError("HA_NOT_AVAILABLE", unknownOutcome), this.#host.clock.monoMs());
   }
 
   /**

@@ -12,6 +12,8 @@ const keptBytes = 4 * batchBytes;
 /** The records of one entry to be, and those who wait until it is applied. */
 class Batch {
   readonly records = new RecordBatch(batchBytes / 16);
+  /** What was asked for its records, bytes: at least their length. */
+  reservedBytes = 0;
   /** Those who wait without a promise, each by its own ticket; and the messages among what they wait for. */
   readonly #waiters: Waiter[] = [];
   readonly #tickets: number[] = [];
@@ -38,7 +40,9 @@ class Batch {
     this.#messageBytes += messageBytes;
   }
 
-  settle(error: SaturnError | undefined, totals: Totals): void {
+  settle(error: SaturnError | undefined, nowMs: number, totals: Totals): void {
+    totals.stagedBytes -= this.reservedBytes;
+    this.reservedBytes = 0;
     if (error === undefined) this.#settle?.resolve();
     else this.#settle?.reject(error);
     this.#applied = undefined;
@@ -47,7 +51,8 @@ class Batch {
       totals.sentMessages += this.#messages;
       totals.sentBytes += this.#messageBytes;
     }
-    for (let at = 0; at < this.#waiters.length; at += 1) this.#waiters[at]?.settled(this.#tickets[at] ?? 0, error);
+    for (let at = 0; at < this.#waiters.length; at += 1)
+      this.#waiters[at]?.settled(this.#tickets[at] ?? 0, error, nowMs);
     this.#waiters.length = 0;
     this.#tickets.length = 0;
     this.#messages = 0;
@@ -84,7 +89,7 @@ export class Staging {
     return sum;
   }
 
-  /** Where the records of one call go, `bytes` together. */
+  /** Where the records of one call go, at most `bytes` together. */
   sink(bytes: number): RecordSink {
     let last = this.#open.at(-1);
     if (last === undefined || (last.records.length > 0 && last.records.length + bytes > this.#batchMax)) {
@@ -92,6 +97,8 @@ export class Staging {
       this.#spare = undefined;
       this.#open.push(last);
     }
+    last.reservedBytes += bytes;
+    this.#totals.stagedBytes += bytes;
     return last.records;
   }
 
@@ -121,22 +128,22 @@ export class Staging {
     this.#done.push(batch);
   }
 
-  /** Answers those who waited for entries applied since the last call. */
-  answer(): void {
+  /** Answers those who waited for entries applied since the last call. @param nowMs reading of the monotonic clock */
+  answer(nowMs: number): void {
     const done = this.#done;
     if (done.length === 0) return;
     this.#done = [];
     for (const batch of done) {
-      batch.settle(undefined, this.#totals);
+      batch.settle(undefined, nowMs, this.#totals);
       batch.records.reset();
       if (batch.records.bytes.length <= keptBytes) this.#spare = batch;
     }
   }
 
   /** Leadership is lost: whether what is staged will be applied is unknown. */
-  fail(error: SaturnError): void {
-    this.answer();
-    for (const batch of [...this.#inFlight, ...this.#open]) batch.settle(error, this.#totals);
+  fail(error: SaturnError, nowMs: number): void {
+    this.answer(nowMs);
+    for (const batch of [...this.#inFlight, ...this.#open]) batch.settle(error, nowMs, this.#totals);
     this.#inFlight = [];
     this.#open = [];
   }

@@ -1,4 +1,4 @@
-/** Totals since the start of the process. */
+/** What the shards of a process count since its start. */
 export type Totals = {
   sentMessages: number;
   sentBytes: number;
@@ -8,6 +8,8 @@ export type Totals = {
   ackedMessages: number;
   parkedMessages: number;
   deadLetteredMessages: number;
+  /** Now: bytes decided and not yet applied, at most. */
+  stagedBytes: number;
 };
 
 export function noTotals(): Totals {
@@ -20,5 +22,6 @@ export function noTotals(): Totals {
     ackedMessages: 0,
     parkedMessages: 0,
     deadLetteredMessages: 0,
+    stagedBytes: 0,
   };
 }

@@ -6,7 +6,7 @@ import { createDriver, immediateTurn } from "raft-ts";
 import { createDataPlane } from "../data-plane.ts";
 import type { DataPlane, DataPlaneSettings } from "../data-plane-api.ts";
 import { everything } from "../domain/filter.ts";
-import type { Delivery, OutgoingMessage, ReceiveRequest, SendOutcome } from "../messaging.ts";
+import type { Delivery, LoneMessage, OutgoingMessage, ReceiveRequest, SendOutcome } from "../messaging.ts";
 import { FixedMetadata } from "./fixed-metadata.ts";
 import { ManualTime, settle } from "./manual-time.ts";
 
@@ -26,6 +26,12 @@ export function outgoing(text: string, tag?: string, messageGroup?: string): Out
     messageId: text,
     messageGroup,
   };
+}
+
+/** A message as `sendNow` takes it. */
+export function lone(text: string): LoneMessage {
+  const message = outgoing(text);
+  return { ...message, tagLength: 0, write: (target, at) => target.set(message.bytes, at) };
 }
 
 export function textOf({ message }: { message: Uint8Array }): string {

@@ -9,6 +9,8 @@ export type Service = {
   readonly name: string;
   /** By method name, as in the `.proto`. A call of any other method ends with UNIMPLEMENTED. */
   readonly methods: ReadonlyMap<string, Method>;
+  /** It counts its calls itself, by what only it knows of them: the transport's `observe` hears nothing of them. */
+  readonly countsCalls?: boolean;
 };
 
 export type Method = UnaryMethod | ServerStreamingMethod | BidirectionalMethod | FastUnaryMethod;
@@ -61,6 +63,8 @@ export type FastUnaryMethod = {
 export interface FastCall {
   /** Names the call to `Answers`, also after `handle` has returned. */
   readonly ticket: number;
+  /** Monotonic milliseconds at which the request was read. */
+  readonly startedMs: number;
   /** Monotonic milliseconds at which the client gives up; `Infinity` when it named no time. */
   readonly deadlineMs: number;
   /** Address and port of the other end. */

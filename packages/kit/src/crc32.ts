@@ -16,7 +16,7 @@ const tables = makeTables();
  * @param seed the CRC of what comes before; 0 at the beginning
  */
 export function crc32(bytes: Uint8Array, start: number, length: number, seed = 0): number {
-  if (length >= nativeFrom) return zlibCrc32(bytes.subarray(start, start + length), seed);
+  if (length >= nativeFrom) return zlibCrc32(new Uint8Array(bytes.buffer, bytes.byteOffset + start, length), seed);
   const end = start + length;
   const wide = end - 7;
   let crc = ~seed;

@@ -5,7 +5,7 @@ export { type Deliverable, deliverySize, storedBody, writeDelivery } from "./hot
 export { SendMessageScanner } from "./hot/send-message-scanner.ts";
 export { SendReply } from "./hot/send-reply.ts";
 export { type Moment, momentMs, type Span, SpanList } from "./hot/spans.ts";
-export { normalizeMessage, type StoredLayout, storedSize } from "./hot/stored-message.ts";
+export { layOutMessage, normalizeMessage, StoredLayout } from "./hot/stored-message.ts";
 export { applyDelta } from "./metadata/apply-delta.ts";
 export { type FeatureLevel, featureLevelKnown, featureLevels, unknownLevel } from "./metadata/feature-levels.ts";
 export {

@@ -1,6 +1,6 @@
 import type { Delivery, OutgoingMessage } from "@saturnmq/broker/testing";
 import { crc32 } from "@saturnmq/kit/node";
-import { normalizeMessage, SendMessageScanner, type StoredLayout, storedBody, storedSize, v2 } from "@saturnmq/wire";
+import { layOutMessage, normalizeMessage, SendMessageScanner, StoredLayout, storedBody, v2 } from "@saturnmq/wire";
 import type { Content, MessageName } from "../../support/check/history.ts";
 import { contentOf, SeededBodies } from "../../support/load/seeded-bodies.ts";
 
@@ -21,15 +21,17 @@ export class SimulatedMessages {
     const about = { messageId, keys: [], ...(messageGroup !== undefined && { messageGroup }) };
     const message = { topic: { resourceNamespace: "", name: topic }, body, systemProperties: about };
     const request = v2.SendMessageRequest.encode({ messages: [message] });
-    const layout: StoredLayout = { length: 0, bodyStart: 0, bodyLength: 0 };
+    const layout = new StoredLayout();
     const scanner = this.#scanner;
     scanner.open(request, 0, request.length);
     scanner.next();
-    const bytes = Buffer.alloc(storedSize(scanner));
-    normalizeMessage(scanner, bytes, 0, layout);
+    layOutMessage(scanner, layout);
+    const { length, bodyStart, bodyLength } = layout;
+    const bytes = Buffer.alloc(length);
+    normalizeMessage(scanner, layout, bytes, 0);
     scanner.close();
-    const bodyCrc = crc32(bytes, layout.bodyStart, layout.bodyLength);
-    return { bytes, start: 0, ...layout, bodyCrc, tag: undefined, messageId, messageGroup };
+    const bodyCrc = crc32(bytes, bodyStart, bodyLength);
+    return { bytes, start: 0, length, bodyStart, bodyLength, bodyCrc, tag: undefined, messageId, messageGroup };
   }
 
   contentOf({ message, bodyCrc }: Pick<Delivery, "message" | "bodyCrc">): Content {

@@ -1,27 +1,18 @@
 import { type SaturnError, topicNameProblem } from "@saturnmq/kit";
-import { crc32 } from "@saturnmq/kit/node";
-import {
-  normalizeMessage,
-  SendMessageScanner,
-  SendReply,
-  type StoredLayout,
-  storedSize,
-  type TopicInfo,
-  v2,
-} from "@saturnmq/wire";
-import type { OutgoingMessage, Waiter } from "../../messaging.ts";
+import { type SendMessageScanner, SendReply, type TopicInfo, v2 } from "@saturnmq/wire";
+import type { Waiter } from "../../messaging.ts";
 import type { Answers, FastCall } from "../transport/service.ts";
-import { messageTypeNumber } from "./message-types.ts";
 import { clientHeaders, clientIdProblem } from "./names.ts";
 import { ParkedSends } from "./parked-sends.ts";
+import { RecentNames } from "./recent-names.ts";
 import type { Room } from "./room.ts";
+import { ScannedMessage } from "./scanned-message.ts";
 import { ok, okCode, statusOf } from "./status.ts";
 import { validateMessage } from "./validate-message.ts";
 
 const rpc = "SendMessage";
 /** A longer message id, which no official client makes, goes the general way. */
 const idBytesMax = 64;
-const scratchBytesAtStart = 65_536;
 
 /**
  * SendMessage of one plain message, without an object, promise or closure a call. Takes what is in order and can be staged at once; whatever else
@@ -30,22 +21,14 @@ const scratchBytesAtStart = 65_536;
 export class LoneSends implements Waiter {
   readonly headers = clientHeaders;
   readonly #room: Room;
-  readonly #scanner = new SendMessageScanner();
-  readonly #layout: StoredLayout = { length: 0, bodyStart: 0, bodyLength: 0 };
+  readonly #message = new ScannedMessage();
+  readonly #topicNames = new RecentNames();
   readonly #reply = new SendReply(ok);
   readonly #replyBytes = Buffer.alloc(this.#reply.bytesMax(idBytesMax));
   readonly #parked = new ParkedSends(idBytesMax);
-  /** The message at hand in its stored form, copied when it is staged. */
-  #scratch = Buffer.alloc(scratchBytesAtStart);
-  readonly #message: { -readonly [Key in keyof OutgoingMessage]: OutgoingMessage[Key] };
 
   constructor(room: Room) {
     this.#room = room;
-    const body = { bodyStart: 0, bodyLength: 0, bodyCrc: 0 };
-    this.#message = {
-      ...{ bytes: this.#scratch, start: 0, length: 0, ...body },
-      ...{ tag: undefined, messageId: "", messageGroup: undefined },
-    };
   }
 
   /** False: nothing has happened. */
@@ -55,18 +38,19 @@ export class LoneSends implements Waiter {
     const row = this.#parked.take();
     const topic = this.#prepare(row, bytes, start, start + length);
     const outcome = topic && this.#room.messaging.sendNow(topic, this.#message, this, row);
+    this.#message.scanner.close();
     if (outcome === undefined) {
       this.#parked.give(row);
       return false;
     }
-    this.#parked.fill(row, call.ticket, call.answers, outcome.offset, this.#room.clock.monoMs());
-    this.#room.sessions.seen(clientId, (call.header(1) ?? "").toUpperCase());
+    this.#parked.fill(row, call.ticket, call.answers, outcome.offset, call.startedMs);
+    this.#room.sessions.seen(clientId, (call.header(1) ?? "").toUpperCase(), call.startedMs);
     return true;
   }
 
-  settled(row: number, error: SaturnError | undefined): void {
+  settled(row: number, error: SaturnError | undefined, nowMs: number): void {
     const parked = this.#parked;
-    const tookMs = this.#room.clock.monoMs() - parked.startedMs(row);
+    const tookMs = nowMs - parked.startedMs(row);
     const answers = parked.answers(row);
     const ticket = parked.ticket(row);
     if (error === undefined) {
@@ -92,46 +76,29 @@ export class LoneSends implements Waiter {
     this.#room.observe(rpc, status.code, tookMs);
   }
 
-  /** Checks the request and brings its one message to the stored form. `undefined`: it is not what can be served here, or not in order. */
+  /** Checks the request and makes its one message ready to be written. `undefined`: it is not what can be served here, or not in order. */
   #prepare(row: number, bytes: Uint8Array, start: number, end: number): TopicInfo | undefined {
-    const scanner = this.#scanner;
+    const { scanner } = this.#message;
     try {
       scanner.open(bytes, start, end);
-      const topic = scanner.next() ? this.#checked(scanner) : undefined;
+      // What comes behind the message, another one or what a newer client adds, is for the general handler.
+      const topic = scanner.next() && scanner.isLast ? this.#checked(scanner) : undefined;
       if (topic === undefined) return undefined;
-      this.#store(scanner);
+      this.#message.take();
       this.#parked.setId(row, scanner.bytes, scanner.messageId.start, scanner.messageId.length);
-      // What comes behind has to be in order too, and no second message.
-      return scanner.next() ? undefined : topic;
+      return topic;
     } catch {
       // The general handler finds it again, and says what it is.
       return undefined;
-    } finally {
-      scanner.close();
     }
   }
 
   #checked(scanner: SendMessageScanner): TopicInfo | undefined {
-    const name = scanner.text(scanner.topicName);
+    const { start, length } = scanner.topicName;
+    const name = this.#topicNames.text(scanner.bytes, start, length);
     const topic = this.#room.messaging.knownTopic(name);
     if (topic === undefined || topicNameProblem(name) !== undefined) return undefined;
     if (topic.type !== "NORMAL" || scanner.messageId.length > idBytesMax) return undefined;
     return validateMessage(scanner, this.#room.limits, this.#room.clock.wallMs()) === "NORMAL" ? topic : undefined;
-  }
-
-  #store(scanner: SendMessageScanner): void {
-    scanner.messageType = messageTypeNumber("NORMAL");
-    const size = storedSize(scanner);
-    if (size > this.#scratch.length) this.#scratch = Buffer.alloc(2 ** Math.ceil(Math.log2(size)));
-    const scratch = this.#scratch;
-    const layout = this.#layout;
-    normalizeMessage(scanner, scratch, 0, layout);
-    const message = this.#message;
-    message.bytes = scratch;
-    message.length = layout.length;
-    message.bodyStart = layout.bodyStart;
-    message.bodyLength = layout.bodyLength;
-    message.bodyCrc = crc32(scratch, layout.bodyStart, layout.bodyLength);
-    message.tag = scanner.tag.length === 0 ? undefined : scanner.text(scanner.tag);
   }
 }

@@ -35,5 +35,5 @@ export function messagingService(room: Room): MessagingService {
     ["Telemetry", telemetry(room)],
     ...notBuilt(room),
   ]);
-  return { service: { name: "apache.rocketmq.v2.MessagingService", methods }, renewals };
+  return { service: { name: "apache.rocketmq.v2.MessagingService", methods, countsCalls: true }, renewals };
 }

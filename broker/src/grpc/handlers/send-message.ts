@@ -1,6 +1,6 @@
 import { SaturnError, topicNameProblem } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
-import { normalizeMessage, SendMessageScanner, type StoredLayout, storedSize, v2, WireError } from "@saturnmq/wire";
+import { layOutMessage, normalizeMessage, SendMessageScanner, StoredLayout, v2, WireError } from "@saturnmq/wire";
 import type { OutgoingMessage, SendOutcome } from "../../messaging.ts";
 import type { FastUnaryMethod } from "../transport/service.ts";
 import { answering } from "./answer.ts";
@@ -20,7 +20,7 @@ type Incoming = {
 /** Stores the messages of one topic. One that breaks a rule refuses them all, before anything is stored. */
 export function sendMessage(room: Room): FastUnaryMethod {
   const scanner = new SendMessageScanner();
-  const layout: StoredLayout = { length: 0, bodyStart: 0, bodyLength: 0 };
+  const layout = new StoredLayout();
   const request = {
     decode: (bytes: Uint8Array, start: number, end: number) => readRequest(scanner, layout, room, bytes, start, end),
   };
@@ -80,8 +80,9 @@ function topicOf(scanner: SendMessageScanner): string {
 }
 
 function storedForm(scanner: SendMessageScanner, layout: StoredLayout): OutgoingMessage {
-  const bytes = Buffer.allocUnsafe(storedSize(scanner));
-  normalizeMessage(scanner, bytes, 0, layout);
+  layOutMessage(scanner, layout);
+  const bytes = Buffer.allocUnsafe(layout.length);
+  normalizeMessage(scanner, layout, bytes, 0);
   const { length, bodyStart, bodyLength } = layout;
   const tag = scanner.text(scanner.tag);
   return {

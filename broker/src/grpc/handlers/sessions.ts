@@ -14,11 +14,13 @@ export type Session = {
 const expiryMs = 120_000;
 /** A client that neither calls nor holds a stream for so long has gone: a reconnect is faster. */
 const absentMs = 20_000;
+/** A sign of life so soon after another changes nothing: one that calls all the time is not moved with every call. */
+const fineMs = 1_000;
 /** Above it the client that was silent longest is forgotten first. */
 const sessionsMax = 100_000;
 const sweepEveryMs = 10_000;
 
-/** Clients by id, longest silent first. */
+/** Clients by id, longest silent first, give or take a second. */
 export class Sessions {
   readonly #clock: Clock;
   readonly #byClient = new Map<string, Session>();
@@ -34,9 +36,10 @@ export class Sessions {
   }
 
   /** Notes a sign of life. */
-  seen(clientId: string, language: string): Session {
-    const nowMs = this.#clock.monoMs();
-    const session = this.#byClient.get(clientId) ?? { clientId, language, lastSeenMs: nowMs, streams: 0 };
+  seen(clientId: string, language: string, nowMs = this.#clock.monoMs()): Session {
+    const known = this.#byClient.get(clientId);
+    if (known !== undefined && nowMs - known.lastSeenMs < fineMs && known.language === language) return known;
+    const session = known ?? { clientId, language, lastSeenMs: nowMs, streams: 0 };
     session.lastSeenMs = nowMs;
     session.language = language;
     this.#byClient.delete(clientId);

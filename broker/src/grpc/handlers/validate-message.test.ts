@@ -26,6 +26,7 @@ describe("validation of a message (contract 2.13)", () => {
     { rule: "body above 4 MiB", change: { body: Buffer.alloc(4_194_305) }, code: "MESSAGE_BODY_TOO_LARGE" },
     { rule: "tag of blanks", change: { tag: "  " }, code: "ILLEGAL_MESSAGE_TAG" },
     { rule: "blanks around a tag", change: { tag: " a" }, code: "ILLEGAL_MESSAGE_TAG" },
+    { rule: "a blank of Unicode behind a tag", change: { tag: "ä\u00a0" }, code: "ILLEGAL_MESSAGE_TAG" },
     { rule: "tag with |", change: { tag: "a|b" }, code: "ILLEGAL_MESSAGE_TAG" },
     { rule: "tag with a control character", change: { tag: "a\u0001" }, code: "ILLEGAL_MESSAGE_TAG" },
     { rule: "tag with a C1 control character", change: { tag: "a\u0085b" }, code: "ILLEGAL_MESSAGE_TAG" },
@@ -98,6 +99,7 @@ describe("validation of a message (contract 2.13)", () => {
     { rule: "no type and a group", change: { messageType: 0, messageGroup: "g" }, type: "FIFO" },
     { rule: "no type and a delivery time", change: { messageType: 0, deliveryTimestamp: at(nowMs) }, type: "DELAY" },
     { rule: "no type", change: { messageType: 0 }, type: "NORMAL" },
+    { rule: "a tag of letters beyond ASCII, with a blank within", change: { tag: "ä ö" }, type: "NORMAL" },
     { rule: "an empty tag is none", change: { tag: "" }, type: "NORMAL" },
   ])("passes: $rule ($type)", ({ change, type }) => {
     expect(validate(change)).toBe(type);

@@ -36,7 +36,7 @@ const reservedBytesMax = Math.max(...[...reservedNames].map((name) => name.lengt
  */
 export function validateMessage(scanner: SendMessageScanner, limits: MessageLimits, nowMs: number): MessageTypeName {
   checkBody(scanner, limits.bodyBytesMax);
-  if (scanner.tag.length > 0) checkTag(scanner.text(scanner.tag));
+  if (scanner.tag.length > 0) checkTag(scanner);
   checkKeys(scanner);
   checkGroup(scanner);
   checkProperties(scanner, limits);
@@ -63,11 +63,13 @@ function checkBody({ body, bodyEncoding }: SendMessageScanner, max: number): voi
     throw new SaturnError("BAD_REQUEST", `body encoding ${bodyEncoding} is unknown: use IDENTITY or GZIP`);
 }
 
-function checkTag(tag: string): void {
-  if (tag.trim() === tag && !tag.includes("|") && !hasControl(Buffer.from(tag), 0, Buffer.byteLength(tag))) return;
+function checkTag(scanner: SendMessageScanner): void {
+  const { bytes, tag } = scanner;
+  const { start, length } = tag;
+  if (!hasControl(bytes, start, length) && !hasBar(bytes, start, length) && isTrimmed(scanner, tag)) return;
   throw new SaturnError(
     "ILLEGAL_MESSAGE_TAG",
-    `tag ${JSON.stringify(tag)} is not allowed: no blanks around it, no | and no control characters`,
+    `tag ${JSON.stringify(scanner.text(tag))} is not allowed: no blanks around it, no | and no control characters`,
   );
 }
 
@@ -142,6 +144,20 @@ function impliedType({ messageGroup, delivery, liteTopic, hasPriority }: SendMes
 
 function isPresent(span: Span): boolean {
   return span.start >= 0;
+}
+
+/** No blanks around it. Only a text with other than ASCII letters at its ends has to be made to know. */
+function isTrimmed(scanner: SendMessageScanner, span: Span): boolean {
+  const first = scanner.bytes[span.start] ?? 0;
+  const last = scanner.bytes[span.start + span.length - 1] ?? 0;
+  if (first < 0x80 && last < 0x80) return first > 0x20 && last > 0x20;
+  const text = scanner.text(span);
+  return text.trim() === text;
+}
+
+function hasBar(bytes: Uint8Array, start: number, length: number): boolean {
+  for (let at = start; at < start + length; at += 1) if (bytes[at] === 0x7c) return true;
+  return false;
 }
 
 /** Nothing but ASCII blanks. */

@@ -3,6 +3,7 @@ import type { Answers, ClientHeaders, FastCall } from "../transport/service.ts";
 /** A fast call without a transport: keeps its answer. */
 export class FakeFastCall implements FastCall, Answers {
   readonly ticket = 2 ** 40 + 7;
+  readonly startedMs = 0;
   readonly deadlineMs = Infinity;
   readonly peer = "127.0.0.1:50000";
   readonly answers = this;

@@ -3,6 +3,7 @@ import type { GroupInfo, MessageType, TopicInfo } from "@saturnmq/wire";
 import type {
   Delivery,
   GroupTopicStatus,
+  LoneMessage,
   Messaging,
   OutgoingMessage,
   PeekedMessage,
@@ -13,6 +14,8 @@ import type {
   Subscriber,
   Waiter,
 } from "../../messaging.ts";
+
+type StoredBytes = Pick<OutgoingMessage, "bytes" | "start" | "length" | "bodyCrc">;
 
 /** A data plane of one queue in memory: no leases, no time. What handlers asked of it can be looked at. */
 export class FakeMessaging implements Messaging {
@@ -58,11 +61,14 @@ export class FakeMessaging implements Messaging {
     return this.failure === undefined ? this.topics.get(name) : undefined;
   }
 
-  sendNow(_topic: TopicInfo, message: OutgoingMessage, waiter: Waiter, ticket: number): SendOutcome | undefined {
+  sendNow(_topic: TopicInfo, message: LoneMessage, waiter: Waiter, ticket: number): SendOutcome | undefined {
     if (this.failure !== undefined) return undefined;
-    const outcome = this.#store(message);
+    const { tagLength, length, bodyCrc } = message;
+    const bytes = new Uint8Array(tagLength + length);
+    message.write(bytes, 0);
+    const outcome = this.#store({ bytes, start: tagLength, length, bodyCrc });
     queueMicrotask(() => {
-      waiter.settled(ticket, this.lateFailure);
+      waiter.settled(ticket, this.lateFailure, 0);
     });
     return outcome;
   }
@@ -81,7 +87,7 @@ export class FakeMessaging implements Messaging {
     return Promise.resolve(messages.map((message) => this.#store(message)));
   }
 
-  #store({ bytes, start, length, bodyCrc }: OutgoingMessage): SendOutcome {
+  #store({ bytes, start, length, bodyCrc }: StoredBytes): SendOutcome {
     const offset = this.stored.length;
     const message = Uint8Array.from(bytes.subarray(start, start + length));
     const place = { queue: 0, offset, storedAtMs: 1_700_000_000_123 };

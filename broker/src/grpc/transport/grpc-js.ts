@@ -81,7 +81,7 @@ function register(server: Server, service: Service, options: TransportOptions): 
       path,
       clock: options.clock,
       log: options.log,
-      observe: options.observe ?? (() => undefined),
+      observe: (service.countsCalls !== true && options.observe) || (() => undefined),
     };
     if (
       !server.register(

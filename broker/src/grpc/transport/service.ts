@@ -9,6 +9,8 @@ export type Service = {
   readonly name: string;
   /** By method name, as in the `.proto`. A call of any other method ends with UNIMPLEMENTED. */
   readonly methods: ReadonlyMap<string, Method>;
+  /** It counts its calls itself, by what only it knows of them: the transport's `observe` hears nothing of them. */
+  readonly countsCalls?: boolean;
 };
 
 export type Method = UnaryMethod | FastUnaryMethod | ServerStreamingMethod | BidirectionalMethod;

@@ -135,6 +135,11 @@ export class Connection<User> {
     return this.#leaving.begun;
   }
 
+  /** Monotonic milliseconds of the event at hand, or of the last one. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
   /** Takes what was read. `bytes` is not written to again by anybody. */
   receive(bytes: Buffer, nowMs: number): void {
     if (!this.#isLive()) return;

@@ -117,6 +117,13 @@ describe("memory", () => {
     expect(bench.connection.heldBytes).toBe(0);
   });
 
+  test("a service that counts its own calls is not counted for it", () => {
+    const bench = new Bench([{ ...echoService().service, countsCalls: true }]);
+    bench.receive(request(1, "Fast"), data(1, grpcMessage(Buffer.from("x")), true));
+    expect(bench.frames().length).toBeGreaterThan(0);
+    expect(bench.observed).toEqual([]);
+  });
+
   test("when memory is used up, new requests are refused until there is some", () => {
     const bench = new Bench([echoService().service], { all: 20_000 });
     bench.receive(request(1, "Echo"), data(1, part(10_005)));

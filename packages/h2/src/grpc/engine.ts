@@ -31,7 +31,7 @@ export type EngineOptions = {
   readonly memoryBytes: number;
   /** Name of the trailer that carries a `SaturnError`'s code. */
   readonly codeTrailer: string;
-  /** Told of each finished call: `/package.Service/Method`, milliseconds, gRPC status number. */
+  /** Told of each finished call of services that do not count their own: `/package.Service/Method`, milliseconds, gRPC status number. */
   readonly observe: ((path: string, tookMs: number, grpcStatus: number) => void) | undefined;
   /** A deadline before all others was set. */
   readonly onEarlierDeadline: (atMs: number) => void;
@@ -103,7 +103,7 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
 
   request(connection: Connection<Exchange>, stream: Stream<Exchange>, list: FieldList, rows: RequestRows): void {
     const exchange = stream.user;
-    exchange.begin(connection, this.streams.ticket(stream), this.#options.clock.monoMs());
+    exchange.begin(connection, this.streams.ticket(stream), connection.nowMs);
     if (!isGrpc(list, rows)) {
       exchange.phase = "discarding";
       this.#expectBody(exchange);
@@ -122,7 +122,7 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
 
   oversized(connection: Connection<Exchange>, stream: Stream<Exchange>): void {
     const exchange = stream.user;
-    exchange.begin(connection, this.streams.ticket(stream), this.#options.clock.monoMs());
+    exchange.begin(connection, this.streams.ticket(stream), connection.nowMs);
     this.#finish(exchange, { code: grpcStatus.resourceExhausted, message: tooLargeHeadMessage });
   }
 
@@ -492,7 +492,8 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
     exchange.clear();
     if (exchange.countedBytes !== 0) this.#book(exchange);
     const { observe, clock } = this.#options;
-    if (observe !== undefined && route !== undefined) observe(route.path, clock.monoMs() - exchange.startedMs, code);
+    if (observe !== undefined && route?.isObserved === true)
+      observe(route.path, clock.monoMs() - exchange.startedMs, code);
     call?.close(gone);
   }
 

@@ -7,6 +7,8 @@ export type Route = {
   /** `/package.Service/Method`. */
   readonly path: string;
   readonly method: Method;
+  /** Its calls are counted by the transport. */
+  readonly isObserved: boolean;
 };
 
 /** The methods of all services by their path. */
@@ -16,12 +18,12 @@ export class Routes {
 
   /** @throws {InvariantError} when two services offer the same */
   constructor(services: readonly Service[]) {
-    for (const { name, methods } of services) {
+    for (const { name, methods, countsCalls = false } of services) {
       this.#services.add(name);
       for (const [methodName, method] of methods) {
         const path = `/${name}/${methodName}`;
         assert(!this.#byPath.has(path), `two services offer ${path}`);
-        this.#byPath.set(path, { path, method });
+        this.#byPath.set(path, { path, method, isObserved: !countsCalls });
       }
     }
   }

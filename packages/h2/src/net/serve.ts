@@ -33,7 +33,7 @@ export type ServeOptions = {
   readonly timers: Timers;
   readonly random: Random;
   readonly log: Logger;
-  /** Told of each finished call: `/package.Service/Method`, milliseconds, gRPC status number. */
+  /** Told of each finished call of services that do not count their own: `/package.Service/Method`, milliseconds, gRPC status number. */
   readonly observe?: (path: string, tookMs: number, grpcStatus: number) => void;
 };
 

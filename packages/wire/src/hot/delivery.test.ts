@@ -8,7 +8,7 @@ import { WireError } from "../wire-error.ts";
 import { bodyDigest } from "./body-digest.ts";
 import { type Deliverable, deliverySize, storedBody, writeDelivery } from "./delivery.ts";
 import { SendMessageScanner } from "./send-message-scanner.ts";
-import { normalizeMessage, type StoredLayout, storedSize } from "./stored-message.ts";
+import { layOutMessage, normalizeMessage, StoredLayout } from "./stored-message.ts";
 
 // Goal: what a consumer gets is what its producer sent, plus the server's fields, in every parser; whatever was sent around it.
 
@@ -19,11 +19,11 @@ function store(request: Uint8Array): { readonly bytes: Buffer; readonly layout: 
   const results: { bytes: Buffer; layout: StoredLayout }[] = [];
   scanner.open(request, 0, request.length);
   while (scanner.next()) {
-    const size = storedSize(scanner);
+    const layout = new StoredLayout();
+    layOutMessage(scanner, layout);
+    const size = layout.length;
     const target = Buffer.alloc(size + 9, 0xa5);
-    const layout = { length: 0, bodyStart: 0, bodyLength: 0 };
-    normalizeMessage(scanner, target, 4, layout);
-    expect(layout.length).toBe(size);
+    normalizeMessage(scanner, layout, target, 4);
     expect([...target.subarray(0, 4), ...target.subarray(4 + size)]).toEqual(Array(9).fill(0xa5));
     results.push({ bytes: target.subarray(4, 4 + size), layout });
   }

@@ -61,6 +61,11 @@ export class SendMessageScanner {
     return this.#cursor.bytes;
   }
 
+  /** Nothing follows the present message. */
+  get isLast(): boolean {
+    return this.#cursor.at === this.#cursor.end;
+  }
+
   /** Starts at the request in `bytes[start, end)`. */
   open(bytes: Uint8Array, start: number, end: number): void {
     this.#cursor.open(bytes, start, end);

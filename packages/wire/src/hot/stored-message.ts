@@ -3,28 +3,38 @@ import { Encoding } from "../rocketmq/messages.ts";
 import type { SendMessageScanner } from "./send-message-scanner.ts";
 import type { Moment, Span, SpanList } from "./spans.ts";
 
-/** Where things lie in a stored message, relative to its start. */
-export type StoredLayout = { length: number; bodyStart: number; bodyLength: number };
+/** How long a stored message is, and where its body lies, from its start. */
+export class StoredLayout {
+  length = 0;
+  bodyStart = 0;
+  bodyLength = 0;
+  /** Content of its SystemProperties, bytes. */
+  systemLength = 0;
+}
 
-/** Bytes that `normalizeMessage` will write for the scanner's present message. */
-export function storedSize(scanner: SendMessageScanner): number {
-  return headSize(scanner) + bodySize(scanner) + delimited(systemSize(scanner));
+/** Works out how the scanner's present message will be stored, for whoever is to make room for it. */
+export function layOutMessage(scanner: SendMessageScanner, layout: StoredLayout): void {
+  const { length } = scanner.body;
+  layout.bodyLength = length;
+  layout.bodyStart = headSize(scanner) + (length === 0 ? 0 : 1 + varintBytes(length));
+  layout.systemLength = systemSize(scanner);
+  layout.length = layout.bodyStart + length + delimited(layout.systemLength);
 }
 
 /**
- * Writes the scanner's present message in its stored form at `target[at…]` and tells the layout in `result`.
+ * Writes the scanner's present message in its stored form at `target[at…]`, as `layOutMessage` has laid it out.
  *
  * The stored form is a protobuf `Message`: topic, user properties, body, SystemProperties last, so that delivery appends its own fields
  * inside them (the README has a drawing). Dropped: what only a server may set (queue id and offset, store time and host, receipt handle,
  * invisible duration, attempt, digest, dead-letter origin), unknown fields. An encoding that is not told becomes IDENTITY.
  *
- * @param target has `storedSize(scanner)` bytes from `at`; not the bytes being scanned
+ * @param target has `layout.length` bytes from `at`; not the bytes being scanned
  */
 export function normalizeMessage(
   scanner: SendMessageScanner,
+  layout: StoredLayout,
   target: Uint8Array,
   at: number,
-  result: StoredLayout,
 ): void {
   let next = writeHead(scanner, target, at);
   const { body } = scanner;
@@ -33,12 +43,10 @@ export function normalizeMessage(
     next = writeVarint(target, next + 1, body.length);
     target.set(scanner.bytes.subarray(body.start, body.start + body.length), next);
   }
-  result.bodyStart = next - at;
-  result.bodyLength = body.length;
   next += body.length;
   target[next] = 26;
-  next = writeVarint(target, next + 1, systemSize(scanner));
-  result.length = writeSystem(scanner, target, next) - at;
+  next = writeVarint(target, next + 1, layout.systemLength);
+  writeSystem(scanner, target, next);
 }
 
 /** Size of a field with a one-byte key and `length` bytes behind a length. */
@@ -50,10 +58,6 @@ const textSize = (span: Span): number => (span.length === 0 ? 0 : delimited(span
 /** A field that is told even when it is empty. */
 const optionalSize = (span: Span, keyBytes: number): number =>
   span.start < 0 ? 0 : keyBytes - 1 + delimited(span.length);
-
-function bodySize(scanner: SendMessageScanner): number {
-  return scanner.body.length === 0 ? 0 : delimited(scanner.body.length);
-}
 
 function headSize(scanner: SendMessageScanner): number {
   let size = delimited(textSize(scanner.topicNamespace) + textSize(scanner.topicName));
