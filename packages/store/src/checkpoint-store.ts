@@ -16,6 +16,8 @@ const headBytes = 72;
 const magic = 0x50_43_51_53;
 /** Far more than any configuration takes. */
 const maxConfigurationBytes = 65_536;
+/** A checkpoint is written in pieces of this size. */
+const pieceBytes = 262_144;
 const versions = { first: 1, configurations: 2 } as const;
 
 export type CheckpointInfo = {
@@ -151,9 +153,9 @@ export class CheckpointStore {
     const file = await this.#disk.open(temporary, { access: "readWrite", create: true });
     try {
       let at = 0;
-      for (const part of parts) {
-        await file.write(part, 0, part.length, at);
-        at += part.length;
+      for (const piece of inPieces(parts)) {
+        await file.write(piece, 0, piece.length, at);
+        at += piece.length;
       }
       await file.sync();
     } finally {
@@ -187,6 +189,25 @@ export class CheckpointStore {
       throw new CorruptionError(info.path, start, "the content of the checkpoint does not match its CRC");
     return bytes;
   }
+}
+
+/** The same bytes for few writes: a checkpoint has a part for every queue and cursor. Each piece is a view until the next one. */
+function* inPieces(parts: readonly Uint8Array[]): Generator<Uint8Array> {
+  const left = parts.reduce((sum, { length }) => sum + length, 0);
+  const piece = new Uint8Array(Math.min(pieceBytes, left));
+  let filled = 0;
+  for (const part of parts) {
+    for (let from = 0; from < part.length; ) {
+      const taken = Math.min(part.length - from, piece.length - filled);
+      piece.set(part.subarray(from, from + taken), filled);
+      from += taken;
+      filled += taken;
+      if (filled < piece.length) continue;
+      yield piece;
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield piece.subarray(0, filled);
 }
 
 /** @throws {CorruptionError} unless the file begins with a checkpoint's head and has its length */
