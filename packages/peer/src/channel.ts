@@ -48,6 +48,8 @@ export class Channel implements ConnectionHandler {
   #ended = false;
   #heard = true;
   #silentProbes = 0;
+  /** Something was written since `takeSaid` was asked. */
+  #said = false;
 
   constructor({ turn, frameBytesMax, owner }: ChannelOptions) {
     this.owner = owner;
@@ -122,6 +124,13 @@ export class Channel implements ConnectionHandler {
     this.#heard = false;
   }
 
+  /** Whether anything was written since this was asked before. */
+  takeSaid(): boolean {
+    const said = this.#said;
+    this.#said = false;
+    return said;
+  }
+
   /** Closes at once and tells nobody. */
   close(): void {
     this.#closed = true;
@@ -159,6 +168,7 @@ export class Channel implements ConnectionHandler {
     while (!this.#waiting && !this.#closed) {
       if (this.outbox.bytes < writeBytes) this.owner.filling?.();
       if (this.outbox.bytes === 0) return;
+      this.#said = true;
       this.#waiting = !this.#live.write(this.outbox.take(writeBytes));
     }
   }

@@ -130,7 +130,8 @@ export class Link {
     }
     if (this.#bulk.pendingBytes > bulkQueuedBytes)
       return { kind: "broken", error: new ProtocolError(`the peer lets ${this.#bulk.pendingBytes} bytes wait`) };
-    this.#control.send({ kind: "probe", call: 0, body: noBytes });
+    // Whatever was written since the last time is a sign of life as well.
+    if (!this.#control.takeSaid()) this.#control.send({ kind: "probe", call: 0, body: noBytes });
     this.#bulk.send({ kind: "probe", call: 0, body: encodeDigest(this.#stateOut.digest) });
     return undefined;
   }
