@@ -88,7 +88,7 @@ export function drawSwarm(random: SeededRandom): Swarm {
     queues: 2 + random.below(4),
     fifoQueues: 1 + random.below(3),
     // A quiet cluster finds faults of elections that load hides, and the other way round.
-    thinkMs: [80, 200, 200, 600, 1_500][random.below(5)] ?? 200,
+    thinkMs: [150, 400, 400, 1_000, 2_000][random.below(5)] ?? 400,
     safetyMs: 30_000,
     faultEveryMs: 400 + random.below(3_000),
     // Cuts add up until they are healed.

@@ -61,15 +61,7 @@ export class SimulatedCluster {
     const time = {
       monoMs: () => queue.nowMs,
       wallMs: () => queue.nowMs,
-      after: (ms: number, callback: () => void) => {
-        let cancelled = false;
-        queue.after(ms, () => {
-          if (!cancelled) callback();
-        });
-        return () => {
-          cancelled = true;
-        };
-      },
+      after: (ms: number, callback: () => void) => queue.after(ms, callback),
     };
     this.#net = new MemoryNet({ time, random: new SeededRandom(seed ^ 0x0e7) });
     const nameServers = namesOf("ns", swarm.nameServers);

@@ -40,6 +40,8 @@ export class SimulatedProcess implements Clock, Timers, Turn {
   #ended = false;
   #suspended = false;
   #deferred: (() => void)[] = [];
+  /** What the next turn runs; empty: none is due. */
+  #turn: (() => void)[] = [];
   readonly #onEnd: (() => void)[] = [];
 
   constructor(options: ProcessOptions) {
@@ -70,19 +72,25 @@ export class SimulatedProcess implements Clock, Timers, Turn {
   after(delayMs: number, callback: () => void): Cancel {
     const { queue, skew } = this.#options;
     let cancelled = false;
-    queue.after(Math.max(timerMinMs, delayMs) / skew.rate + roundingMs, () => {
-      if (cancelled) return;
+    const cancelEvent = queue.after(Math.max(timerMinMs, delayMs) / skew.rate + roundingMs, () => {
       this.enter(() => {
         if (!cancelled) callback();
       });
     });
     return () => {
       cancelled = true;
+      cancelEvent();
     };
   }
 
+  /** As Node's immediates: all that was asked for by then runs in one turn. */
   soon(callback: () => void): void {
-    this.later(turnMs, callback);
+    if (this.#turn.push(callback) > 1) return;
+    this.later(turnMs, () => {
+      const due = this.#turn;
+      this.#turn = [];
+      for (const run of due) if (!this.#ended) this.#run(run);
+    });
   }
 
   /** Calls back after true milliseconds, as the outside does: a disk, a network. */
@@ -137,6 +145,7 @@ export class SimulatedProcess implements Clock, Timers, Turn {
     if (this.#ended) return;
     this.#ended = true;
     this.#deferred = [];
+    this.#turn = [];
     for (const callback of this.#onEnd.splice(0)) callback();
   }
 }

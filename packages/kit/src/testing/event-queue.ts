@@ -1,6 +1,8 @@
+import type { Cancel } from "../clock.ts";
 import type { Random } from "../random.ts";
 
-type Event = { readonly atMs: number; readonly tie: number; readonly run: () => void };
+/** `run` is undefined once it is cancelled. */
+type Event = { readonly atMs: number; readonly tie: number; run: (() => void) | undefined };
 
 /** Simulated time: events in order of time, those of one instant in seeded order, so that no test relies on who came first. */
 export class EventQueue {
@@ -13,9 +15,9 @@ export class EventQueue {
     this.#random = random;
   }
 
-  /** Runs `run` once `delayMs` from now. */
-  after(delayMs: number, run: () => void): void {
-    const event = { atMs: this.nowMs + Math.max(0, delayMs), tie: this.#random.below(2 ** 31), run };
+  /** Runs `run` once `delayMs` from now, unless it is cancelled before. */
+  after(delayMs: number, run: () => void): Cancel {
+    const event: Event = { atMs: this.nowMs + Math.max(0, delayMs), tie: this.#random.below(2 ** 31), run };
     let at = this.#heap.push(event) - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;
@@ -24,17 +26,24 @@ export class EventQueue {
       at = parent;
     }
     this.#heap[at] = event;
+    return () => {
+      event.run = undefined;
+    };
   }
 
   /** Advances time to the next event and runs it. False when there is none. */
   runNext(): boolean {
-    const next = this.#heap[0];
-    const last = this.#heap.pop();
-    if (next === undefined || last === undefined) return false;
-    if (last !== next) this.#sink(last);
-    this.nowMs = next.atMs;
-    next.run();
-    return true;
+    for (;;) {
+      const next = this.#heap[0];
+      const last = this.#heap.pop();
+      if (next === undefined || last === undefined) return false;
+      if (last !== next) this.#sink(last);
+      // Where it lies in the heap nobody knows, so a cancelled event stays until its time comes.
+      if (next.run === undefined) continue;
+      this.nowMs = next.atMs;
+      next.run();
+      return true;
+    }
   }
 
   #sink(event: Event): void {

@@ -263,14 +263,18 @@ export class MemoryDisk implements Disk {
   }
 
   #write(path: string, inode: MemoryInode, bytes: Uint8Array, position: number): void {
-    const grown = Math.max(0, position + bytes.length - inode.bytes.length);
-    if (this.usedBytes + grown > this.capacityBytes) throw new DiskError("full", path, "cannot write");
+    if (!this.#hasRoom(position + bytes.length - inode.bytes.length)) throw new DiskError("full", path, "cannot write");
     const fault = this.#armed("write", path);
     if (fault?.short === true) inode.write(bytes.subarray(0, bytes.length >> 1), position);
     if (fault !== undefined) throw new DiskError(fault.code ?? "io", path, "cannot write");
     // A write that the power cut hits is under way: some of it may have arrived.
     inode.write(bytes, position);
     this.#operate(path);
+  }
+
+  #hasRoom(grown: number): boolean {
+    if (grown <= 0 || this.capacityBytes === Number.POSITIVE_INFINITY) return true;
+    return this.usedBytes + grown <= this.capacityBytes;
   }
 
   #sync(path: string, inode: MemoryInode): void {
