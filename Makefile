@@ -7,7 +7,7 @@ INSTALLED := node_modules/.installed
 SEED := 1
 COUNT := 1
 
-.PHONY: help install run test verify fix generate bench bench-peers nightly chaos clients sim mutants kube-test deploy image
+.PHONY: help install run test verify fix generate bench bench-peers bench-abuse nightly chaos clients sim mutants kube-test deploy image
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -42,6 +42,9 @@ bench: $(INSTALLED) ## Measure this machine: store, broker, restart; prints a ta
 
 bench-peers: $(INSTALLED) ## Measure SaturnMQ beside Apache RocketMQ, NATS and Redis, interleaved (ARGS="--quick" on a busy machine)
 	@exec $(NODE) bench/peers/main.ts $(ARGS)
+
+bench-abuse: $(INSTALLED) ## Measure what others feel of clients that attack the transport (ARGS="1 1000": one short round)
+	@exec $(NODE) packages/h2/src/testing/abuse-bench.ts $(ARGS)
 
 nightly: $(INSTALLED) ## Run all tests with the rounds and sizes that prove more and take long
 	@SATURNMQ_NIGHTLY=1 $(JEST) $(ARGS)

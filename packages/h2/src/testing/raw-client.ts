@@ -99,6 +99,12 @@ export class RawClient {
     }
   }
 
+  /** For clients that call for long. */
+  forget(stream: number): void {
+    this.#answers.delete(stream);
+    this.frames.length = 0;
+  }
+
   async untilEnded(stream: number): Promise<RawAnswer> {
     const answer = this.answer(stream);
     await this.until(() => answer.ended || answer.reset !== undefined);
