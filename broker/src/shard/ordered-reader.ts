@@ -20,6 +20,8 @@ import type { ReadMessage, StoredMessages } from "./stored-messages.ts";
 const scanMax = 10_000;
 /** Messages looked at in one step. */
 const scanStep = 256;
+/** Of which a scan, which keeps only their locks, holds no more than this at a time, bytes. */
+const pieceBytes = 1024 * 1024;
 /** No filter: what all of a group's filters are asked about. */
 const nobody = -1;
 
@@ -193,13 +195,16 @@ export class OrderedReader {
     try {
       for (const run of scan.runs) {
         const rows = await this.#messages.rows(reader.topic, reader.queue, run.offset, run.count);
-        for (const [at, row] of rows.entries()) {
-          const offset = run.offset + at;
-          const filters = overlay.decided.filters.of(reader.group, reader.topic);
-          if (!filters.some(({ test }) => test.mayWant(row.tagHash)))
-            unwanted.push({ offset, tagHash: row.tagHash, tag: undefined });
-          const read = await this.#read(led, reader, offset, row);
-          if (read !== undefined) locks.set(offset, read.lock === 0 ? ownLock(offset) : read.lock);
+        let { offset } = run;
+        for (const piece of piecesOf(rows)) {
+          const reads = await this.#messages.read(piece);
+          for (const [at, { tagHash }] of piece.entries()) {
+            const filters = overlay.decided.filters.of(reader.group, reader.topic);
+            if (!filters.some(({ test }) => test.mayWant(tagHash))) unwanted.push({ offset, tagHash, tag: undefined });
+            const read = this.#readable(led, reader, offset, reads[at]);
+            if (read !== undefined) locks.set(offset, read.lock === 0 ? ownLock(offset) : read.lock);
+            offset += 1;
+          }
         }
       }
       done = true;
@@ -214,16 +219,18 @@ export class OrderedReader {
 
   /** `undefined` for a message that cannot be read: it is passed. */
   async #read(led: Led, reader: Reader, offset: number, row: IndexRow): Promise<ReadMessage | undefined> {
-    try {
-      return await this.#messages.read(row);
-    } catch (err) {
-      // Trimmed while it was read: its segment may be gone.
-      if (offset < led.overlay.decided.minOf(reader.cursor)) return undefined;
-      if (!(err instanceof CorruptionError)) throw err;
-      led.overlay.ordered.pass(reader.cursor, offset);
-      this.#deliveries.corrupt(reader, offset, err);
-      return undefined;
-    }
+    const [read] = await this.#messages.read([row]);
+    return this.#readable(led, reader, offset, read);
+  }
+
+  #readable(led: Led, reader: Reader, offset: number, read: ReadMessage | Error | undefined): ReadMessage | undefined {
+    if (!(read instanceof Error)) return read;
+    // Trimmed while it was read: its segment may be gone.
+    if (offset < led.overlay.decided.minOf(reader.cursor)) return undefined;
+    if (!(read instanceof CorruptionError)) throw read;
+    led.overlay.ordered.pass(reader.cursor, offset);
+    this.#deliveries.corrupt(reader, offset, read);
+    return undefined;
   }
 
   #stage(
@@ -235,5 +242,18 @@ export class OrderedReader {
   ): Delivery[] {
     assert(record.timeMs >= led.overlay.sinceMs, "a lease is older than its leader");
     return this.#deliveries.stage(led, reader, record, request.invisibleMs, found);
+  }
+}
+
+/** Rows that are read together. */
+function* piecesOf(rows: readonly IndexRow[]): Generator<readonly IndexRow[]> {
+  let from = 0;
+  let bytes = 0;
+  for (const [at, { length }] of rows.entries()) {
+    bytes += length;
+    if (bytes < pieceBytes && at + 1 < rows.length) continue;
+    yield rows.slice(from, at + 1);
+    from = at + 1;
+    bytes = 0;
   }
 }

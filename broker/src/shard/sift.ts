@@ -38,54 +38,38 @@ export async function sift(sieve: Sieve, runs: readonly Run[]): Promise<Sifted> 
 }
 
 async function siftRun(sieve: Sieve, run: Run, rows: readonly IndexRow[], to: Sifted): Promise<void> {
-  const { reader, test, count, min } = sieve;
+  const { messages, reader, test, count, min } = sieve;
   // Trimmed since it was taken: it is finished.
   if (run.offset < min()) return;
   assert(
     rows.length === run.count,
     `the index lacks messages of topic ${reader.topic} queue ${reader.queue} from ${run.offset} on`,
   );
-  const reads: (ReadMessage | undefined | Promise<ReadMessage | undefined>)[] = [];
-  const places: number[] = [];
+  const wanted: IndexRow[] = [];
+  const offsets: number[] = [];
   rows.forEach((row, at) => {
     const offset = run.offset + at;
     if (!test.mayWant(row.tagHash)) {
       to.unwanted.push({ offset, tagHash: row.tagHash, tag: undefined });
-    } else if (to.found.size + reads.length < count) {
-      places.push(at);
-      reads.push(read(sieve, offset, row, to));
+    } else if (to.found.size + wanted.length < count) {
+      offsets.push(offset);
+      wanted.push(row);
     }
   });
-  // What is not in memory is read at the same time, what is needs no turn of its own.
-  const messages = reads.some((one) => one instanceof Promise)
-    ? await Promise.all(reads.map(async (one) => one))
-    : reads;
-  messages.forEach((message, index) => {
-    const at = places[index] ?? 0;
-    if (message === undefined || message instanceof Promise) return;
-    if (test.wants(message)) to.found.set(run.offset + at, message);
-    else to.unwanted.push({ offset: run.offset + at, tagHash: rows[at]?.tagHash ?? 0, tag: message.tag });
-  });
+  const reads = messages.read(wanted);
+  // What is in memory needs no turn of its own.
+  for (const [index, message] of (reads instanceof Promise ? await reads : reads).entries()) {
+    const offset = offsets[index] ?? 0;
+    if (message instanceof Error) failed(sieve, offset, message, to);
+    else if (test.wants(message)) to.found.set(offset, message);
+    else to.unwanted.push({ offset, tagHash: wanted[index]?.tagHash ?? 0, tag: message.tag });
+  }
 }
 
-function read(
-  { messages, min, corrupt }: Sieve,
-  offset: number,
-  row: IndexRow,
-  to: Sifted,
-): ReadMessage | undefined | Promise<ReadMessage | undefined> {
-  const failed = (error: unknown): ReadMessage | undefined => {
-    // Trimmed while it was read: its segment may be gone.
-    if (offset < min()) return undefined;
-    if (!(error instanceof CorruptionError)) throw error;
-    to.unreadable.push(offset);
-    corrupt(offset, error);
-    return undefined;
-  };
-  try {
-    const message = messages.read(row);
-    return message instanceof Promise ? message.catch(failed) : message;
-  } catch (error) {
-    return failed(error);
-  }
+function failed({ min, corrupt }: Sieve, offset: number, error: Error, to: Sifted): void {
+  // Trimmed while it was read: its segment may be gone.
+  if (offset < min()) return;
+  if (!(error instanceof CorruptionError)) throw error;
+  to.unreadable.push(offset);
+  corrupt(offset, error);
 }

@@ -1,8 +1,11 @@
-import { SaturnError } from "@saturnmq/kit";
-import { CorruptionError, type LogStore, type RecordPosition } from "@saturnmq/store";
+import { defined, SaturnError } from "@saturnmq/kit";
+import { CorruptionError, type LogStore, type RecordPosition, type RecordRead } from "@saturnmq/store";
 import { messageParts } from "../domain/record-codec.ts";
 
-/** A message read from the log. `message` is a copy. */
+/** Messages read together; an error where one cannot be read. */
+export type MessageReads = readonly (ReadMessage | Error)[];
+
+/** A message read from the log. Nobody else writes to its bytes. */
 export type ReadMessage = {
   readonly message: Uint8Array;
   readonly bodyCrc: number;
@@ -33,10 +36,12 @@ export class StoredMessages {
     return this.#store.lookup({ group: this.#shard, stream: topic, partition: queue }, offset, count);
   }
 
-  /** The message at a place. @throws {CorruptionError} */
-  read(position: RecordPosition): ReadMessage | Promise<ReadMessage> {
-    const record = this.#store.readRecord(position);
-    return record instanceof Promise ? record.then(readMessage) : readMessage(record);
+  /** The messages at places, in the same order: in the caller's turn if they are in memory. An error where there is none, as `LogStore.readRecords` says. */
+  read(positions: readonly RecordPosition[]): MessageReads | Promise<MessageReads> {
+    const reads = this.#store.readRecords(positions);
+    // What is in memory may be overwritten after this turn. (`slice` of a Buffer would be no copy.)
+    if (!(reads instanceof Promise)) return messagesIn(reads, (bytes) => Uint8Array.from(bytes));
+    return reads.then((read) => messagesIn(read, (bytes) => bytes));
   }
 
   /**
@@ -66,7 +71,9 @@ export class StoredMessages {
         "HA_NOT_AVAILABLE",
         `offset ${offset} of queue ${queue} is not here at the moment, as its shard is on its way: try again`,
       );
-    return this.read(row);
+    const [read] = await this.read([row]);
+    if (read === undefined || read instanceof Error) throw defined(read, "a record that was read");
+    return read;
   }
 
   /** First offset in [from, to) for which `test` holds, `to` if none; it must hold for all after the first. */
@@ -86,13 +93,14 @@ export class StoredMessages {
   }
 }
 
-function readMessage(record: Uint8Array): ReadMessage {
+function messagesIn(reads: readonly RecordRead[], kept: (bytes: Uint8Array) => Uint8Array): MessageReads {
+  return reads.map((read) => (read instanceof Error ? read : readMessage(read, kept)));
+}
+
+function readMessage(record: Uint8Array, kept: (bytes: Uint8Array) => Uint8Array): ReadMessage {
   const { messageStart, messageEnd, tagStart, tagLength, bodyCrc, storedAtMs, lock } = messageParts(record);
-  // A copy: the view may be overwritten after this turn. `slice` of a Buffer would be none.
-  const message = new Uint8Array(messageEnd - messageStart);
-  message.set(record.subarray(messageStart, messageEnd));
   return {
-    message,
+    message: kept(record.subarray(messageStart, messageEnd)),
     bodyCrc,
     storedAtMs,
     lock,

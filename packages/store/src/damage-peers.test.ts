@@ -8,7 +8,7 @@ import { CorruptionError, type LogStore } from "./ports.ts";
 import { recordAt, walkRecords } from "./record.ts";
 import { RecordBatch } from "./record-batch.ts";
 import { voters } from "./testing/contract-groups.ts";
-import { addMessage, applyEntry, readMessage, restore, type TestMessage } from "./testing/messages.ts";
+import { addMessage, applyEntry, readMessage, recordsAt, restore, type TestMessage } from "./testing/messages.ts";
 import type { Model } from "./testing/model.ts";
 import { openSmallStore } from "./testing/small-store.ts";
 import { Workload } from "./testing/workload.ts";
@@ -97,10 +97,8 @@ async function expectSound(store: LogStore, work: Workload, hit: readonly GroupI
       expect(work.everWritten(group, index)).toContain(JSON.stringify({ term, written }));
     }
     for (const partition of [0, 1])
-      for (const row of await store.lookup({ group, stream: 1, partition }, 0, 10_000)) {
-        const message = readMessage(await store.readRecord(row));
-        expect(work.everSent(group)).toContain(message.body);
-      }
+      for (const record of await recordsAt(store, await store.lookup({ group, stream: 1, partition }, 0, 10_000)))
+        expect(work.everSent(group)).toContain(readMessage(record).body);
   }
 }
 

@@ -7,7 +7,7 @@ import { sealFrameHead } from "./frame.ts";
 import { type InspectLine, inspectLog } from "./inspect.ts";
 import { CorruptionError, type LogStore } from "./ports.ts";
 import { RecordBatch } from "./record-batch.ts";
-import { restore } from "./testing/messages.ts";
+import { recordsAt, restore } from "./testing/messages.ts";
 import type { Model } from "./testing/model.ts";
 import { openSmallStore } from "./testing/small-store.ts";
 import { Workload } from "./testing/workload.ts";
@@ -81,10 +81,7 @@ async function contentOf(store: LogStore): Promise<string> {
     parts.push([group, firstIndex, lastIndex, store.hardState(group), store.missing(group, 1, lastIndex), crc]);
     for (const partition of [0, 1]) {
       const rows = await store.lookup({ group, stream: 1, partition }, 0, 10_000);
-      for (const row of rows) {
-        const record = await store.readRecord(row);
-        crc = crc32(record, 0, record.length, crc);
-      }
+      for (const record of await recordsAt(store, rows)) crc = crc32(record, 0, record.length, crc);
       parts.push([partition, rows.length, crc]);
     }
   }

@@ -32,6 +32,7 @@ import type {
   LogStore,
   QueueKey,
   RecordPosition,
+  RecordRead,
   SegmentStatus,
   Usage,
 } from "./ports.ts";
@@ -256,8 +257,8 @@ export class FileLogStore implements LogStore {
     return this.#parts.index.lookup(key, from, count);
   }
 
-  readRecord(position: RecordPosition): Uint8Array | Promise<Uint8Array> {
-    return this.#parts.reader.readRecord(position);
+  readRecords(positions: readonly RecordPosition[]): readonly RecordRead[] | Promise<readonly RecordRead[]> {
+    return this.#parts.reader.readRecords(positions);
   }
 
   readCheckpoint(group: GroupId): Promise<Checkpoint | undefined> {

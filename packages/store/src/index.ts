@@ -16,6 +16,7 @@ export {
   type LogStore,
   type QueueKey,
   type RecordPosition,
+  type RecordRead,
   type SegmentStatus,
   type Usage,
 } from "./ports.ts";

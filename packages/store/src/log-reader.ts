@@ -7,9 +7,10 @@ import type { BulkSegments } from "./bulk-segments.ts";
 import { getU64, viewOf } from "./bytes.ts";
 import { entryHeadBytes, entryKind, isLogEntry, readEntryHead } from "./frame.ts";
 import type { GroupLog } from "./group-log.ts";
-import { CorruptionError, type HeldEntry, type RecordPosition } from "./ports.ts";
+import { CorruptionError, type HeldEntry, type RecordPosition, type RecordRead } from "./ports.ts";
 import { recordAt, recordLength } from "./record.ts";
 import { bodyMatches, type PayloadFault, payloadFault, recordCheck } from "./record-check.ts";
+import { type RecordSpan, recordSpans } from "./record-spans.ts";
 import type { Segment } from "./segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import { type StateBlock, type Summary, stateHeadBytes } from "./summary.ts";
@@ -110,24 +111,56 @@ export class LogReader {
     if (next <= to) throw new RangeError(`group ${log.group} holds no written entry ${next}`);
   }
 
-  readRecord(position: RecordPosition): Uint8Array | Promise<Uint8Array> {
-    const { segments, bulk, arena } = this.#context;
-    const { segment, offset, length } = position;
-    const cached = arena.find(segment, offset, length);
-    if (cached >= 0) return arena.bytes.subarray(cached, cached + length);
+  readRecords(positions: readonly RecordPosition[]): readonly RecordRead[] | Promise<readonly RecordRead[]> {
+    const { arena } = this.#context;
+    const reads: RecordRead[] = [];
+    const away: number[] = [];
+    for (const [member, { segment, offset, length }] of positions.entries()) {
+      const cached = arena.find(segment, offset, length);
+      if (cached < 0) away.push(member);
+      else reads[member] = arena.bytes.subarray(cached, cached + length);
+    }
+    return away.length === 0 ? reads : this.#readAway(positions, away, reads);
+  }
+
+  /** Reads the records that the cache lacks; what it has may be overwritten meanwhile. */
+  async #readAway(
+    positions: readonly RecordPosition[],
+    away: readonly number[],
+    reads: RecordRead[],
+  ): Promise<readonly RecordRead[]> {
+    for (const [member, read] of reads.entries()) if (read instanceof Uint8Array) reads[member] = read.slice();
+    await Promise.all(recordSpans(positions, away).map((span) => this.#readSpan(positions, span, reads)));
+    return reads;
+  }
+
+  async #readSpan(positions: readonly RecordPosition[], span: RecordSpan, reads: RecordRead[]): Promise<void> {
+    const { segments, bulk } = this.#context;
+    const { segment, from, to, members } = span;
     const held = segments.get(segment) ?? bulk.get(segment);
-    if (held === undefined) return Promise.reject(new RangeError(`segment ${segment} is not held any more`));
-    return held.reading(async (file) => {
-      const bytes = new Uint8Array(length);
-      const count = await file.read(bytes, 0, length, offset);
-      try {
-        checkRecord(held.path, offset, bytes.subarray(0, count), length);
-      } catch (error) {
-        this.#noteBadRecord(held, offset);
-        throw error;
+    try {
+      if (held === undefined) throw new RangeError(`segment ${segment} is not held any more`);
+      const bytes = new Uint8Array(to - from);
+      const count = await held.reading((file) => file.read(bytes, 0, bytes.length, from));
+      for (const member of members) {
+        const { offset, length } = positions[member] as RecordPosition;
+        const end = Math.max(offset, Math.min(offset + length, from + count));
+        reads[member] = this.#checkedRecord(held, offset, bytes.subarray(offset - from, end - from), length);
       }
+    } catch (error) {
+      for (const member of members) reads[member] = toError(error);
+    }
+  }
+
+  /** @param bytes as they came from disk */
+  #checkedRecord(held: Segment, offset: number, bytes: Uint8Array, length: number): RecordRead {
+    try {
+      checkRecord(held.path, offset, bytes, length);
       return bytes;
-    });
+    } catch (error) {
+      if (error instanceof CorruptionError) this.#noteBadRecord(held, offset);
+      return toError(error);
+    }
   }
 
   /** As `#sealedPlace`, also of what was filled in and of unsealed segments, mending a summary whose row is bad. */
@@ -340,6 +373,10 @@ function storedEntry(place: EntryPlace, index: number, bytes: Uint8Array): Store
     position: { segment: place.segment.id, offset: place.offset },
     summary: false,
   };
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error("a record cannot be read", { cause: error });
 }
 
 /** @throws {CorruptionError} unless `bytes` is exactly the record that was written */

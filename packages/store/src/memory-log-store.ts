@@ -27,6 +27,7 @@ import type {
   LogStore,
   QueueKey,
   RecordPosition,
+  RecordRead,
   SegmentStatus,
   Usage,
 } from "./ports.ts";
@@ -275,10 +276,12 @@ export class MemoryLogStore implements LogStore {
     return this.#queues.lookup(key, from, count);
   }
 
-  readRecord({ segment, offset, length }: RecordPosition): Uint8Array {
-    const found = this.#segment(segment);
-    if (found === undefined) throw new RangeError(`segment ${segment} is not held any more`);
-    return found.bytes.subarray(offset, offset + length);
+  readRecords(positions: readonly RecordPosition[]): readonly RecordRead[] {
+    return positions.map(({ segment, offset, length }) => {
+      const found = this.#segment(segment);
+      if (found === undefined) return new RangeError(`segment ${segment} is not held any more`);
+      return found.bytes.subarray(offset, offset + length);
+    });
   }
 
   async readCheckpoint(group: GroupId): Promise<Checkpoint | undefined> {

@@ -35,12 +35,10 @@ export interface LogStore extends RaftLog, AsyncDisposable {
    */
   lookup(key: QueueKey, from: number, count: number): readonly IndexRow[] | Promise<readonly IndexRow[]>;
   /**
-   * The record at a place, whole, its body's CRC checked when it comes from disk. A view that may be overwritten later: copy before the next turn.
-   * In the caller's turn when it is in the tail cache.
-   *
-   * @throws {CorruptionError} naming file and offset
+   * The records at places, in the same order, each whole, its body's CRC checked when it comes from disk. In the caller's turn when all are in the tail
+   * cache: views then, that may be overwritten later, to be copied before the next turn. Else neighbours are read together, and the bytes stay.
    */
-  readRecord(position: RecordPosition): Uint8Array | Promise<Uint8Array>;
+  readRecords(positions: readonly RecordPosition[]): readonly RecordRead[] | Promise<readonly RecordRead[]>;
 
   /** The newest readable checkpoint of a group. */
   readCheckpoint(group: GroupId): Promise<Checkpoint | undefined>;
@@ -106,6 +104,9 @@ export type Usage = {
   readonly writes: number;
   readonly writtenBytes: number;
 };
+
+/** A record; or why there is none: a `CorruptionError` naming file and offset, a `RangeError` when its segment is freed, what the disk said. */
+export type RecordRead = Uint8Array | Error;
 
 /** `configuration`: in force at `index`, if the log knew it when the checkpoint was written. */
 export type Checkpoint = {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
-import { defined } from "@saturnmq/kit";
-import type { LogStore } from "../ports.ts";
+import { defined, SeededRandom } from "@saturnmq/kit";
+import type { LogStore, RecordPosition } from "../ports.ts";
 import { RecordBatch } from "../record-batch.ts";
-import { applyEntry, readMessage, readQueue, recordsOf, restore, TestDriver } from "./messages.ts";
+import { applyEntry, readMessage, readQueue, recordsAt, recordsOf, restore, TestDriver } from "./messages.ts";
 
 /** One data folder, or what stands for it, and the store that has it open. */
 export type StoreHarness = {
@@ -78,8 +78,35 @@ export function describeLogStore(name: string, start: () => Promise<StoreHarness
       applyEntry(store, 2, entry);
       const rows = await store.lookup({ group: 2, stream: 1, partition: 0 }, 0, 10);
       expect(rows[0]).toMatchObject(position);
-      const first = await store.readRecord(defined(rows[0], "the first row"));
-      expect(readMessage(first)).toEqual(messages[0]);
+      const records = await recordsAt(store, rows);
+      expect(records.map(readMessage)).toEqual(messages.filter(({ partition }) => partition === 0));
+    });
+
+    test("records are read together, of any queues and in any order, and each tells for itself that it is gone", async () => {
+      const written = new Map<string, string>();
+      while (store.segments().length < 4)
+        for (const group of [0, 1, 2])
+          for (const message of await driver.write(group, 30, 900))
+            written.set(`${group}/${message.partition}/${message.offset}`, message.body);
+      const random = new SeededRandom(7);
+      const wanted: { readonly key: string; readonly row: RecordPosition }[] = [];
+      for (const group of [0, 1, 2])
+        for (const partition of [0, 1, 2]) {
+          const rows = await store.lookup({ group, stream: 1, partition }, 0, 10_000);
+          rows.forEach((row, offset) => wanted.push({ key: `${group}/${partition}/${offset}`, row }));
+        }
+      expect(wanted).toHaveLength(written.size);
+      for (const order of [wanted, wanted.toSorted(() => random.below(3) - 1)]) {
+        const records = await recordsAt(
+          store,
+          order.map(({ row }) => row),
+        );
+        expect(records.map((record) => readMessage(record).body)).toEqual(order.map(({ key }) => written.get(key)));
+      }
+      const [first, second] = wanted.map(({ row }) => row) as [RecordPosition, RecordPosition];
+      const gone = { ...first, segment: 4_000 };
+      const reads = await store.readRecords([first, gone, second]);
+      expect(reads.map((read) => read instanceof RangeError)).toEqual([false, true, false]);
     });
 
     test("an entry without payload is an entry", async () => {
@@ -311,7 +338,7 @@ export function describeLogStore(name: string, start: () => Promise<StoreHarness
       for (const group of [0, 1]) await restore(store, group);
       const key = { group: 0, stream: 1, partition: 0 };
       const rows = await store.lookup(key, 0, 1000);
-      for (const row of rows) readMessage(await store.readRecord(row));
+      for (const record of await recordsAt(store, rows)) readMessage(record);
     });
 
     test("a vote outlives the segment it was written to", async () => {

@@ -2,7 +2,7 @@ import { defined, SeededRandom } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
 import type { GroupId, StoredEntry } from "raft-ts";
 import { getU64, viewOf } from "../bytes.ts";
-import type { LogStore, QueueKey } from "../ports.ts";
+import type { LogStore, QueueKey, RecordPosition } from "../ports.ts";
 import { recordAt, recordFlags, recordHeadBytes, walkRecords } from "../record.ts";
 import { RecordBatch } from "../record-batch.ts";
 
@@ -27,7 +27,16 @@ export function addMessage(batch: RecordBatch, { stream, partition, offset, body
   batch.setMessage(stream, partition, offset, offset % 7);
 }
 
-/** The message in a record as `readRecord` gives it. */
+/** Records, all of them. @throws {Error} the first that cannot be read */
+export async function recordsAt(store: LogStore, positions: readonly RecordPosition[]): Promise<readonly Uint8Array[]> {
+  const reads = await store.readRecords(positions);
+  return reads.map((read) => {
+    if (read instanceof Error) throw read;
+    return read;
+  });
+}
+
+/** The message in a record as `readRecords` gives it. */
 export function readMessage(record: Uint8Array): TestMessage {
   const view = viewOf(record);
   const start = view.getUint32(recordAt.bodyStart, true);
@@ -155,7 +164,7 @@ export async function readQueue(store: LogStore, key: QueueKey, first = 0): Prom
   const messages: TestMessage[] = [];
   for (let from = first; ; ) {
     const rows = await store.lookup(key, from, 10);
-    for (const row of rows) messages.push(readMessage(await store.readRecord(row)));
+    for (const record of await recordsAt(store, rows)) messages.push(readMessage(record));
     if (rows.length === 0) return messages;
     from = defined(messages.at(-1), "the last message").offset + 1;
   }

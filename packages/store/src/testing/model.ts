@@ -5,7 +5,7 @@ import { viewOf } from "../bytes.ts";
 import type { EntryRange } from "../entry-ranges.ts";
 import type { LogStore, QueueKey } from "../ports.ts";
 import { recordAt, walkRecords } from "../record.ts";
-import { readMessage, type TestMessage } from "./messages.ts";
+import { readMessage, recordsAt, type TestMessage } from "./messages.ts";
 
 /** `held`: whether the store has it; what lies in front of a restarted log was never here until it is filled in. */
 export type ModelEntry = {
@@ -146,7 +146,7 @@ async function messagesIn(
   count: number,
 ): Promise<readonly TestMessage[]> {
   const found: TestMessage[] = [];
-  for (const row of await store.lookup(key, from, count)) found.push(readMessage(await store.readRecord(row)));
+  for (const record of await recordsAt(store, await store.lookup(key, from, count))) found.push(readMessage(record));
   return found;
 }
 
