@@ -28,6 +28,8 @@ export type BrokerWorld = {
   readonly turn: Turn;
   readonly random: Random;
   readonly storeOptions: Partial<LogStoreOptions>;
+  /** Tests watch the shards' groups by it. Default: raft-ts's own. */
+  readonly createDriver?: typeof createDriver;
 };
 
 export type OpenBroker = { readonly store: LogStore; readonly dataPlane: DataPlane };
@@ -53,7 +55,7 @@ export async function openBroker(
   });
   await membership.start();
   const links = addresses.peer === "" ? undefined : opened.use(await linksOf(world, store));
-  const driver = createDriver({
+  const driver = (world.createDriver ?? createDriver)({
     ...{ log: store, clock, timers, turn, random, logger, fatal },
     ...(links && { transport: links }),
   });

@@ -2,7 +2,7 @@ import { type Clock, type Disk, hostAndPort, type Logger, type Net, type Random,
 import type { Rpc } from "@saturnmq/metadata-client";
 import type { LogStore, LogStoreOptions } from "@saturnmq/store";
 import type { Introduction, MemberStatement } from "@saturnmq/wire";
-import type { Turn } from "raft-ts";
+import type { createDriver, Turn } from "raft-ts";
 import { ClusterService } from "./cluster-service.ts";
 import type { NameServerConfig } from "./config.ts";
 import { runController } from "./controller.ts";
@@ -39,6 +39,8 @@ export type MemberWorld = {
   readonly newClusterId: () => string;
   /** Tests only. */
   readonly storeOptions: Partial<LogStoreOptions>;
+  /** Tests watch the group by it. Default: raft-ts's own. */
+  readonly createDriver?: typeof createDriver;
 };
 
 /** A name server that takes part in its group and serves. */

@@ -29,6 +29,8 @@ export type MetadataOptions = {
   readonly newHandleKey: () => Uint8Array;
   /** Called once with what broke; the process must end. */
   readonly fatal: (error: unknown) => void;
+  /** Tests watch the group by it. Default: raft-ts's own. */
+  readonly createDriver?: typeof createDriver;
 };
 
 /** The replicated metadata and what ends it. */
@@ -60,7 +62,16 @@ export async function openMetadata(store: LogStore, options: MetadataOptions): P
     async () => defined(await store.readCheckpoint(metadataGroup), "an installed checkpoint").bytes,
   );
   const links = transport === undefined ? {} : { transport };
-  const driver = createDriver({ log: store, ...links, clock, timers, turn, random, logger, fatal });
+  const driver = (options.createDriver ?? createDriver)({
+    log: store,
+    ...links,
+    clock,
+    timers,
+    turn,
+    random,
+    logger,
+    fatal,
+  });
   const self = store.identity.replicaId;
   const group = driver.open({
     ...{ group: metadataGroup, self, voters: members, machine: metadata, appliedIndex: checkpoint?.index ?? 0 },

@@ -7,6 +7,7 @@ import { configurationsGoOn } from "./invariants/configurations-go-on.ts";
 import { type Invariant, Violation } from "./invariants/invariant.ts";
 import { metadataAgrees } from "./invariants/metadata-agrees.ts";
 import { oneLeaderATerm } from "./invariants/one-leader-a-term.ts";
+import { raftRules } from "./invariants/raft/raft-rules.ts";
 import { type Lane, Workload } from "./load/workload.ts";
 import { Nemesis } from "./nemesis.ts";
 import { findDivergence, type Replicas, settledReplicas } from "./replicas.ts";
@@ -75,6 +76,7 @@ class Run {
   readonly #workload: Workload;
   readonly #nemesis: Nemesis;
   readonly #invariants: readonly Invariant[];
+  readonly #raftRules = raftRules();
   readonly #beganCpuMs = cpuMs();
   #failure: Error | undefined;
   #events = 0;
@@ -89,6 +91,9 @@ class Run {
     this.#cluster = new SimulatedCluster({
       ...{ seed, swarm },
       ...(log && { log }),
+      watch: (step) => {
+        for (const rule of this.#raftRules) rule.stepped(step);
+      },
       broke: (what, error) => {
         if (!isExpectedEnd(error, this.#faulty)) this.bug(error, what);
       },

@@ -10,6 +10,7 @@ import { Machine, type Program } from "./machine.ts";
 import { nameServerProgram } from "./name-server-program.ts";
 import { SimulatedNetwork } from "./network.ts";
 import { simulatedRpc } from "./rpc-client.ts";
+import type { Watcher } from "./watched-driver.ts";
 
 const kib = 1_024;
 /** Small, so that a minute of work fills several segments, and a run fits into little memory. */
@@ -35,6 +36,8 @@ export type ClusterOptions = {
   readonly swarm: Swarm;
   /** What processes log, by name and true time. */
   readonly log?: (process: string, level: string, message: string, fields: object) => void;
+  /** Told of every step of every Raft group. */
+  readonly watch: Watcher;
   /** A program ended by itself for a reason that no fault explains. */
   readonly broke: (what: string, error: unknown) => void;
 };
@@ -101,9 +104,14 @@ export class SimulatedCluster {
     const node: NameServerNode = {
       machine: this.#machine(
         name,
-        nameServerProgram(config, this.#store(nameServerStore), (member) => {
-          node.member = member;
-        }),
+        nameServerProgram(
+          config,
+          this.#store(nameServerStore),
+          (member) => {
+            node.member = member;
+          },
+          this.#options.watch,
+        ),
       ),
       member: undefined,
     };
@@ -127,6 +135,7 @@ export class SimulatedCluster {
             node.broker = broker;
             node.led = broker?.dataPlane.forwarding.shards.led;
           },
+          this.#options.watch,
         ),
       ),
     };

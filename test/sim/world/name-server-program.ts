@@ -3,12 +3,14 @@ import type { LogStoreOptions } from "@saturnmq/store";
 import type { Program } from "./machine.ts";
 import { simulatedRpc } from "./rpc-client.ts";
 import { simulatedServe } from "./rpc-server.ts";
+import { type Watcher, watchedDriver } from "./watched-driver.ts";
 
 /** A name server as its process wires it, but for HTTP. @param opened told of the open member, and of its end */
 export function nameServerProgram(
   config: NameServerConfig,
   storeOptions: Partial<LogStoreOptions>,
   opened: (member: OpenMember | undefined) => void,
+  watch: Watcher,
 ): Program {
   return async ({ process, disk, net, random, logger, fatal }, stack) => {
     process.onEnd(() => opened(undefined));
@@ -21,6 +23,7 @@ export function nameServerProgram(
       serve: simulatedServe(net, process, fatal),
       secret: (length) => Uint8Array.from({ length }, () => random.below(256)),
       newClusterId: () => hex(16),
+      createDriver: watchedDriver("metadata", process, watch),
     };
     const ending = new AbortController();
     const member = await openMember(world, stack, new AbortController().signal, ending.signal);
