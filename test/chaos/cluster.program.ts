@@ -5,7 +5,14 @@ import { defined } from "@saturnmq/kit";
 import { Ballast } from "../support/disk/small-disk.ts";
 import { Network } from "../support/network/network.ts";
 import { bridge, isolate, lossy, type NetworkFault, oneWay, symmetric } from "../support/network/network-faults.ts";
-import { type FaultOptions, type FaultResult, killInMidSend, runScenario, type World } from "../support/scenario.ts";
+import {
+  type FaultOptions,
+  type FaultResult,
+  killInMidSend,
+  runScenario,
+  undisturbed,
+  type World,
+} from "../support/scenario.ts";
 
 // Runs inside a namespace: three name servers and three brokers, each a process on an address of its own, clients on another one.
 
@@ -25,7 +32,7 @@ const calmMs = 1_000;
 /** Each broker in its turn is killed while sends are in flight, and started again when its shards are led elsewhere. */
 export function brokersKilled(options: FaultOptions): Promise<FaultResult> {
   return withCluster("brokers killed", options, (_, world) =>
-    again(options, async (time) => {
+    again(options, world, async (time) => {
       const name = inTurn(brokers, time);
       await killInMidSend(world, name);
       await sleep(options.lastsMs);
@@ -36,21 +43,21 @@ export function brokersKilled(options: FaultOptions): Promise<FaultResult> {
 
 /** Longer than a leader's lease: it must not answer from what it knew when it wakes up. */
 export function brokersSuspended(options: FaultOptions): Promise<FaultResult> {
-  return withCluster("brokers suspended", options, (_, { outages }) =>
-    again(options, async (time) => {
-      await outages.suspend(inTurn(brokers, time), options.lastsMs);
+  return withCluster("brokers suspended", options, (_, world) =>
+    again(options, world, async (time) => {
+      await world.outages.suspend(inTurn(brokers, time), options.lastsMs);
     }),
   );
 }
 
 /** Every name server in its turn, the leading one among them: messages flow as if nothing happened. */
 export function nameServersKilled(options: FaultOptions): Promise<FaultResult> {
-  return withCluster("name servers killed", options, (_, { outages }) =>
-    again(options, async (time) => {
+  return withCluster("name servers killed", options, (_, world) =>
+    again(options, world, async (time) => {
       const name = inTurn(nameServers, time);
-      await outages.kill(name);
+      await world.outages.kill(name);
       await sleep(options.lastsMs);
-      await outages.restart(name);
+      await world.outages.restart(name);
     }),
   );
 }
@@ -103,11 +110,11 @@ export function diskFull(options: FaultOptions): Promise<FaultResult> {
   return withCluster(
     "disk full",
     options,
-    async (cluster, { disturbances }) => {
+    async (cluster, world) => {
       const { folder, member } = defined(cluster.brokers[0], "broker");
       const ballast = new Ballast(join(`/proc/${member.pid}/root`, folder));
-      await again(options, async () => {
-        const ended = disturbances.begin("disk of broker-1 full");
+      await again(options, world, async () => {
+        const ended = world.disturbances.begin("disk of broker-1 full");
         await ballast.leave(0);
         await sleep(options.lastsMs);
         await ballast.release();
@@ -121,12 +128,12 @@ export function diskFull(options: FaultOptions): Promise<FaultResult> {
 /** A fault of the network, again and again. */
 function cuts(name: string, faultAt: (time: number) => NetworkFault) {
   return (options: FaultOptions): Promise<FaultResult> =>
-    withCluster(name, options, async (cluster, { disturbances }) => {
+    withCluster(name, options, async (cluster, world) => {
       let taken = 0;
       const network = await Network.open([...cluster.nameServers, ...cluster.brokers, clients]);
-      await again(options, async (time) => {
+      await again(options, world, async (time) => {
         await network.cut(faultAt(time));
-        const healed = disturbances.begin(name);
+        const healed = world.disturbances.begin(name);
         await sleep(options.lastsMs);
         taken += await network.taken();
         healed();
@@ -136,12 +143,12 @@ function cuts(name: string, faultAt: (time: number) => NetworkFault) {
     });
 }
 
-async function again({ times }: FaultOptions, disturb: (time: number) => Promise<void>): Promise<void> {
+async function again({ times }: FaultOptions, world: World, disturb: (time: number) => Promise<void>): Promise<void> {
   for (let time = 0; time < times; time += 1) {
-    await sleep(calmMs);
+    await undisturbed(world, calmMs);
     await disturb(time);
   }
-  await sleep(calmMs);
+  await undisturbed(world, calmMs);
 }
 
 function inTurn(names: readonly string[], time: number): string {

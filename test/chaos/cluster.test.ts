@@ -1,28 +1,24 @@
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { saveReport, textOf } from "../support/check/report.ts";
-import { Namespace, whyNoNamespace } from "../support/network/namespace.ts";
+import { expect, test } from "@jest/globals";
+import { chaosSuite, keepResult, nightly, repeatOf, seed } from "../support/chaos-suite.ts";
+import { textOf } from "../support/check/report.ts";
+import { whyNoNamespace } from "../support/network/namespace.ts";
 import { findNft } from "../support/network/nft-binary.ts";
 import type * as program from "./cluster.program.ts";
 
 // Three brokers and three name servers of which one dies or sleeps, or whose network fails. Whatever it is, nothing that was acknowledged is lost, and
 // sends go on wherever a majority is left. `one-broker.test.ts` has the control that turns the same checker red.
 
-const nightly = process.env["SATURNMQ_NIGHTLY"] === "1";
-const seed = Number(process.env["CHAOS_SEED"] ?? Date.now() % 1_000_000);
 const options = {
   seed,
-  repeat: `CHAOS_SEED=${seed} make chaos ARGS=chaos/cluster`,
+  repeat: repeatOf("cluster"),
   lastsMs: 4_000,
   times: nightly ? 12 : 1,
 };
 const patienceMs = 400_000 + 30_000 * options.times;
-const path = fileURLToPath(new URL("./cluster.program.ts", import.meta.url));
-const results = fileURLToPath(new URL("./results/", import.meta.url));
+const programUrl = new URL("./cluster.program.ts", import.meta.url);
 
 const nft = await findNft();
 const missing = whyNoNamespace() ?? (typeof nft === "string" ? nft : undefined);
-const name = `a cluster loses nothing that was acknowledged, and goes on (CHAOS_SEED=${seed})`;
 
 type Fault = Exclude<keyof typeof program, "default">;
 
@@ -50,20 +46,14 @@ const faults: readonly {
   { fault: "nameServersApart", takesPackets: true, letsThrough: true, always: false },
 ];
 
-if (missing !== undefined) test.skip(`${name} (skipped: ${missing})`, () => undefined);
-else
-  describe(name, () => {
-    let namespace: Namespace<typeof program>;
-    beforeAll(async () => {
-      namespace = await Namespace.open<typeof program>(path);
-    }, patienceMs);
-    afterAll(() => namespace[Symbol.asyncDispose]());
-
+chaosSuite<typeof program>(
+  { name: "a cluster loses nothing that was acknowledged, and goes on", program: programUrl, patienceMs, missing },
+  (namespace) => {
     test.each(nightly ? faults : faults.filter(({ always }) => always))(
       "$fault",
       async ({ fault, takesPackets, letsThrough, says = /^/ }) => {
         const { report, acknowledged, taken } = await namespace.call(fault, options);
-        if (nightly) await saveReport(results, { ...report, acknowledged, taken });
+        await keepResult({ ...report, acknowledged, taken });
         expect(report.passed ? "" : textOf(report)).toBe("");
         expect(acknowledged.before).toBeGreaterThan(50);
         if (letsThrough) expect(acknowledged.during).toBeGreaterThan(50);
@@ -74,4 +64,5 @@ else
       },
       patienceMs,
     );
-  });
+  },
+);

@@ -1,44 +1,31 @@
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { saveReport, textOf } from "../support/check/report.ts";
+import { expect, test } from "@jest/globals";
+import { chaosSuite, keepResult, nightly, repeatOf, seed } from "../support/chaos-suite.ts";
+import { textOf } from "../support/check/report.ts";
 import { failoverTable } from "../support/load/failover-meter.ts";
-import { Namespace, whyNoNamespace } from "../support/network/namespace.ts";
 import type * as program from "./failovers.program.ts";
 
 // How long a shard takes no sends when its leader dies, asked for is 2 s at most; that name servers die unnoticed; that a leader which stood still says
 // nothing wrong when it wakes. The bound on time holds for the long form, which runs alone: `SATURNMQ_NIGHTLY=1 make chaos ARGS=chaos/failovers`.
 
-const nightly = process.env["SATURNMQ_NIGHTLY"] === "1";
-const seed = Number(process.env["CHAOS_SEED"] ?? Date.now() % 1_000_000);
 const worstAllowedMs = nightly ? 2_000 : 20_000;
 const options = {
   seed,
-  repeat: `CHAOS_SEED=${seed} make chaos ARGS=chaos/failovers`,
+  repeat: repeatOf("failovers"),
   lastsMs: 4_000,
   times: Number(process.env["CHAOS_KILLS"] ?? (nightly ? 30 : 1)),
 };
 const patienceMs = 400_000 + 60_000 * options.times;
-const path = fileURLToPath(new URL("./failovers.program.ts", import.meta.url));
-const results = fileURLToPath(new URL("./results/", import.meta.url));
+const programUrl = new URL("./failovers.program.ts", import.meta.url);
 
-const missing = whyNoNamespace();
-const name = `a dead or sleeping leader is replaced within 2 s (CHAOS_SEED=${seed})`;
-
-if (missing !== undefined) test.skip(`${name} (skipped: ${missing})`, () => undefined);
-else
-  describe(name, () => {
-    let namespace: Namespace<typeof program>;
-    beforeAll(async () => {
-      namespace = await Namespace.open<typeof program>(path);
-    }, patienceMs);
-    afterAll(() => namespace[Symbol.asyncDispose]());
-
+chaosSuite<typeof program>(
+  { name: "a dead or sleeping leader is replaced within 2 s", program: programUrl, patienceMs },
+  (namespace) => {
     test.each(["brokersKilled", ...(nightly ? (["brokersKilledBehindDev"] as const) : [])] as const)(
       "%s: every shard that the dead broker led takes sends again",
       async (fault) => {
         const { report, acknowledged, kills, failovers } = await namespace.call(fault, options);
         const table = failoverTable(failovers, kills);
-        if (nightly) await saveReport(results, { ...report, acknowledged, failovers });
+        await keepResult({ ...report, acknowledged, failovers });
         if (nightly) process.stdout.write(`${report.name}\n${table}\n`);
         expect(report.passed ? "" : textOf(report)).toBe("");
         expect(kills).toHaveLength(options.times);
@@ -57,7 +44,7 @@ else
       async () => {
         const result = await namespace.call("nameServersKilled", options);
         const { report, acknowledged, sends, calmWorstMs } = result;
-        if (nightly) await saveReport(results, { ...report, acknowledged, openDuring: sends, calmWorstMs });
+        await keepResult({ ...report, acknowledged, openDuring: sends, calmWorstMs });
         if (nightly) process.stdout.write(`name servers killed: ${JSON.stringify({ sends, calmWorstMs })}\n`);
         expect(report.passed ? "" : textOf(report)).toBe("");
         expect(sends.ok).toBeGreaterThan(500);
@@ -72,7 +59,7 @@ else
       "leadersSuspended: what a leader says after it wakes is true",
       async () => {
         const { report, acknowledged, openAtWaking } = await namespace.call("leadersSuspended", options);
-        if (nightly) await saveReport(results, { ...report, acknowledged, openAtWaking });
+        await keepResult({ ...report, acknowledged, openAtWaking });
         if (nightly) process.stdout.write(`leaders suspended: ${JSON.stringify({ acknowledged, openAtWaking })}\n`);
         expect(report.passed ? "" : textOf(report)).toBe("");
         // The others took sends meanwhile, and some were in its own hands.
@@ -82,4 +69,5 @@ else
       },
       patienceMs,
     );
-  });
+  },
+);

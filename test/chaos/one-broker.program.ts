@@ -14,6 +14,7 @@ import {
   killInMidSend,
   runScenario,
   type ScenarioResult,
+  undisturbed,
   untilOfficialsSend,
   type World,
 } from "../support/scenario.ts";
@@ -39,17 +40,17 @@ function networkFault(name: string, fault: NetworkFault) {
   return async ({ lastsMs, times, ...options }: FaultOptions): Promise<FaultResult> => {
     let taken = 0;
     const network = await Network.open(endpoints);
-    const result = await withBroker(name, options, async ({ disturbances }) => {
+    const result = await withBroker(name, options, async (world) => {
       for (let time = 0; time < times; time += 1) {
-        await sleep(calmMs);
+        await undisturbed(world, calmMs);
         await network.cut(fault);
-        const healed = disturbances.begin(name);
+        const healed = world.disturbances.begin(name);
         await sleep(lastsMs);
         taken += await network.taken();
         healed();
         await network.heal();
       }
-      await sleep(calmMs);
+      await undisturbed(world, calmMs);
     });
     return { report: result.report, acknowledged: result.acknowledged, taken };
   };
@@ -68,12 +69,12 @@ export const packetsLost = networkFault("packets lost", [
 export async function suspended({ lastsMs, times, ...options }: FaultOptions): Promise<FaultResult> {
   // Before and after these it is disturbed, but may answer: it stops some time after the signal, and clients hear from it before its readiness is asked for.
   const still: Span[] = [];
-  const { report, acknowledged, history } = await withBroker("suspended", options, async ({ outages }) => {
+  const { report, acknowledged, history } = await withBroker("suspended", options, async (world) => {
     for (let time = 0; time < times; time += 1) {
-      await sleep(calmMs);
-      still.push(await outages.suspend("broker-1", lastsMs));
+      await undisturbed(world, calmMs);
+      still.push(await world.outages.suspend("broker-1", lastsMs));
     }
-    await sleep(calmMs);
+    await undisturbed(world, calmMs);
   });
   return { report, acknowledged: { ...acknowledged, during: acknowledgedWithin(history, still) }, taken: 0 };
 }
@@ -92,7 +93,7 @@ export async function killedInMidSend(
       const { outages } = world;
       await untilOfficialsSend(world, ownProducers);
       for (let time = 0; time < times; time += 1) {
-        await sleep(calmMs);
+        await undisturbed(world, calmMs);
         await killInMidSend(world, "broker-1");
         kills.push({ member: "broker-1", atMs: nowMs(), shards });
         await sleep(lastsMs);
@@ -111,9 +112,9 @@ export async function killedInMidSend(
 
 /** Its disk is gone: everything acknowledged is lost, which is what a checker must say. The control of all of the above. */
 export async function robbedOfItsDisk({ lastsMs, ...options }: FaultOptions): Promise<FaultResult> {
-  const result = await withBroker("robbed of its disk", options, async ({ outages }) => {
-    await sleep(lastsMs);
-    await outages.wipe("broker-1");
+  const result = await withBroker("robbed of its disk", options, async (world) => {
+    await undisturbed(world, lastsMs);
+    await world.outages.wipe("broker-1");
     await createTopic();
     await sleep(calmMs);
   });

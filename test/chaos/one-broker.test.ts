@@ -1,29 +1,25 @@
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { saveReport, textOf } from "../support/check/report.ts";
+import { expect, test } from "@jest/globals";
+import { chaosSuite, keepResult, nightly, repeatOf, seed } from "../support/chaos-suite.ts";
+import { textOf } from "../support/check/report.ts";
 import { failoverTable } from "../support/load/failover-meter.ts";
-import { Namespace, whyNoNamespace } from "../support/network/namespace.ts";
+import { whyNoNamespace } from "../support/network/namespace.ts";
 import { findNft } from "../support/network/nft-binary.ts";
 import type * as program from "./one-broker.program.ts";
 
 // One broker behind a network that fails. Each fault is its own control: sends are acknowledged before it and after it, and during it as many as it
 // should let through; a run that loses its disk must turn the checker red.
 
-const nightly = process.env["SATURNMQ_NIGHTLY"] === "1";
-const seed = Number(process.env["CHAOS_SEED"] ?? Date.now() % 1_000_000);
 const options = {
   seed,
-  repeat: `CHAOS_SEED=${seed} make chaos ARGS=one-broker`,
+  repeat: repeatOf("one-broker"),
   lastsMs: nightly ? 5_000 : 1_200,
   times: nightly ? 12 : 1,
 };
 const patienceMs = 400_000 + 15_000 * options.times;
-const path = fileURLToPath(new URL("./one-broker.program.ts", import.meta.url));
-const results = fileURLToPath(new URL("./results/", import.meta.url));
+const programUrl = new URL("./one-broker.program.ts", import.meta.url);
 
 const nft = await findNft();
 const missing = whyNoNamespace() ?? (typeof nft === "string" ? nft : undefined);
-const name = `one broker loses nothing that was acknowledged (CHAOS_SEED=${seed})`;
 
 type Faults = "clientsCutOff" | "answersLost" | "requestsLost" | "connectionsReset" | "packetsLost" | "suspended";
 
@@ -42,20 +38,14 @@ const faults: readonly {
   { fault: "suspended", letsThrough: false, takesPackets: false, always: true },
 ];
 
-if (missing !== undefined) test.skip(`${name} (skipped: ${missing})`, () => undefined);
-else
-  describe(name, () => {
-    let namespace: Namespace<typeof program>;
-    beforeAll(async () => {
-      namespace = await Namespace.open<typeof program>(path);
-    }, patienceMs);
-    afterAll(() => namespace[Symbol.asyncDispose]());
-
+chaosSuite<typeof program>(
+  { name: "one broker loses nothing that was acknowledged", program: programUrl, patienceMs, missing },
+  (namespace) => {
     test.each(nightly ? faults : faults.filter(({ always }) => always))(
       "$fault",
       async ({ fault, letsThrough, takesPackets }) => {
         const { report, acknowledged, taken } = await namespace.call(fault, options);
-        if (nightly) await saveReport(results, { ...report, acknowledged, taken });
+        await keepResult({ ...report, acknowledged, taken });
         expect(report.passed ? "" : textOf(report)).toBe("");
         expect(acknowledged.before).toBeGreaterThan(50);
         expect(acknowledged.after).toBeGreaterThan(50);
@@ -70,7 +60,7 @@ else
       async () => {
         const given = { ...options, lastsMs: 500, times: Number(process.env["CHAOS_KILLS"] ?? (nightly ? 30 : 3)) };
         const { report, acknowledged, kills, failovers } = await namespace.call("killedInMidSend", given);
-        if (nightly) await saveReport(results, { ...report, acknowledged, failovers });
+        await keepResult({ ...report, acknowledged, failovers });
         if (nightly) process.stdout.write(`${textOf(report)}\n${failoverTable(failovers, kills)}\n`);
         expect(report.passed ? "" : textOf(report)).toBe("");
         expect(report.sends.info).toBeGreaterThanOrEqual(given.times);
@@ -92,4 +82,5 @@ else
       },
       patienceMs,
     );
-  });
+  },
+);

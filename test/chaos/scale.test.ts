@@ -1,40 +1,27 @@
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { saveReport, textOf } from "../support/check/report.ts";
-import { Namespace, whyNoNamespace } from "../support/network/namespace.ts";
+import { expect, test } from "@jest/globals";
+import { chaosSuite, keepResult, nightly, repeatOf, seed } from "../support/chaos-suite.ts";
+import { textOf } from "../support/check/report.ts";
 import type * as program from "./scale.program.ts";
 
 // Brokers join a cluster under load and others are drained, three each in the long form, one each in the short one; then one loses its disk.
 
-const nightly = process.env["SATURNMQ_NIGHTLY"] === "1";
-const seed = Number(process.env["CHAOS_SEED"] ?? Date.now() % 1_000_000);
 const options = {
   seed,
-  repeat: `CHAOS_SEED=${seed} make chaos ARGS=chaos/scale`,
+  repeat: repeatOf("scale"),
   by: nightly ? 3 : 1,
   countedMs: nightly ? 60_000 : 3_000,
 };
 const patienceMs = 900_000;
-const path = fileURLToPath(new URL("./scale.program.ts", import.meta.url));
-const results = fileURLToPath(new URL("./results/", import.meta.url));
+const programUrl = new URL("./scale.program.ts", import.meta.url);
 
-const missing = whyNoNamespace();
-const name = `a cluster grows and shrinks under load (CHAOS_SEED=${seed})`;
-
-if (missing !== undefined) test.skip(`${name} (skipped: ${missing})`, () => undefined);
-else
-  describe(name, () => {
-    let namespace: Namespace<typeof program>;
-    beforeAll(async () => {
-      namespace = await Namespace.open<typeof program>(path);
-    }, patienceMs);
-    afterAll(() => namespace[Symbol.asyncDispose]());
-
+chaosSuite<typeof program>(
+  { name: "a cluster grows and shrinks under load", program: programUrl, patienceMs },
+  (namespace) => {
     test(
       `scaled: 3 brokers, ${3 + options.by}, and 3 again`,
       async () => {
         const { report, acknowledged, ...scaling } = await namespace.call("scaled", options);
-        if (nightly) await saveReport(results, { ...report, acknowledged, ...scaling });
+        await keepResult({ ...report, acknowledged, ...scaling });
         if (nightly) process.stdout.write(`${textOf(report)}\n${JSON.stringify(scaling)}\n`);
         const { leads, wiped, shares, officialFailures } = scaling;
         expect(report.passed ? "" : textOf(report)).toBe("");
@@ -52,4 +39,5 @@ else
       },
       patienceMs,
     );
-  });
+  },
+);

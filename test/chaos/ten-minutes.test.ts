@@ -1,39 +1,26 @@
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
-import { saveReport, textOf } from "../support/check/report.ts";
-import { Namespace, whyNoNamespace } from "../support/network/namespace.ts";
+import { expect, test } from "@jest/globals";
+import { chaosSuite, keepResult, nightly, repeatOf, seed } from "../support/chaos-suite.ts";
+import { textOf } from "../support/check/report.ts";
 import type * as program from "./ten-minutes.program.ts";
 
 // A random broker or name server is killed every 20 s and started again after 5 s, for ten minutes, never two down at once; the official Node client and
 // our own produce and consume in message groups. The short form does the same for less than a minute.
 
-const nightly = process.env["SATURNMQ_NIGHTLY"] === "1";
-const seed = Number(process.env["CHAOS_SEED"] ?? Date.now() % 1_000_000);
-const repeat = `CHAOS_SEED=${seed} make chaos ARGS=chaos/ten-minutes`;
+const repeat = repeatOf("ten-minutes");
 const options = nightly
   ? { seed, repeat, runMs: 600_000, everyMs: 20_000, lastsMs: 5_000 }
   : { seed, repeat, runMs: 20_000, everyMs: 7_000, lastsMs: 2_000 };
 const patienceMs = 600_000 + 3 * options.runMs;
-const path = fileURLToPath(new URL("./ten-minutes.program.ts", import.meta.url));
-const results = fileURLToPath(new URL("./results/", import.meta.url));
+const programUrl = new URL("./ten-minutes.program.ts", import.meta.url);
 
-const missing = whyNoNamespace();
-const name = `members die one after the other (CHAOS_SEED=${seed})`;
-
-if (missing !== undefined) test.skip(`${name} (skipped: ${missing})`, () => undefined);
-else
-  describe(name, () => {
-    let namespace: Namespace<typeof program>;
-    beforeAll(async () => {
-      namespace = await Namespace.open<typeof program>(path);
-    }, patienceMs);
-    afterAll(() => namespace[Symbol.asyncDispose]());
-
+chaosSuite<typeof program>(
+  { name: "members die one after the other", program: programUrl, patienceMs },
+  (namespace) => {
     test(
       "membersKilled: nothing acknowledged is lost, nothing acked comes again, message groups keep their order",
       async () => {
         const { report, acknowledged, kills, mostAtOnce } = await namespace.call("membersKilled", options);
-        if (nightly) await saveReport(results, { ...report, acknowledged, kills, mostAtOnce });
+        await keepResult({ ...report, acknowledged, kills, mostAtOnce });
         if (nightly) process.stdout.write(`${kills} kills\n${textOf(report)}\n`);
         expect(report.passed ? "" : textOf(report)).toBe("");
         expect(kills).toBe(Math.floor((options.runMs - options.lastsMs) / options.everyMs));
@@ -54,4 +41,5 @@ else
       },
       patienceMs,
     );
-  });
+  },
+);

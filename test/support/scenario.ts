@@ -91,6 +91,9 @@ const noOfficials: NonNullable<ScenarioOptions["official"]> = { producers: 0, co
 const servesWithinMs = 60_000;
 const officialsSendWithinMs = 180_000;
 const officialsPollMs = 700;
+/** So many acknowledged sends are something to compare with. */
+const calmSends = 60;
+const calmWithinMs = 60_000;
 /** The official client waits up to two minutes before it connects again, when it has tried often. */
 const drainWithinMs = 180_000;
 const pollMs = 50;
@@ -145,6 +148,22 @@ export async function runScenario(
     sending.abort();
     receiving.abort();
     await Promise.all([producing, consuming, officially]);
+  }
+}
+
+/**
+ * Lets the load go on undisturbed: for so long, and until enough sends were acknowledged to compare with, which on a busy machine takes longer.
+ *
+ * @throws {Error} when they are not
+ */
+export async function undisturbed({ recorder: { sends } }: World, forMs: number): Promise<void> {
+  const until = performance.now() + calmWithinMs;
+  const seen = sends.length;
+  await sleep(forMs);
+  while (sends.slice(seen).filter(({ outcome }) => outcome.kind === "ok").length < calmSends) {
+    if (performance.now() > until)
+      throw new Error(`less than ${calmSends} sends were acknowledged within ${calmWithinMs} ms`);
+    await sleep(pollMs);
   }
 }
 

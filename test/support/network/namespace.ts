@@ -2,7 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 /** What a program inside a namespace offers: its exported functions. Inputs and outputs are structured clones. */
-type Program = Readonly<Record<string, (input: never) => Promise<unknown>>>;
+export type Program = Readonly<Record<string, (input: never) => Promise<unknown>>>;
 type InputOf<P extends Program, Name extends keyof P> = Parameters<P[Name]>[0];
 type OutputOf<P extends Program, Name extends keyof P> = Awaited<ReturnType<P[Name]>>;
 
