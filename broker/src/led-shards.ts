@@ -1,6 +1,7 @@
 import { SaturnError } from "@saturnmq/kit";
 import type { GroupInfo, StartPosition, TopicInfo } from "@saturnmq/wire";
 import type { Filter } from "./domain/filter.ts";
+import type { ReceiptHandle } from "./domain/receipt-handle.ts";
 import type {
   Delivery,
   GroupTopicStatus,
@@ -13,6 +14,9 @@ import type {
   SkipRequest,
   Subscriber,
 } from "./messaging.ts";
+
+/** A receipt handle as a client gave it, and what it says, once its code has been checked in this process. */
+export type GivenHandle = { readonly text: string; readonly lease?: ReceiptHandle };
 
 /** What a leader of shards does for whoever asks: for its own clients, and for other brokers on behalf of theirs. */
 export interface ShardCalls {
@@ -35,7 +39,7 @@ export interface ShardCalls {
   /** Gives the messages that this attempt of an ordered group's client holds again, under new handles; leases nothing. */
   again(request: Pop, alive: () => boolean): Promise<Popped>;
   /** Finishes messages; one outcome a handle, in order. Never throws a `NotLedError`: that is an outcome. */
-  ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly AckOutcome[]>;
+  ack(topic: TopicInfo, group: GroupInfo, handles: readonly GivenHandle[]): Promise<readonly AckOutcome[]>;
   /** @throws {NotLedError} */
   changeInvisible(topic: TopicInfo, group: GroupInfo, handle: string, invisibleMs: number): Promise<string>;
   /** Gives the message of a handle up to the group's dead letters. @throws {NotLedError} */

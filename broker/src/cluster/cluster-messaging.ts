@@ -2,7 +2,7 @@ import { type Clock, errorTable, type Logger, SaturnError, type Timers } from "@
 import type { GroupInfo, StartPosition, TopicInfo } from "@saturnmq/wire";
 import type { Directory } from "../directory.ts";
 import { queueOfGroup } from "../domain/order.ts";
-import { decodeReceiptHandle, refusedHandle } from "../domain/receipt-handle.ts";
+import { decodeReceiptHandle, type ReceiptHandle, refusedHandle } from "../domain/receipt-handle.ts";
 import {
   type AckOutcome,
   type LedShards,
@@ -207,10 +207,10 @@ export class ClusterMessaging
   ): Promise<readonly (SaturnError | undefined)[]> {
     const outcomes: AckOutcome[] = handles.map(() => undefined);
     const placed: Placed[] = [];
-    handles.forEach((handle, at) => {
-      const shard = this.#shardOf(handle, topic, group);
-      if (shard instanceof SaturnError) outcomes[at] = shard;
-      else placed.push({ handle, at, shard });
+    handles.forEach((text, at) => {
+      const lease = this.#leaseOf(text, topic, group);
+      if (lease instanceof SaturnError) outcomes[at] = lease;
+      else placed.push({ text, lease, at, shard: lease.shard });
     });
     await this.#calls.acks(topic, group, placed, outcomes);
     return outcomes.map((outcome) => (outcome instanceof NotLedError ? noLeader(outcome.shard) : outcome));
@@ -352,12 +352,18 @@ export class ClusterMessaging
 
   /** The shard that a handle of this topic and group names. */
   #shardOf(handle: string, topic: TopicInfo, group: GroupInfo): number | SaturnError {
+    const lease = this.#leaseOf(handle, topic, group);
+    return lease instanceof SaturnError ? lease : lease.shard;
+  }
+
+  /** What a handle of this topic and group says. */
+  #leaseOf(handle: string, topic: TopicInfo, group: GroupInfo): ReceiptHandle | SaturnError {
     try {
-      const decoded = decodeReceiptHandle(handle, this.#options.directory.handleKeys);
-      if (decoded.topic !== topic.id) return refusedHandle("is of another topic, or of a deleted one of this name");
-      if (decoded.group !== group.id)
+      const lease = decodeReceiptHandle(handle, this.#options.directory.handleKeys);
+      if (lease.topic !== topic.id) return refusedHandle("is of another topic, or of a deleted one of this name");
+      if (lease.group !== group.id)
         return refusedHandle("is of another consumer group, or of a deleted one of this name");
-      return decoded.shard;
+      return lease;
     } catch (error) {
       if (error instanceof SaturnError) return error;
       throw error;

@@ -1,6 +1,13 @@
 import { type Clock, SaturnError, type Timers } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
-import { type AckOutcome, type LedShards, NotLedError, noLeader, type ShardCalls } from "../led-shards.ts";
+import {
+  type AckOutcome,
+  type GivenHandle,
+  type LedShards,
+  NotLedError,
+  noLeader,
+  type ShardCalls,
+} from "../led-shards.ts";
 import { HeldCalls } from "./held-calls.ts";
 import { Leaders } from "./leaders.ts";
 import type { Brokers } from "./ports.ts";
@@ -19,7 +26,7 @@ export type LeaderCallsOptions = {
 };
 
 /** A handle of a call, its place among them, and the shard that it names. */
-export type Placed = { readonly handle: string; readonly at: number; readonly shard: number };
+export type Placed = GivenHandle & { readonly at: number; readonly shard: number };
 
 /**
  * Calls to whoever leads a shard. A call waits while nobody does, and goes to another broker only when it is proven that nothing came of it where it
@@ -141,9 +148,8 @@ export class LeaderCalls {
     group: GroupInfo,
     placed: readonly Placed[],
   ): Promise<readonly AckOutcome[]> {
-    const handles = placed.map(({ handle }) => handle);
     try {
-      return await this.of(broker).ack(topic, group, handles);
+      return await this.of(broker).ack(topic, group, placed);
     } catch (error) {
       if (error instanceof NotLedError) return placed.map(({ shard }) => new NotLedError(shard));
       if (error instanceof SaturnError) return placed.map(() => error);

@@ -37,7 +37,7 @@ letters.forEach((letter, value) => {
 
 const bytes = new Uint8Array(handleBytes + 2);
 const view = new DataView(bytes.buffer);
-const text = new Uint8Array(textLength);
+const text = Buffer.alloc(textLength);
 const check = new DataView(new ArrayBuffer(8));
 
 /** The text form, signed. @param key at least 16 bytes */
@@ -98,7 +98,7 @@ function toText(): string {
     const three = ((bytes[from] ?? 0) << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0);
     for (let shift = 18; shift >= 0 && to < textLength; shift -= 6) text[to++] = letters[(three >> shift) & 63] ?? 0;
   }
-  return String.fromCharCode.apply(undefined, text as unknown as number[]);
+  return text.toString("latin1");
 }
 
 /** Fills `bytes`; false if the text is not the one form that `toText` gives. */

@@ -124,7 +124,8 @@ async function pop({ shards, topic, group, clock }: ForwardRoom, asked: forward.
 const leaseLeftMaxMs = 60_000;
 
 async function ack({ shards, topic, group }: ForwardRoom, asked: forward.ForwardAck) {
-  const outcomes = await shards.ack(topic(asked.topic), group(asked.group), asked.receiptHandles);
+  const handles = asked.receiptHandles.map((text) => ({ text }));
+  const outcomes = await shards.ack(topic(asked.topic), group(asked.group), handles);
   return { outcomes: outcomes.map(ackWords) };
 }
 

@@ -2,6 +2,7 @@ import { type Clock, SaturnError } from "@saturnmq/kit";
 import { forward, type GroupInfo, type StartPosition, type TopicInfo, WireError } from "@saturnmq/wire";
 import {
   type AckOutcome,
+  type GivenHandle,
   type GroupProgress,
   NotLedError,
   type Pop,
@@ -80,8 +81,9 @@ export class RemoteShards implements ShardCalls {
     return { deliveries: deliveries.map(deliveryOf), leaseUntilMonoMs, more, starting };
   }
 
-  async ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly AckOutcome[]> {
-    const { ack } = await this.#call({ ack: { topic: topic.id, group: group.id, receiptHandles: handles } }, anyShard);
+  async ack(topic: TopicInfo, group: GroupInfo, handles: readonly GivenHandle[]): Promise<readonly AckOutcome[]> {
+    const receiptHandles = handles.map(({ text }) => text);
+    const { ack } = await this.#call({ ack: { topic: topic.id, group: group.id, receiptHandles } }, anyShard);
     const { outcomes } = present(ack);
     if (outcomes.length !== handles.length) throw unreadable();
     return outcomes.map(ackOutcomeOf);

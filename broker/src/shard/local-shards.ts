@@ -8,6 +8,7 @@ import { decideGroupDelete, decideTopicDelete } from "../domain/queues.ts";
 import { decodeReceiptHandle, type ReceiptHandle } from "../domain/receipt-handle.ts";
 import {
   type AckOutcome,
+  type GivenHandle,
   type GroupProgress,
   type LedShards,
   type LedShardsEvents,
@@ -238,17 +239,27 @@ export class LocalShards implements LedShards, AsyncDisposable {
     return { deliveries, leaseUntilMonoMs, more, starting: this.isStarting(topic, group) };
   }
 
-  ack(_topic: TopicInfo, _group: GroupInfo, handles: readonly string[]): Promise<readonly AckOutcome[]> {
-    return Promise.all(
-      handles.map((handle) =>
-        this.#withHandle(handle, ({ runtime }, led, decoded): undefined => {
-          runtime.ack(led, decoded);
-        }).catch((error: unknown) => {
-          if (error instanceof SaturnError || error instanceof NotLedError) return error;
-          throw error;
-        }),
-      ),
+  /** All are decided in this turn; each is answered once what it depends on is applied in its shard, a refusal too. */
+  async ack(_topic: TopicInfo, _group: GroupInfo, handles: readonly GivenHandle[]): Promise<readonly AckOutcome[]> {
+    const used = new Map<ShardRuntime, number[]>();
+    const outcomes = handles.map((handle, at) => outcomeOf(() => this.#ackOne(handle, at, used)));
+    await Promise.all(
+      Array.from(used, async ([runtime, places]) => {
+        const failure = await this.#confirmed(runtime).then(() => undefined, failureOf);
+        if (failure !== undefined) for (const at of places) outcomes[at] = failure;
+      }),
     );
+    return outcomes;
+  }
+
+  #ackOne({ text, lease }: GivenHandle, at: number, used: Map<ShardRuntime, number[]>): void {
+    const handle = lease ?? decodeReceiptHandle(text, this.#options.directory.handleKeys);
+    const { runtime } = this.#shard(handle.shard);
+    const led = this.#ledAt(runtime);
+    const places = used.get(runtime);
+    if (places === undefined) used.set(runtime, [at]);
+    else places.push(at);
+    runtime.ack(led, handle);
   }
 
   changeInvisible(_topic: TopicInfo, _group: GroupInfo, handle: string, invisibleMs: number): Promise<string> {
@@ -502,6 +513,21 @@ export class LocalShards implements LedShards, AsyncDisposable {
     if (found === undefined) throw new NotLedError(shard);
     return found;
   }
+}
+
+/** How one of many calls ended. @throws what is no outcome but a bug */
+function outcomeOf(call: () => void): AckOutcome {
+  try {
+    call();
+    return undefined;
+  } catch (error) {
+    return failureOf(error);
+  }
+}
+
+function failureOf(error: unknown): SaturnError | NotLedError {
+  if (error instanceof SaturnError || error instanceof NotLedError) return error;
+  throw error;
 }
 
 /** A receive as one shard is asked. */

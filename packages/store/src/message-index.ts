@@ -9,6 +9,8 @@ import type { SegmentList } from "./segment-list.ts";
 import { type QueueRun, rowBytes, rowCheck, type Summary } from "./summary.ts";
 
 const pageBytes = 4096;
+/** Read along with those that a look-up needs. */
+const pagesAhead = 15;
 /** Pages of summaries kept in memory. */
 const pagesKept = 1024;
 /** Far fewer rows than the pages hold, so that a look-up never drives out its own. */
@@ -157,13 +159,17 @@ export class MessageIndex {
     }
   }
 
+  /** Reads what is missing in one go, with some pages behind it, which whoever goes through a queue wants next. */
   async #loadPages(slice: SealedSlice): Promise<void> {
-    for (const key of pageKeys(slice)) {
-      if (this.#pages.has(key)) continue;
-      const page = await slice.segment.summary?.read(pageNumber(key) * pageBytes, pageBytes);
-      if (page === undefined) return;
-      this.#pages.set(key, page);
-    }
+    const missing = [...pageKeys(slice)].filter((key) => !this.#pages.has(key));
+    const [first] = missing;
+    const last = missing.at(-1);
+    if (first === undefined || last === undefined) return;
+    const wanted = (last - first + 1 + pagesAhead) * pageBytes;
+    const bytes = await slice.segment.summary?.read(pageNumber(first) * pageBytes, wanted);
+    if (bytes === undefined) return;
+    for (let at = 0, key = first; at < bytes.length; at += pageBytes, key += 1)
+      this.#pages.set(key, bytes.subarray(at, at + pageBytes));
     for (const key of this.#pages.keys()) {
       if (this.#pages.size <= pagesKept) break;
       this.#pages.delete(key);

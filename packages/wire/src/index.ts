@@ -1,7 +1,6 @@
 export * as forward from "./forward/messages.ts";
 export { type GrpcMethod, grpcMethod, type WireMethod } from "./grpc-definition.ts";
-export { type BodyDigest, bodyDigest } from "./hot/body-digest.ts";
-export { type Deliverable, deliverySize, storedBody, writeDelivery } from "./hot/delivery.ts";
+export { type Deliverable, encodeDelivery, storedBody } from "./hot/delivery.ts";
 export { SendMessageScanner } from "./hot/send-message-scanner.ts";
 export { SendReply } from "./hot/send-reply.ts";
 export { type Moment, momentMs, type Span, SpanList } from "./hot/spans.ts";

@@ -1,5 +1,5 @@
 import { defined, SaturnError } from "@saturnmq/kit";
-import { bodyDigest, deliverySize, storedBody, v2, writeDelivery } from "@saturnmq/wire";
+import { encodeDelivery, v2 } from "@saturnmq/wire";
 import type { Delivery, ReceiveRequest } from "../../messaging.ts";
 import type { ServerStreamingMethod, StreamingCall } from "../transport/service.ts";
 import { streaming } from "./answer.ts";
@@ -88,13 +88,14 @@ async function held<T>(room: Room, call: StreamingCall, wait: (signal: AbortSign
 
 /** Writes what was leased, and answers how many; the rest, which the client is not there for any more, is given back. */
 async function deliver(room: Room, call: StreamingCall, deliveries: readonly Delivery[]): Promise<number> {
+  const { language } = call.client;
+  const storeHost = room.storeHost();
   let written = 0;
   try {
     call.write(okReply);
     for (; written < deliveries.length && !call.gone; written += 1) {
       const delivery = defined(deliveries[written], "delivery");
-      const reply = deliveryReply(delivery, call.client.language, room.storeHost());
-      if (!call.write(reply)) await call.drained();
+      if (!call.write(encodeDelivery(delivery, storeHost, language))) await call.drained();
     }
     call.write(timeReply(room));
   } catch (err) {
@@ -104,13 +105,6 @@ async function deliver(room: Room, call: StreamingCall, deliveries: readonly Del
   }
   if (written < deliveries.length) room.messaging.giveBack(deliveries.slice(written));
   return written;
-}
-
-function deliveryReply(delivery: Delivery, language: string, storeHost: string): Uint8Array {
-  const digest = bodyDigest(language, delivery.bodyCrc, storedBody(delivery.message));
-  const reply = Buffer.allocUnsafe(deliverySize(delivery, storeHost, digest));
-  writeDelivery(reply, 0, delivery, storeHost, digest);
-  return reply;
 }
 
 const okReply = v2.ReceiveMessageResponse.encode({ status: ok });

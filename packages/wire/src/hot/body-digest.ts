@@ -12,8 +12,9 @@ export type BodyDigest = { readonly type: DigestType; readonly checksum: string 
  * number. Of all others only MD5 is known to be compared in one form.
  *
  * @param bodyCrc CRC-32 of the body, 0 to 2^32 - 1
+ * @param body asked for when the CRC does not do
  */
-export function bodyDigest(language: string, bodyCrc: number, body: Uint8Array): BodyDigest {
+export function bodyDigest(language: string, bodyCrc: number, body: () => Uint8Array): BodyDigest {
   switch (language) {
     case "JAVA":
       return { type: DigestType.CRC32, checksum: bodyCrc.toString(16).toUpperCase() };
@@ -23,6 +24,6 @@ export function bodyDigest(language: string, bodyCrc: number, body: Uint8Array):
     case "HTTP":
       return { type: DigestType.CRC32, checksum: bodyCrc.toString() };
     default:
-      return { type: DigestType.MD5, checksum: createHash("md5").update(body).digest("hex").toUpperCase() };
+      return { type: DigestType.MD5, checksum: createHash("md5").update(body()).digest("hex").toUpperCase() };
   }
 }

@@ -1,13 +1,16 @@
+import { assert } from "@saturnmq/kit";
 import { Cursor } from "../protobuf/cursor.ts";
 import { utf8Length, writeUtf8 } from "../protobuf/utf8.ts";
 import { varintBytes, writeVarint } from "../protobuf/varint.ts";
 import { WireError } from "../wire-error.ts";
-import type { BodyDigest } from "./body-digest.ts";
+import { type BodyDigest, bodyDigest } from "./body-digest.ts";
 
 /** A stored message on its way to a consumer, with what only this delivery knows. */
 export type Deliverable = {
   /** Its stored form: SystemProperties last. */
   readonly message: Uint8Array;
+  /** CRC-32 of its body. */
+  readonly bodyCrc: number;
   readonly queue: number;
   readonly offset: number;
   readonly storedAtMs: number;
@@ -17,47 +20,42 @@ export type Deliverable = {
   readonly invisibleMs: number;
 };
 
-/** Bytes that `writeDelivery` will write. */
-export function deliverySize(delivery: Deliverable, storeHost: string, digest: BodyDigest): number {
-  const { message } = delivery;
-  const systemStart = findSystemProperties(message);
-  const content = places.contentLength + extraSize(delivery, storeHost, digest);
-  const length = systemStart + 1 + varintBytes(content) + content;
-  return 1 + varintBytes(length) + length;
-}
-
 /**
- * Writes `ReceiveMessageResponse { message }` at `target[at…]`: the stored bytes, with the delivery's fields appended inside SystemProperties
- * and the two lengths around them written anew. Answers the end.
+ * `ReceiveMessageResponse { message }`: the stored bytes, with the delivery's fields appended inside SystemProperties and the two lengths around them
+ * written anew.
  *
  * The fields are never sent as a second copy of the sub-message, which parsers should merge: google-protobuf for JavaScript replaces.
  *
- * @param target has `deliverySize` bytes from `at`
+ * @param language of the client, for the digest (`bodyDigest`)
  * @throws {WireError} when the stored bytes are not in the stored form
  */
-export function writeDelivery(
-  target: Uint8Array,
-  at: number,
-  delivery: Deliverable,
-  storeHost: string,
-  digest: BodyDigest,
-): number {
-  const { message } = delivery;
+export function encodeDelivery(delivery: Deliverable, storeHost: string, language: string): Buffer {
+  const { message, bodyCrc } = delivery;
   const systemStart = findSystemProperties(message);
+  const digest = bodyDigest(language, bodyCrc, () => bodyAt(message));
   const content = places.contentLength + extraSize(delivery, storeHost, digest);
-  target[at] = 18;
-  let next = writeVarint(target, at + 1, systemStart + 1 + varintBytes(content) + content);
+  const length = systemStart + 1 + varintBytes(content) + content;
+  const target = Buffer.allocUnsafe(1 + varintBytes(length) + length);
+  target[0] = 18;
+  let next = writeVarint(target, 1, length);
   target.set(message.subarray(0, systemStart), next);
   next += systemStart;
   target[next] = 26;
   next = writeVarint(target, next + 1, content);
   target.set(message.subarray(places.contentStart), next);
-  return writeExtra(target, next + places.contentLength, delivery, storeHost, digest);
+  const end = writeExtra(target, next + places.contentLength, delivery, storeHost, digest);
+  assert(end === target.length, "a delivery is as long as it was measured");
+  return target;
 }
 
 /** The body of a stored message: a view, not a copy. */
 export function storedBody(message: Uint8Array): Uint8Array {
   findSystemProperties(message);
+  return bodyAt(message);
+}
+
+/** The body of the message that was looked at last. */
+function bodyAt(message: Uint8Array): Uint8Array {
   return message.subarray(places.bodyStart, places.bodyStart + places.bodyLength);
 }
 
