@@ -3,7 +3,6 @@ import type { Disturbance } from "../support/process/disturbances.ts";
 import type { Fault, Swarm } from "./swarm.ts";
 import type { BrokerNode, SimulatedCluster } from "./world/cluster.ts";
 import type { Machine } from "./world/machine.ts";
-import { fastDisk } from "./world/process-disk.ts";
 
 /** What a fault does to clients may show for so long after its end, milliseconds. */
 const aftermathMs = 5_000;
@@ -15,14 +14,17 @@ export class Nemesis {
   readonly #cluster: SimulatedCluster;
   readonly #swarm: Swarm;
   readonly #random: SeededRandom;
+  readonly #atNextAck: (act: () => void) => void;
   /** Ids of brokers whose disks are gone. */
   readonly #lost = new Set<number>();
   #calm = false;
   #requests = 0;
   #shrinking = false;
 
-  constructor(cluster: SimulatedCluster, swarm: Swarm, random: SeededRandom) {
+  /** @param atNextAck runs something in the event in which a client next hears that its message is stored */
+  constructor(cluster: SimulatedCluster, swarm: Swarm, random: SeededRandom, atNextAck: (act: () => void) => void) {
     this.#cluster = cluster;
+    this.#atNextAck = atNextAck;
     this.#swarm = swarm;
     this.#random = random;
   }
@@ -44,7 +46,7 @@ export class Nemesis {
     this.#cluster.network.heal();
     this.#cluster.network.setLatency(1);
     for (const machine of this.#cluster.machines) {
-      machine.speed = fastDisk;
+      machine.healDisk();
       machine.process?.resume();
     }
   }
@@ -112,6 +114,10 @@ export class Nemesis {
       case "badWrite":
         machine.disk.fail({ on: random.below(2) === 0 ? "write" : "sync", short: random.below(2) === 0 });
         return this.#noted(fault, 3_000);
+      case "fullDisk":
+        return this.#fillDisk(machine);
+      case "powerCutAtAck":
+        return this.#cutPowerAtAck();
       case "wipe":
         return this.#wipe();
       case "grow":
@@ -188,10 +194,25 @@ export class Nemesis {
   #slowDisk(machine: Machine): boolean {
     machine.speed = { accessMs: 1 + this.#random.below(20), syncMs: 5 + this.#random.below(800) };
     const forMs = 500 + this.#random.below(5_000);
-    this.#later(forMs, () => {
-      machine.speed = fastDisk;
-    });
+    this.#later(forMs, () => machine.healDisk());
     return this.#noted("slowDisk", forMs);
+  }
+
+  /** From no room at all to some: segments that exist are written on, others cannot be made. */
+  #fillDisk(machine: Machine): boolean {
+    machine.fillDisk(this.#random.below(2 ** 20));
+    const forMs = 500 + this.#random.below(6_000);
+    this.#later(forMs, () => machine.healDisk());
+    return this.#noted("fullDisk", forMs);
+  }
+
+  #cutPowerAtAck(): boolean {
+    this.#atNextAck(() => {
+      if (this.#calm) return;
+      for (const machine of this.#cluster.machines)
+        if (this.#random.below(2) === 0) this.#down(machine, () => machine.cutPower());
+    });
+    return true;
   }
 
   /** Only where every shard's replicas are settled and none of them was lost before: what two disks of three held may be gone with them. */

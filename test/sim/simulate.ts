@@ -1,4 +1,4 @@
-import type { DataPlane } from "@saturnmq/broker/testing";
+import type { DataPlane, PeekedMessage } from "@saturnmq/broker/testing";
 import { DiskError, SaturnError, SeededRandom } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { checkHistory } from "../support/check/check-history.ts";
@@ -68,6 +68,11 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
   }
 }
 
+/** A topic as it was read when all was well again. `expired`: by queue, the first offset that was left. */
+type Reading = { readonly reads: readonly Read[]; readonly expired: ReadonlyMap<number, number> };
+
+const nothingRead: Reading = { reads: [], expired: new Map() };
+
 class Run {
   readonly #seed: number;
   readonly #swarm: Swarm;
@@ -78,6 +83,7 @@ class Run {
   readonly #invariants: readonly Invariant[];
   readonly #raftRules = raftRules();
   readonly #beganCpuMs = cpuMs();
+  readonly #readings = new Map<Lane, Reading>();
   #failure: Error | undefined;
   #events = 0;
   #trace = 0;
@@ -99,7 +105,9 @@ class Run {
       },
     });
     this.#workload = new Workload({ seed, swarm, cluster: this.#cluster, bug: (error) => this.bug(error) });
-    this.#nemesis = new Nemesis(this.#cluster, swarm, new SeededRandom(seed ^ 0x9e37));
+    this.#nemesis = new Nemesis(this.#cluster, swarm, new SeededRandom(seed ^ 0x9e37), (act) => {
+      this.#workload.atNextAck = act;
+    });
     this.#invariants = [oneLeaderATerm(), metadataAgrees(), configurationsGoOn()];
   }
 
@@ -118,9 +126,9 @@ class Run {
     await this.#setUp();
     await this.#safetyPhase();
     await this.#livenessPhase();
-    const readings = await this.#readBack();
+    await this.#readBack();
     await this.#converge();
-    return this.#report(readings);
+    return this.#report();
   }
 
   async #setUp(): Promise<void> {
@@ -200,33 +208,40 @@ class Run {
   }
 
   /** Every message by its place, as whoever leads its shard has it. */
-  async #readBack(): Promise<ReadonlyMap<Lane, readonly Read[]>> {
-    const readings = new Map<Lane, readonly Read[]>();
-    for (const lane of this.#workload.lanes) readings.set(lane, await this.#readLane(lane));
-    return readings;
+  async #readBack(): Promise<void> {
+    for (const lane of this.#workload.lanes) this.#readings.set(lane, await this.#readLane(lane));
   }
 
-  async #readLane(lane: Lane): Promise<readonly Read[]> {
-    const { topic } = lane;
+  async #readLane({ topic }: Lane): Promise<Reading> {
     const reads: Read[] = [];
+    const expired = new Map<number, number>();
     const queues = await this.#patiently(async () => {
       const found = await this.#ask((plane) => plane.describeTopic(topic));
       if (found?.length !== topic.queues) throw new SaturnError("HA_NOT_AVAILABLE", "not all queues are led");
       return found;
     });
     for (const { queue, minOffset, nextOffset } of queues) {
+      if (this.#swarm.logBytesMax > 0) expired.set(queue, minOffset);
       const offsets = Array.from({ length: nextOffset - minOffset }, (_, at) => minOffset + at);
-      const messages = await this.#drive(
-        Promise.all(
-          offsets.map((offset) => this.#patience(() => this.#mustAsk((plane) => plane.peek(topic, queue, offset)))),
-        ),
-      );
+      const messages = await this.#drive(Promise.all(offsets.map((offset) => this.#peek(topic, queue, offset))));
       for (const [at, message] of messages.entries()) {
-        const content = this.#workload.messages.contentOf(message);
-        reads.push({ queue, offset: minOffset + at, content, batch: reads.length });
+        const offset = minOffset + at;
+        if (message === undefined) expired.set(queue, offset + 1);
+        else reads.push({ queue, offset, content: this.#workload.messages.contentOf(message), batch: reads.length });
       }
     }
-    return reads;
+    return { reads, expired };
+  }
+
+  /** `undefined` when retention was quicker. */
+  async #peek(topic: TopicInfo, queue: number, offset: number): Promise<PeekedMessage | undefined> {
+    try {
+      return await this.#patience(() => this.#mustAsk((plane) => plane.peek(topic, queue, offset)));
+    } catch (error) {
+      if (this.#swarm.logBytesMax === 0 || !(error instanceof SaturnError) || error.code !== "OFFSET_NOT_FOUND")
+        throw error;
+      return undefined;
+    }
   }
 
   async #converge(): Promise<void> {
@@ -243,10 +258,10 @@ class Run {
     if (divergence !== undefined) throw new SimulationFailure(`replicas differ: ${divergence}`);
   }
 
-  #report(readings: ReadonlyMap<Lane, readonly Read[]>): Report {
+  #report(): Report {
     const anomalies: string[] = [];
     for (const lane of this.#workload.lanes) {
-      const findings = checkHistory(this.#historyOf(lane, readings.get(lane) ?? []));
+      const findings = checkHistory(this.#historyOf(lane));
       for (const { kind, detail } of findings.anomalies) anomalies.push(`${lane.topic.name}: ${kind}: ${detail}`);
     }
     if (anomalies.length > 0)
@@ -268,10 +283,13 @@ class Run {
     };
   }
 
-  #historyOf({ sends, deliveries, settlements, group }: Lane, reads: readonly Read[]): Partial<History> {
+  #historyOf(lane: Lane): Partial<History> {
+    const { sends, deliveries, settlements, group, ordered } = lane;
     const { disturbances } = this.#nemesis;
+    const { reads, expired } = this.#readings.get(lane) ?? nothingRead;
     const readings = [{ reader: "peek", reads }];
-    return { sends, deliveries, settlements, readings, drained: [group.name], disturbances };
+    const about = { drained: [group.name], locked: ordered ? [group.name] : [], expired };
+    return { sends, deliveries, settlements, readings, disturbances, ...about };
   }
 
   /** Asks a random broker that is up; `undefined` when nothing came of it. */

@@ -1,4 +1,5 @@
 import type { SeededRandom } from "@saturnmq/kit";
+import { type DiskSpeed, fastDisk } from "./world/process-disk.ts";
 
 /** What can go wrong (reliability.md part 4, the column "Sim"). */
 export type Fault =
@@ -6,6 +7,8 @@ export type Fault =
   | "kill"
   | "powerCut"
   | "powerCutAll"
+  /** The power of about half of all machines, at the very moment at which a client hears that its message is stored. */
+  | "powerCutAtAck"
   /** The leader of a shard is killed. */
   | "killLeader"
   /** A process stands still, up to several election timeouts. */
@@ -24,6 +27,8 @@ export type Fault =
   | "wallJump"
   /** A write fails: the process must end. */
   | "badWrite"
+  /** A disk has no room for a while. */
+  | "fullDisk"
   /** SIGTERM and a new start. */
   | "stop"
   /** A broker loses its disk and comes back as a new one. */
@@ -55,6 +60,8 @@ export type Swarm = {
   readonly faults: readonly Fault[];
   /** How far a clock's rate may be from true. */
   readonly drift: number;
+  /** Of a disk that is well. */
+  readonly disk: DiskSpeed;
   readonly replacementGraceMs: number;
   readonly checkpointsOften: boolean;
   /** 0: nothing expires. */
@@ -66,7 +73,7 @@ export type Swarm = {
 const common: readonly Fault[] = [
   ...(["kill", "kill", "powerCut", "powerCutAll", "killLeader", "suspend", "suspend", "restartStorm"] as const),
   ...(["cutOneWay", "isolate", "split", "cutZone", "cutNameServers", "cutClients", "reset", "slowNetwork"] as const),
-  ...(["slowDisk", "wallJump", "badWrite", "stop"] as const),
+  ...(["slowDisk", "wallJump", "badWrite", "stop", "fullDisk", "powerCutAtAck", "powerCutAtAck"] as const),
 ];
 const moving: readonly Fault[] = ["wipe", "grow", "shrink", "grow", "shrink"];
 
@@ -96,7 +103,10 @@ export function drawSwarm(random: SeededRandom): Swarm {
     drift: random.below(2) === 0 ? 0 : 0.002,
     replacementGraceMs: 3_000 + random.below(6_000),
     checkpointsOften: random.below(2) === 0,
-    logBytesMax: 0,
+    // Some faults show only where writes are under way for long: a power cut then finds them.
+    disk: random.below(2) === 0 ? fastDisk : { accessMs: 0.2, syncMs: 4 + random.below(40) },
+    // Some of the messages of these runs expire, and log starts move.
+    logBytesMax: random.below(3) === 0 ? 2 ** 20 * (2 + random.below(3)) : 0,
     syncOff: false,
   };
 }

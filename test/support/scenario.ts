@@ -210,7 +210,7 @@ function resultOf(
 ): ScenarioResult {
   const { sends, deliveries, settlements, reasons } = run.recorder;
   const of = { sends, deliveries, settlements, readings: [run.reading], disturbances: run.disturbances.all };
-  const history: History = { ...of, replicas: run.replicas, drained: run.drained };
+  const history: History = { ...of, replicas: run.replicas, drained: run.drained, locked: [], expired: new Map() };
   return { report: reportOf({ name, repeat, history, reasons }), acknowledged: acknowledgedOf(history), history };
 }
 

@@ -46,6 +46,8 @@ export class Workload {
   #receives = 0;
   /** By producer, when its last send was acknowledged, milliseconds. */
   readonly acknowledgedMs = new Map<number, number>();
+  /** Run once, when a send is acknowledged next. */
+  atNextAck: (() => void) | undefined;
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
@@ -108,7 +110,7 @@ export class Workload {
       });
       const endedMs = cluster.queue.nowMs;
       const known = this.#sendOutcome(outcome);
-      if (known.kind === "ok") this.acknowledgedMs.set(producer, endedMs);
+      if (known.kind === "ok") this.#acknowledged(producer, endedMs);
       const told = group === undefined ? {} : { messageGroup: group };
       lane.sends.push({
         ...name,
@@ -120,8 +122,18 @@ export class Workload {
     }
   }
 
-  #sendOutcome(outcome: CallOutcome<readonly { readonly offset: number }[]>): SendOutcome {
-    if (outcome.kind === "reply") return { kind: "ok", offset: outcome.value[0]?.offset ?? -1 };
+  #acknowledged(producer: number, nowMs: number): void {
+    this.acknowledgedMs.set(producer, nowMs);
+    const act = this.atNextAck;
+    this.atNextAck = undefined;
+    act?.();
+  }
+
+  #sendOutcome(outcome: CallOutcome<readonly { readonly queue: number; readonly offset: number }[]>): SendOutcome {
+    if (outcome.kind === "reply") {
+      const { queue, offset } = outcome.value[0] ?? { queue: -1, offset: -1 };
+      return { kind: "ok", queue, offset };
+    }
     if (outcome.kind === "unsent") return { kind: "fail" };
     if (outcome.kind === "lost") return { kind: "info" };
     return { kind: provesNothingStored.has(outcome.error.code) ? "fail" : "info" };

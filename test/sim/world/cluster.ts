@@ -153,7 +153,7 @@ export class SimulatedCluster {
     const rate = 1 + (swarm.drift * (this.#random.below(2_001) - 1_000)) / 1_000;
     return new Machine({
       ...{ name, program, queue: this.queue, net: this.#net, seed: this.#random.below(2 ** 32) },
-      ...{ skew: { wallMs: this.#random.below(400), rate } },
+      ...{ skew: { wallMs: this.#random.below(400), rate }, disk: swarm.disk },
       loggerOf: (process) => this.#logger(process),
       gaveUp: (machine, error) => broke(machine.name, error),
     });

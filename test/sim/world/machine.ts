@@ -1,7 +1,7 @@
 import { type Disk, type Logger, type Net, type Random, SeededRandom } from "@saturnmq/kit";
 import { type EventQueue, MemoryDisk, type MemoryNet } from "@saturnmq/kit/testing";
 import { SimulatedProcess, type Skew } from "./process.ts";
-import { type DiskSpeed, fastDisk, processDisk } from "./process-disk.ts";
+import { type DiskSpeed, processDisk } from "./process-disk.ts";
 import { processNet } from "./process-net.ts";
 
 /** What a program is started with on a machine. */
@@ -24,6 +24,8 @@ export type MachineOptions = {
   readonly queue: EventQueue;
   readonly net: MemoryNet;
   readonly skew: Skew;
+  /** Of its disk when that is well. */
+  readonly disk: DiskSpeed;
   readonly loggerOf: (process: string) => Logger;
   readonly program: Program;
   /** Told why a program gave up by itself. Never of one that was ended from outside. */
@@ -32,6 +34,8 @@ export type MachineOptions = {
 
 /** Pause before a program that gave up is started again, milliseconds, and as much again by chance. */
 const restartMs = 300;
+/** Far more than a run writes. */
+const diskBytes = 2 ** 30;
 /** A program that was told to stop and has not after so long is killed, milliseconds. */
 const stopMs = 12_000;
 
@@ -45,12 +49,13 @@ export class Machine {
   #process: SimulatedProcess | undefined;
   #stack: AsyncDisposableStack | undefined;
   #wanted = false;
-  speed: DiskSpeed = fastDisk;
+  speed: DiskSpeed;
 
   constructor(options: MachineOptions) {
     this.#options = options;
     this.name = options.name;
     this.skew = options.skew;
+    this.speed = options.disk;
     this.#random = new SeededRandom(options.seed);
     this.#disk = this.#newDisk();
   }
@@ -89,6 +94,17 @@ export class Machine {
     process.soon(() => {
       program(world, stack).catch((error: unknown) => this.#giveUp(process, error));
     });
+  }
+
+  /** The disk has room and its usual speed. */
+  healDisk(): void {
+    this.speed = this.#options.disk;
+    this.#disk.ballastBytes = 0;
+  }
+
+  /** Others write to the disk until so many bytes are free. */
+  fillDisk(freeBytes: number): void {
+    this.#disk.ballastBytes = Math.max(0, diskBytes - this.#disk.usedBytes - freeBytes);
   }
 
   /** SIGKILL: the machine goes on, so what was written stays, synced or not. */
@@ -130,7 +146,7 @@ export class Machine {
   }
 
   #newDisk(): MemoryDisk {
-    return new MemoryDisk({ seed: this.#random.below(2 ** 32) });
+    return new MemoryDisk({ seed: this.#random.below(2 ** 32), capacityBytes: diskBytes });
   }
 
   #end(): void {

@@ -67,10 +67,8 @@ function checkRedelivery(handling: Handling, at: number, later: Delivery, histor
   const holder = earlier.find((one) => mustOverlap(one, later) && !wasReleased(one, later, settlements));
   const before = earlier.at(-1) ?? later;
   const during = disturbanceWithin(history.disturbances, before.invokedMs, later.receivedMs);
-  if (
-    holder !== undefined &&
-    disturbanceWithin(history.disturbances, holder.invokedMs, later.receivedMs) === undefined
-  ) {
+  const excuse = (one: Delivery): unknown => disturbanceWithin(history.disturbances, one.invokedMs, later.receivedMs);
+  if (holder !== undefined && (history.locked.includes(consumerGroup) || excuse(holder) === undefined)) {
     findings.add("leaseOverlap", `${told}, while the lease of attempt ${holder.attempt} held`);
     return;
   }

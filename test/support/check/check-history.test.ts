@@ -115,6 +115,39 @@ describe("what has an explanation loses it", () => {
     );
     expect(kinds.some(({ anomalies }) => anomalies.some(({ kind }) => kind === "leaseOverlap"))).toBe(true);
   });
+
+  test("a lost lease, of a group whose leases are durable before anything is delivered", () => {
+    const kinds = Array.from({ length: 20 }, (_, seed) => {
+      const history = new ModelBroker(seed).live(steps);
+      return checkHistory({ ...history, locked: history.drained });
+    });
+    expect(kinds.some(({ anomalies }) => anomalies.some(({ kind }) => kind === "leaseOverlap"))).toBe(true);
+  });
+});
+
+describe("what retention took", () => {
+  const history = new ModelBroker(1).live(steps);
+  const first = 3;
+  const kept = history.readings.map(({ reader, reads }) => ({
+    reader,
+    reads: reads.filter(({ offset }) => offset >= first),
+  }));
+  const sends = history.sends.map((send): Send => {
+    const queue = history.readings[0]?.reads.find(({ content }) => isSame(content, contentOf(send)))?.queue;
+    return queue === undefined || send.outcome.kind !== "ok" ? send : { ...send, outcome: { ...send.outcome, queue } };
+  });
+  const queues = new Set(history.readings.flatMap(({ reads }) => reads.map(({ queue }) => queue)));
+  const expiredBelow = (offset: number): Map<number, number> => new Map([...queues].map((queue) => [queue, offset]));
+  const after = { ...history, sends, readings: kept, replicas: [] };
+
+  test("is not lost", () => {
+    expect(checkHistory({ ...after, expired: expiredBelow(first) }).anomalies).toEqual([]);
+  });
+
+  test("is lost when it took more than it says", () => {
+    const kinds = checkHistory({ ...after, expired: expiredBelow(first - 1) }).anomalies.map(({ kind }) => kind);
+    expect(kinds).toContain("lostWrite");
+  });
 });
 
 describe("clients that tell no queue", () => {

@@ -9,6 +9,7 @@ import { placesOf } from "./places.ts";
 /** Nothing happened. */
 export const emptyHistory: History = {
   ...{ sends: [], readings: [], deliveries: [], settlements: [], replicas: [], drained: [], disturbances: [] },
+  ...{ locked: [], expired: new Map<number, number>() },
 };
 
 /**

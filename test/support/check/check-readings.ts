@@ -3,14 +3,23 @@ import { type History, nameOf, placeOf, type Read, type Reading } from "./histor
 import type { Places } from "./places.ts";
 
 /** Each reader gets each queue's offsets in order and leaves none out that anybody saw. Getting one again is no anomaly. */
-export function checkReadings({ readings }: History, places: Places, findings: Findings): void {
-  for (const reading of readings) checkReading(reading, places, findings);
+export function checkReadings({ readings, expired }: History, places: Places, findings: Findings): void {
+  for (const reading of readings) checkReading(reading, places, expired, findings);
 }
 
-function checkReading({ reader, reads }: Reading, { held }: Places, findings: Findings): void {
+function checkReading(
+  { reader, reads }: Reading,
+  { held }: Places,
+  expired: History["expired"],
+  findings: Findings,
+): void {
   const queues = new Map<number, { last: number; batch: number; seen: Set<number> }>();
   for (const read of reads) {
-    const queue = queues.get(read.queue) ?? { last: -1, batch: -1, seen: new Set<number>() };
+    const queue = queues.get(read.queue) ?? {
+      last: (expired.get(read.queue) ?? 0) - 1,
+      batch: -1,
+      seen: new Set<number>(),
+    };
     queues.set(read.queue, queue);
     const isWithin = read.batch === queue.batch;
     queue.batch = read.batch;

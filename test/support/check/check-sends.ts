@@ -10,7 +10,12 @@ export function checkSends(history: History, places: Places, findings: Findings)
   const readTo = Math.min(...places.lastOf.values());
   for (const sends of producers.values()) {
     const acknowledged = sends.filter(({ outcome }) => outcome.kind === "ok").sort((a, b) => a.sequence - b.sequence);
-    findLost(sends, places, readTo, findings);
+    findLost(
+      sends.filter((send) => !isExpired(send, places, history)),
+      places,
+      readTo,
+      findings,
+    );
     checkOrder(acknowledged, places, findings);
   }
   for (const send of history.sends) {
@@ -41,6 +46,13 @@ function findLost(sends: readonly Send[], places: Places, readTo: number, findin
       `${nameOf(send)} was ${told} and is not there (${where} of its producer's)`,
     );
   }
+}
+
+function isExpired(send: Send, places: Places, { expired }: History): boolean {
+  const isGone = ({ queue, offset }: Partial<Place>): boolean =>
+    queue !== undefined && offset !== undefined && offset < (expired.get(queue) ?? 0);
+  if (send.outcome.kind === "ok" && send.outcome.queue !== undefined) return isGone(send.outcome);
+  return places.of.get(nameOf(send))?.some(isGone) ?? false;
 }
 
 function isDelivered(send: Send, places: Places): boolean {

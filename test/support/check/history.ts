@@ -3,9 +3,9 @@ import type { Disturbance } from "../process/disturbances.ts";
 /** A send's name, which its body carries: sequences are dense from 0 for each producer. */
 export type MessageName = { readonly producer: number; readonly sequence: number };
 
-/** `ok`: acknowledged, at `offset` of some queue. `fail`: refused, which proves that nothing was stored. `info`: unknown, and nothing follows from it. */
+/** `ok`: acknowledged, at `offset` of `queue`, where the client was told that. `fail`: refused, which proves that nothing was stored. `info`: unknown, and nothing follows from it. */
 export type SendOutcome =
-  | { readonly kind: "ok"; readonly offset: number }
+  | { readonly kind: "ok"; readonly queue?: number; readonly offset: number }
   | { readonly kind: "fail" }
   | { readonly kind: "info" };
 
@@ -76,6 +76,10 @@ export type History = {
   readonly replicas: readonly Reading[];
   /** Consumer groups that were there before the first send and were drained: they must have got everything. */
   readonly drained: readonly string[];
+  /** Consumer groups whose leases are durable before anything is delivered: no disturbance excuses two holders. */
+  readonly locked: readonly string[];
+  /** By queue, the first offset that retention had left when all was read; what lies below may be gone. */
+  readonly expired: ReadonlyMap<number, number>;
   readonly disturbances: readonly Disturbance[];
 };
 

@@ -56,7 +56,7 @@ export class ModelBroker {
     const reads = this.#readAll();
     return {
       ...{ sends: this.#sends, deliveries: this.#deliveries, settlements: this.#settlements },
-      ...{ disturbances: this.#disturbances, drained: [consumerGroup] },
+      ...{ disturbances: this.#disturbances, drained: [consumerGroup], locked: [], expired: new Map() },
       readings: [{ reader: "at the end", reads }],
       replicas: ["one", "two", "three"].map((reader): Reading => ({ reader, reads })),
     };

@@ -33,7 +33,8 @@ export function placesOf(history: History, findings: Findings): Places {
     if (!places.some((place) => place.offset === offset)) places.push({ queue, offset });
   }
   const lastOf = new Map([...held].map(([queue, offsets]) => [queue, lastKey(offsets)]));
-  for (const [queue, offsets] of held) findGaps(queue, offsets, lastOf.get(queue) ?? -1, findings);
+  for (const [queue, offsets] of held)
+    findGaps(queue, offsets, lastOf.get(queue) ?? -1, history.expired.get(queue) ?? 0, findings);
   return { sends, of, held, lasting: lastingOf(history, of), lastOf };
 }
 
@@ -88,7 +89,7 @@ function hold(
     findings.add("inconsistentOffsets", `${placeOf({ queue, offset })} holds ${before} for one, ${holds} for another`);
 }
 
-/** What was delivered once must still be there for a group that reads later: nothing expires during a run. */
+/** What was delivered once must still be there for a group that reads later, unless it expired. */
 function lastingOf({ readings }: History, of: ReadonlyMap<string, unknown>): ReadonlySet<string> {
   const [first, ...others] = readings.map(({ reads }) => {
     return new Set(reads.flatMap(({ content }) => (content.kind === "message" ? [nameOf(content)] : [])));
@@ -102,10 +103,15 @@ function lastKey(offsets: ReadonlyMap<number, string>): number {
   return last;
 }
 
-/** A queue begins at 0: nothing expires during a run. */
-function findGaps(queue: number, offsets: ReadonlyMap<number, string>, last: number, findings: Findings): void {
-  if (last + 1 === offsets.size) return;
-  for (let offset = 0; offset < last; offset += 1) {
+/** A queue begins at 0, or where retention has left it. */
+function findGaps(
+  queue: number,
+  offsets: ReadonlyMap<number, string>,
+  last: number,
+  first: number,
+  findings: Findings,
+): void {
+  for (let offset = first; offset < last; offset += 1) {
     if (!offsets.has(offset)) findings.add("gap", `${placeOf({ queue, offset })} holds nothing, and ${last} something`);
   }
 }

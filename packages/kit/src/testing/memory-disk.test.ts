@@ -73,6 +73,17 @@ describe("MemoryDisk", () => {
     expect(text(disk, "a/x")).toBe("ab78");
   });
 
+  test("what others take of it leaves less room, and is no part of its size", async () => {
+    const disk = new MemoryDisk({ capacityBytes: 10 });
+    const file = await disk.open("a/x", { access: "readWrite", create: true });
+    disk.ballastBytes = 7;
+    await file.write(bytes("123"), 0, 3, 0);
+    await expect(file.write(bytes("4"), 0, 1, 3)).rejects.toMatchObject({ code: "full" });
+    expect(await disk.space()).toEqual({ freeBytes: 0, totalBytes: 10 });
+    disk.ballastBytes = 0;
+    await file.write(bytes("4"), 0, 1, 3);
+  });
+
   test("a folder is held by one taker until released or until the machine goes down", async () => {
     const disk = new MemoryDisk();
     const lock = await disk.lockFolder("a");

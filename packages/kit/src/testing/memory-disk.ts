@@ -37,6 +37,8 @@ export class MemoryDisk implements Disk {
   readonly #random: SeededRandom;
   readonly #liesAboutSync: boolean;
   capacityBytes: number;
+  /** Room that files take which are none of the program's. */
+  ballastBytes = 0;
   #live = new Map<string, MemoryInode>();
   #durable = new Map<string, MemoryInode>();
   #changes: FolderChange[] = [];
@@ -117,7 +119,7 @@ export class MemoryDisk implements Disk {
   async space(): Promise<{ readonly freeBytes: number; readonly totalBytes: number }> {
     await this.#turn();
     const total = Math.min(this.capacityBytes, Number.MAX_SAFE_INTEGER);
-    return { freeBytes: Math.max(0, total - this.usedBytes), totalBytes: total };
+    return { freeBytes: Math.max(0, total - this.usedBytes - this.ballastBytes), totalBytes: total };
   }
 
   async lockFolder(folder: string): Promise<AsyncDisposable> {
@@ -274,7 +276,7 @@ export class MemoryDisk implements Disk {
 
   #hasRoom(grown: number): boolean {
     if (grown <= 0 || this.capacityBytes === Number.POSITIVE_INFINITY) return true;
-    return this.usedBytes + grown <= this.capacityBytes;
+    return this.usedBytes + this.ballastBytes + grown <= this.capacityBytes;
   }
 
   #sync(path: string, inode: MemoryInode): void {
