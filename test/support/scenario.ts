@@ -94,8 +94,10 @@ const officialsPollMs = 700;
 /** So many acknowledged sends are something to compare with. */
 const calmSends = 60;
 const calmWithinMs = 60_000;
-/** The official client waits up to two minutes before it connects again, when it has tried often. */
-const drainWithinMs = 180_000;
+/** Nothing new came to a group for so long: the official client waits up to two minutes before it connects again, when it has tried often. */
+const stalledMs = 180_000;
+/** Consumers that keep order take one message of a group after the other, and may be far behind. */
+const drainWithinMs = 900_000;
 const pollMs = 50;
 
 /**
@@ -189,11 +191,13 @@ async function untilDelivered({ reads }: Reading, groups: readonly string[], rec
   const names = reads.flatMap(({ content }) => (content.kind === "message" ? [nameOf(content)] : []));
   const missing = new Set(groups.flatMap((group) => names.map((name) => `${group} ${name}`)));
   const until = performance.now() + drainWithinMs;
-  for (let seen = 0; performance.now() < until; ) {
+  let newestMs = performance.now();
+  for (let seen = 0; missing.size > 0 && performance.now() < Math.min(until, newestMs + stalledMs); ) {
+    const before = missing.size;
     for (const { consumerGroup, content } of recorder.deliveries.slice(seen))
       if (content.kind === "message") missing.delete(`${consumerGroup} ${nameOf(content)}`);
     seen = recorder.deliveries.length;
-    if (missing.size === 0) return;
+    if (missing.size < before) newestMs = performance.now();
     await sleep(pollMs);
   }
 }
