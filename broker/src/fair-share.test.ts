@@ -13,9 +13,9 @@ function view(...states: State[]): ClusterView {
 test.each<{ what: string; before: State[] | undefined; now: State[]; share: number }>([
   { what: "nothing was known before", before: undefined, now: ["up", "up"], share: 0 },
   { what: "nothing changed", before: ["up", "up"], now: ["up", "up"], share: 0 },
-  { what: "one came to three", before: ["up", "up", "up"], now: ["up", "up", "up", "up"], share: 0.25 },
-  { what: "three came to three", before: ["up", "up", "up"], now: Array<State>(6).fill("up"), share: 0.5 },
-  { what: "one is back", before: ["up", "down"], now: ["up", "up"], share: 0.5 },
+  { what: "one came to three", before: ["up", "up", "up"], now: ["up", "up", "up", "up"], share: 0.75 },
+  { what: "three came to three", before: ["up", "up", "up"], now: Array<State>(6).fill("up"), share: 0.75 },
+  { what: "one is back", before: ["up", "down"], now: ["up", "up"], share: 0.75 },
   { what: "one went", before: ["up", "up"], now: ["up", "down"], share: 0 },
   { what: "another is drained", before: ["up", "up"], now: ["up", "draining"], share: 0 },
   { what: "this one is drained", before: ["up", "up"], now: ["draining", "up"], share: 1 },
