@@ -36,6 +36,8 @@ export class Controllers {
   readonly #informers: Informer<KubeObject>[] = [];
   readonly #known = new Map<KindName, Informer<KubeObject>[]>();
   readonly #queues = new Map<KindName, WorkQueue>();
+  /** Of each declaration, what was last wanted of it. */
+  readonly #wanted = new Map<string, string>();
   #steps = 0;
   #failures = 0;
 
@@ -47,8 +49,10 @@ export class Controllers {
     this.#queues.set("ConsumerGroup", this.#queue("ConsumerGroup", this.#declared(consumerGroups)));
     const namespaces = options.namespaces.length === 0 ? [undefined] : options.namespaces;
     for (const namespace of namespaces) {
-      for (const kind of ["NameServer", "Broker", "Topic", "ConsumerGroup"] as const)
+      for (const kind of ["NameServer", "Broker"] as const)
         this.#watch(kind, namespace, ({ metadata }) => this.#add(kind, metadata.namespace, metadata.name));
+      for (const kind of ["Topic", "ConsumerGroup"] as const)
+        this.#watch(kind, namespace, (object) => this.#declarationChanged(kind, object));
       for (const kind of ["Pod", "PersistentVolumeClaim"] as const)
         this.#watch(kind, namespace, (child) => this.#childChanged(child), ofSets);
     }
@@ -108,8 +112,26 @@ export class Controllers {
       const rivals = all.filter(
         ({ metadata }) => metadata.namespace === namespace,
       ) as unknown as readonly CustomResource[];
-      return reconcileDeclared(control, declared, { namespace, name, rivals });
+      const watched = (kind: KindName, of: string) => this.#watched(kind, namespace, of) as CustomResource | undefined;
+      return reconcileDeclared(control, declared, { namespace, name, rivals, watched });
     };
+  }
+
+  #watched(kind: KindName, namespace: string, name: string): KubeObject | undefined {
+    const found = this.#known.get(kind)?.map((informer) => informer.get(namespace, name));
+    return found?.find((object) => object !== undefined);
+  }
+
+  /** A status that was written, or a finalizer, is no reason to look again: a thousand topics would be looked at twice each. */
+  #declarationChanged(kind: KindName, { metadata }: KubeObject): void {
+    const { namespace, name, uid, generation = 0, deletionTimestamp = "" } = metadata;
+    const key = `${kind} ${namespace}/${name}`;
+    const wanted = `${uid} ${generation} ${deletionTimestamp}`;
+    if (this.#watched(kind, namespace, name) === undefined) this.#wanted.delete(key);
+    else if (this.#wanted.get(key) !== wanted) {
+      this.#wanted.set(key, wanted);
+      this.#add(kind, namespace, name);
+    }
   }
 
   /** A pod or claim belongs to one set; whose it is stands in its labels, also when the set is not its owner. */

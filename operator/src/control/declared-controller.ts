@@ -24,25 +24,32 @@ export type Wanted = { readonly name: string; readonly broker: string; readonly 
 /** Keeps an object until what it declares was removed. */
 const finalizer = "saturnmq.io/declared";
 
+/** A declaration by its place, and what was watched besides. */
+export type Declaration = {
+  readonly namespace: string;
+  readonly name: string;
+  /** All objects of the kind in the namespace. */
+  readonly rivals: readonly CustomResource[];
+  /** A set of the namespace as it was last watched; `undefined` when it was not: it may be there all the same. */
+  readonly watched: (kind: "NameServer" | "Broker", name: string) => CustomResource | undefined;
+};
+
 /**
  * Looks at one declaration, makes it true where it can, and says how it is. What it cannot change it reports and leaves.
  *
- * @param rivals all objects of the kind in the namespace
  * @returns when to look again, milliseconds
  */
 export async function reconcileDeclared<Found>(
   control: Control,
   declared: Declared<Found>,
-  {
-    namespace,
-    name,
-    rivals,
-  }: { readonly namespace: string; readonly name: string; readonly rivals: readonly CustomResource[] },
+  { namespace, name, rivals, watched }: Declaration,
 ): Promise<number | undefined> {
   const resource = await control.objects.get<CustomResource>(declared.kind, namespace, name);
   if (resource === undefined) return undefined;
   const wanted = declared.wanted(resource);
-  const admin = await adminOf(control, namespace, wanted.broker);
+  const set = async (kind: "NameServer" | "Broker", of: string): Promise<CustomResource | undefined> =>
+    watched(kind, of) ?? (await control.objects.get<CustomResource>(kind, namespace, of));
+  const admin = await adminOf(control, namespace, wanted.broker, set);
   const older = rivals.find((rival) => isOlder(rival, resource) && isSame(wantedBy(declared, rival), wanted));
   if (resource.metadata.deletionTimestamp !== undefined)
     return finish(control, declared, resource, older === undefined ? admin : undefined);
@@ -145,14 +152,15 @@ async function keepFinalizer(
 
 /** The name servers of the cluster that a broker set belongs to; `undefined` while there is none, or it is going. */
 async function adminOf(
-  { objects, admin }: Control,
+  { admin }: Control,
   namespace: string,
   broker: string,
+  find: (kind: "NameServer" | "Broker", name: string) => Promise<CustomResource | undefined>,
 ): Promise<ClusterAdmin | undefined> {
-  const set = await objects.get<CustomResource>("Broker", namespace, broker);
+  const set = await find("Broker", broker);
   if (set?.metadata.deletionTimestamp !== undefined || set === undefined) return undefined;
   const { nameServerRef } = specOf(brokerSpec, set);
-  const group = await objects.get<CustomResource>("NameServer", namespace, nameServerRef.name);
+  const group = await find("NameServer", nameServerRef.name);
   if (group?.metadata.deletionTimestamp !== undefined || group === undefined) return undefined;
   return admin(namespace, nameServerRef.name, specOf(nameServerSpec, group).replicas);
 }
