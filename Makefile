@@ -7,7 +7,7 @@ INSTALLED := node_modules/.installed
 SEED := 1
 COUNT := 1
 
-.PHONY: help install run test verify fix generate bench bench-peers bench-abuse nightly chaos clients sim mutants kube-test deploy image
+.PHONY: help install run test verify fix generate bench bench-peers bench-abuse nightly chaos clients sim mutants kube-test kube-long deploy image
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -61,6 +61,9 @@ sim: $(INSTALLED) ## Run simulated clusters: SEED=first COUNT=how many (ARGS=--l
 kube-test: $(INSTALLED) ## Run test/kube: the operator on a real API server, built from its Go modules the first time (about 12 minutes)
 	@test/kube/control-plane/build.sh "$${XDG_CACHE_HOME:-$$HOME/.cache}/saturnmq/kube-v1.37.1" etcd kube helm
 	@$(JEST) test/kube $(ARGS)
+
+kube-long: $(INSTALLED) ## Run test/kube with the bursts, reversals and times that prove more and take long
+	@SATURNMQ_NIGHTLY=1 $(MAKE) kube-test
 
 deploy: ## Install the operator with kubectl where its context points to, from the chart that helm renders (ARGS="--set logLevel=debug")
 	@kubectl create namespace saturnmq-system --dry-run=client --output yaml | kubectl apply -f -

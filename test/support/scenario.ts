@@ -34,7 +34,13 @@ export type ScenarioOptions = {
   readonly forgetPercent?: number;
   readonly oneAtATime?: boolean;
   /** Official Node clients beside our own, with a group of their own. They know one address, the first endpoint when none is given. */
-  readonly official?: { readonly producers: number; readonly consumers: number; readonly address?: Address };
+  readonly official?: {
+    readonly producers: number;
+    readonly consumers: number;
+    readonly address?: Address;
+    /** How long a producer waits after each answer, milliseconds; default 0. */
+    readonly pauseMs?: number;
+  };
   /** Waits until no leader moves any more: while the topic is read, an answer without an outcome would be taken for a loss. */
   readonly settled?: () => Promise<void>;
   /** Reads what each replica holds, when all is well again: they must agree. */

@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { KubeObject } from "@saturnmq/operator/kube";
 import { parseAllDocuments } from "yaml";
+import { operatorNamespace } from "../support/audited.ts";
 import { check } from "../support/check.ts";
-import { operatorNamespace } from "../support/operator.ts";
 import { eventually } from "../support/step.ts";
 import type { World } from "../support/world.ts";
 

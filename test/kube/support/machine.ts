@@ -21,9 +21,14 @@ export type Machine = {
 /** As up.sh starts it. */
 const apiServerPort = 16_443;
 
-export function openMachine(client: ApiClient, folder: string, hostsFile: string): Machine {
+export function openMachine(
+  client: ApiClient,
+  folder: string,
+  hostsFile: string,
+  podsApiPort = apiServerPort,
+): Machine {
   const note = (text: string): void => appendFileSync(`${folder}/machine.log`, `${new Date().toISOString()} ${text}\n`);
-  const apiServer = { KUBERNETES_SERVICE_HOST: "127.0.0.1", KUBERNETES_SERVICE_PORT: String(apiServerPort) };
+  const apiServer = { KUBERNETES_SERVICE_HOST: "127.0.0.1", KUBERNETES_SERVICE_PORT: String(podsApiPort) };
   return { client, folder, hostsFile, apiServer, note, informing: informing(client) };
 }
 

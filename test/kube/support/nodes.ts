@@ -1,3 +1,4 @@
+import process from "node:process";
 import { Informer, isApiError, type KubeObject } from "@saturnmq/operator/kube";
 import { type Machine, now } from "./machine.ts";
 import type { PodObject } from "./pod-object.ts";
@@ -13,6 +14,8 @@ export class Nodes {
   readonly #plans: readonly NodePlan[];
   readonly #pods = new Map<string, PodProcess>();
   readonly #informer: Informer<PodObject>;
+  /** Nodes that say nothing and do nothing. */
+  readonly #lost = new Set<string>();
   #addresses = 0;
   #beat: NodeJS.Timeout | undefined;
 
@@ -29,7 +32,7 @@ export class Nodes {
   async start(): Promise<void> {
     for (const plan of this.#plans) await this.#register(plan);
     this.#beat = setInterval(() => {
-      for (const { name } of this.#plans) void this.#renew(name);
+      for (const { name } of this.#plans) if (!this.#lost.has(name)) void this.#renew(name);
     }, leaseMs);
     await this.#informer.start();
   }
@@ -40,9 +43,32 @@ export class Nodes {
     for (const pod of this.#pods.values()) pod.kill();
   }
 
-  /** Process of a pod by its name; tests kill it. */
-  pidOf(name: string): number | undefined {
-    return [...this.#pods.values()].find(({ pod }) => pod.metadata.name === name)?.pid;
+  /** Pods whose process runs. */
+  get running(): readonly PodProcess[] {
+    return [...this.#pods.values()].filter(({ pid }) => pid !== undefined);
+  }
+
+  /** Kills the process of a pod; it is started again as its policy says. */
+  kill(pod: string): void {
+    const pid = this.running.find(({ pod: { metadata } }) => metadata.name === pod)?.pid;
+    if (pid === undefined) throw new Error(`${pod} has no process`);
+    process.kill(pid, "SIGKILL");
+  }
+
+  /** Nodes go without a word, and all processes with them. */
+  lose(names: readonly string[]): void {
+    for (const name of names) this.#lost.add(name);
+    for (const [uid, one] of this.#pods) {
+      if (!names.includes(one.pod.spec.nodeName ?? "")) continue;
+      one.kill();
+      this.#pods.delete(uid);
+    }
+  }
+
+  /** Lost nodes are there again: pods that are still theirs start, or end where they were told to. */
+  restore(names: readonly string[]): void {
+    for (const name of names) this.#lost.delete(name);
+    for (const pod of this.#informer.list()) if (names.includes(pod.spec.nodeName ?? "")) this.#sync(pod);
   }
 
   async #register({ name, zone }: NodePlan): Promise<void> {
@@ -88,22 +114,21 @@ export class Nodes {
       this.#pods.delete(uid);
       return;
     }
-    if (pod.spec.nodeName === undefined || !this.#plans.some((plan) => plan.name === pod.spec.nodeName)) return;
-    const process = known ?? this.#admit(pod);
-    process.pod = pod;
-    if (deletionTimestamp !== undefined) process.stop();
+    const { nodeName = "" } = pod.spec;
+    if (this.#lost.has(nodeName) || !this.#plans.some((plan) => plan.name === nodeName)) return;
+    const running = known ?? this.#admit(pod);
+    running.pod = pod;
+    if (deletionTimestamp !== undefined) running.stop();
   }
 
   #admit(pod: PodObject): PodProcess {
     this.#addresses += 1;
-    const process = new PodProcess(
-      this.#machine,
-      pod,
-      `10.64.${Math.floor(this.#addresses / 250)}.${(this.#addresses % 250) + 1}`,
-    );
-    this.#pods.set(pod.metadata.uid, process);
-    if (pod.metadata.deletionTimestamp === undefined) void process.start();
-    return process;
+    const fresh = `10.64.${Math.floor(this.#addresses / 250)}.${(this.#addresses % 250) + 1}`;
+    // An address that a pod has is its for ever.
+    const admitted = new PodProcess(this.#machine, pod, pod.status?.podIP ?? fresh);
+    this.#pods.set(pod.metadata.uid, admitted);
+    if (pod.metadata.deletionTimestamp === undefined) void admitted.start();
+    return admitted;
   }
 }
 

@@ -1,6 +1,5 @@
+import { operatorNamespace } from "./audited.ts";
 import type { World } from "./world.ts";
-
-export const operatorNamespace = "saturnmq-system";
 
 /** Installs the operator by its chart, to look after some namespaces. @param values further `--set` of helm */
 export async function installOperator(

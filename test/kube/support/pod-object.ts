@@ -49,7 +49,7 @@ export type PodObject = KubeObject & {
       readonly projected?: { readonly sources: readonly Projection[] };
     }[];
   };
-  readonly status?: { readonly phase?: string };
+  readonly status?: { readonly phase?: string; readonly podIP?: string };
 };
 
 /** A port that may be given by its name. */

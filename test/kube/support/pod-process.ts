@@ -29,6 +29,7 @@ export class PodProcess {
   #gone = false;
   /** How a container that is not started again ended. */
   #exitCode: number | undefined;
+  readonly #startTime = now();
   #reported = "";
   #since: Record<string, { readonly status: string; readonly at: string }> = {};
 
@@ -147,7 +148,9 @@ export class PodProcess {
   async #probe(): Promise<void> {
     const { startupProbe, readinessProbe, livenessProbe } = this.pod.spec.containers[0] ?? {};
     let heardMs = performance.now();
+    let readyMs = Number.NEGATIVE_INFINITY;
     while (!this.#gone && !this.#stopping && this.#exitCode === undefined) {
+      if (!this.#started) readyMs = Number.NEGATIVE_INFINITY;
       if (this.#child !== undefined) {
         this.#started ||= startupProbe === undefined || (await this.#ask(startupProbe));
         if (!this.#started || livenessProbe === undefined || (await this.#ask(livenessProbe)))
@@ -155,7 +158,9 @@ export class PodProcess {
         else if (performance.now() - heardMs > livenessProbe.failureThreshold * livenessProbe.periodSeconds * 1_000)
           this.#child.kill("SIGTERM");
         if (this.#started) {
-          this.#ready = readinessProbe === undefined || (await this.#ask(readinessProbe));
+          if (readinessProbe === undefined || (await this.#ask(readinessProbe))) readyMs = performance.now();
+          const { failureThreshold = 1, periodSeconds = 1 } = readinessProbe ?? {};
+          this.#ready = performance.now() - readyMs < failureThreshold * periodSeconds * 1_000;
         }
       }
       await this.#report();
@@ -224,7 +229,7 @@ export class PodProcess {
       hostIPs: [{ ip: "127.0.0.1" }],
     };
     return {
-      phase: this.#phase(),
+      ...{ phase: this.#phase(), startTime: this.#startTime },
       conditions,
       containerStatuses,
       ...addresses,
@@ -251,14 +256,20 @@ export class PodProcess {
     setTimeout(() => child.kill("SIGKILL"), (this.pod.metadata.deletionGracePeriodSeconds ?? 30) * 1_000).unref();
   }
 
+  /** Asks until it is gone: the API server may be away just now. */
   async #confirmDeletion(): Promise<void> {
     const { namespace, name, uid } = this.pod.metadata;
     const body = { gracePeriodSeconds: 0, preconditions: { uid } };
-    await this.#machine.client
-      .call("DELETE", `/api/v1/namespaces/${namespace}/pods/${name}`, { body })
-      .catch((error: unknown) => {
-        if (!isApiError(error, "notFound", "conflict")) this.#machine.note(`${name}: deletion: ${String(error)}`);
-      });
+    for (let isThere = true; isThere && !this.#gone; ) {
+      try {
+        await this.#machine.client.call("DELETE", `/api/v1/namespaces/${namespace}/pods/${name}`, { body });
+        isThere = false;
+      } catch (error) {
+        isThere = !isApiError(error, "notFound", "conflict");
+        if (isThere) this.#machine.note(`${name}: deletion: ${String(error)}`);
+        if (isThere) await sleep(500);
+      }
+    }
   }
 
   /** At once and without a word, as when its node is gone. */

@@ -19,10 +19,15 @@ function obstacle(): string | undefined {
     return "the control plane is not built: make kube-test builds it";
   for (const tool of ["unshare", "ip", "setpriv", "openssl", "curl"])
     if (spawnSync("sh", ["-c", `command -v ${tool}`]).status !== 0) return `${tool} is not installed`;
-  return spawnSync("unshare", ["-rnm", "true"]).status === 0 ? undefined : "user namespaces are not allowed";
+  return spawnSync("unshare", ["-rnmpf", "--mount-proc", "true"]).status === 0
+    ? undefined
+    : "user namespaces are not allowed";
 }
 
-/** Runs a program of this folder in user, network and mount namespaces of its own, with a hosts file and 10.64.0.0/10 for its pods. */
+/**
+ * Runs a program of this folder in namespaces of its own: of users, networks and mounts, with a hosts file and 10.64.0.0/10 for its pods, and of processes,
+ * so that nothing outlives it, however it ends.
+ */
 function checksOf(program: string, timeout: number): readonly Check[] {
   const folder = mkdtempSync(join(tmpdir(), "saturnmq-kube-"));
   const hosts = join(folder, "hosts");
@@ -34,7 +39,20 @@ function checksOf(program: string, timeout: number): readonly Check[] {
     'exec "$1" "$2" "$3" "$5" "$4"',
   ];
   const path = fileURLToPath(new URL(`../${program}.program.ts`, import.meta.url));
-  const args = ["-rnm", "sh", "-c", steps.join(" && "), "sh", process.execPath, path, folder, hosts, binaries];
+  const args = [
+    "-rnmpf",
+    "--kill-child",
+    "--mount-proc",
+    "sh",
+    "-c",
+    steps.join(" && "),
+    "sh",
+    process.execPath,
+    path,
+    folder,
+    hosts,
+    binaries,
+  ];
   try {
     const output = execFileSync("unshare", args, { timeout, encoding: "utf8" });
     const lines = output.trim().split("\n");
@@ -45,8 +63,8 @@ function checksOf(program: string, timeout: number): readonly Check[] {
 }
 
 /** A test that runs a program and wants each of its checks to hold. @param atLeast checks: one that did not run is no success */
-export function testProgram(name: string, program: string, { atLeast, timeoutMs }: Bounds): void {
-  const why = obstacle();
+export function testProgram(name: string, program: string, { atLeast, timeoutMs, nightly = false }: Bounds): void {
+  const why = nightly && process.env["SATURNMQ_NIGHTLY"] !== "1" ? "it takes long: make kube-long" : obstacle();
   if (why !== undefined) return test.skip(`${name} (skipped: ${why})`, () => undefined);
   test(
     name,
@@ -59,4 +77,9 @@ export function testProgram(name: string, program: string, { atLeast, timeoutMs 
   );
 }
 
-type Bounds = { readonly atLeast: number; readonly timeoutMs: number };
+type Bounds = {
+  readonly atLeast: number;
+  readonly timeoutMs: number;
+  /** Only with SATURNMQ_NIGHTLY=1. */
+  readonly nightly?: boolean;
+};

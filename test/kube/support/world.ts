@@ -1,8 +1,9 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { ApiClient, loadCredentials } from "@saturnmq/operator/kube";
+import { operatorNamespace } from "./audited.ts";
 import { ClusterNames } from "./cluster-names.ts";
 import { type Machine, openMachine } from "./machine.ts";
 import { type NodePlan, Nodes } from "./nodes.ts";
@@ -21,6 +22,8 @@ export type WorldOptions = {
   /** Further flags of the API server and of the controllers. */
   readonly apiServerArgs?: string;
   readonly controllerArgs?: string;
+  /** Where pods find the API server, when that is another port than its own. */
+  readonly podsApiPort?: number;
 };
 
 /** Those of the command line: a folder, the folder of binaries, the hosts file. */
@@ -56,19 +59,16 @@ export class World implements AsyncDisposable {
 
   /** Starts it; seconds, when the machine is not busy. @throws {Error} with the log of what did not start */
   static async open(options: WorldOptions): Promise<World> {
-    const { folder, binaries, hostsFile, apiServerArgs = "", controllerArgs = "" } = options;
+    const { folder, hostsFile } = options;
     mkdirSync(folder, { recursive: true });
+    writeFileSync(`${folder}/audit-policy.json`, JSON.stringify(auditPolicy));
     await using opening = new AsyncDisposableStack();
-    const env = {
-      ...{ KUBE_BIN: binaries, KUBE_STATE: `${folder}/control`, SERVICE_RANGE: "10.96.0.0/16" },
-      ...{ APISERVER_ARGS: apiServerArgs, KCM_ARGS: controllerArgs },
-    };
     opening.defer(async () => {
-      await run(`${controlPlane}down.sh`, [], { env });
+      await run(`${controlPlane}down.sh`, [], { env: environment(options) });
     });
-    await expectDone(run(`${controlPlane}up.sh`, [], { env, seconds: 420 }));
+    await startControlPlane(options);
     const client = opening.use(new ApiClient(loadCredentials({ KUBECONFIG: kubeconfigOf(options) })));
-    const machine = openMachine(client, folder, hostsFile);
+    const machine = openMachine(client, folder, hostsFile, options.podsApiPort);
     const nodes = new Nodes(machine, options.nodes ?? zones);
     const volumes = new Volumes(machine);
     const names = new ClusterNames(machine);
@@ -77,6 +77,11 @@ export class World implements AsyncDisposable {
     opening.defer(() => nodes.close());
     await Promise.all([nodes.start(), volumes.start(), names.start()]);
     return new World({ client, machine, nodes }, options, opening.move());
+  }
+
+  /** Folder of the control plane's certificates and keys. */
+  get pki(): string {
+    return `${this.#options.folder}/control/pki`;
   }
 
   /**
@@ -96,9 +101,50 @@ export class World implements AsyncDisposable {
     await this.shell(`kubectl apply ${options} -f -`, JSON.stringify(object));
   }
 
+  /** Kills the API server. Whatever needs it finds nobody there until `startApiServer`. */
+  killApiServer(): void {
+    const { folder } = this.#options;
+    process.kill(Number(readFileSync(`${folder}/control/run/kube-apiserver.pid`, "utf8")), "SIGKILL");
+  }
+
+  /** Starts what was killed of the control plane. */
+  async startApiServer(): Promise<void> {
+    await startControlPlane(this.#options);
+  }
+
+  /** What the operator asked of the API server, call by call. */
+  get audit(): string {
+    return readFileSync(auditLog(this.#options), "utf8");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#opened.disposeAsync();
   }
+}
+
+/** Calls of the operator alone. */
+const auditPolicy = {
+  apiVersion: "audit.k8s.io/v1",
+  kind: "Policy",
+  omitStages: ["RequestReceived"],
+  rules: [{ level: "Metadata", userGroups: [`system:serviceaccounts:${operatorNamespace}`] }, { level: "None" }],
+};
+
+function auditLog({ folder }: WorldOptions): string {
+  return `${folder}/audit.log`;
+}
+
+function environment(options: WorldOptions): Readonly<Record<string, string>> {
+  const { folder, binaries, apiServerArgs = "", controllerArgs = "" } = options;
+  const audit = `--audit-policy-file=${folder}/audit-policy.json --audit-log-path=${auditLog(options)}`;
+  return {
+    ...{ KUBE_BIN: binaries, KUBE_STATE: `${folder}/control`, SERVICE_RANGE: "10.96.0.0/16" },
+    ...{ APISERVER_ARGS: `${audit} ${apiServerArgs}`, KCM_ARGS: controllerArgs },
+  };
+}
+
+async function startControlPlane(options: WorldOptions): Promise<void> {
+  await expectDone(run(`${controlPlane}up.sh`, [], { env: environment(options), seconds: 420 }));
 }
 
 function kubeconfigOf({ folder }: WorldOptions): string {

@@ -18,6 +18,8 @@ export type OfficialClientsOptions = {
   readonly topic: string;
   readonly group: string;
   readonly producers: number;
+  /** How long a producer waits after each answer, milliseconds; default 0. */
+  readonly pauseMs?: number | undefined;
   /** Number of the first producer: other producers of the run have others. */
   readonly firstProducer: number;
   readonly consumers: number;
@@ -53,11 +55,11 @@ export class OfficialClients {
   }
 
   async #keepProducing(producer: number, signal: AbortSignal): Promise<void> {
-    const { groupOf, recorder } = this.#options;
+    const { groupOf, recorder, pauseMs = 0 } = this.#options;
     const group = groupOf === undefined ? {} : { messageGroup: groupOf(producer) };
     for (let firstSequence = 0; !signal.aborted; ) {
       let open: EndSend | undefined;
-      await this.#work({ role: "producer", producer, firstSequence, ...group }, signal, (event) => {
+      await this.#work({ role: "producer", producer, firstSequence, pauseMs, ...group }, signal, (event) => {
         if (event.kind === "begin") {
           firstSequence = event.sequence + 1;
           open = recorder.begin({ producer, sequence: event.sequence, ...group }, event.ms);

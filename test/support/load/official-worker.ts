@@ -20,6 +20,8 @@ export type WorkerOptions = {
       readonly producer: number;
       readonly firstSequence: number;
       readonly messageGroup?: string;
+      /** How long it waits after each answer, milliseconds. */
+      readonly pauseMs: number;
     }
   | { readonly role: "consumer"; readonly group: string; readonly invisibleMs: number }
 );
@@ -78,7 +80,7 @@ function reasonOf(error: unknown): string {
 }
 
 async function produce(options: WorkerOptions & { readonly role: "producer" }): Promise<void> {
-  const { endpoint, topic, producer: number, firstSequence, messageGroup } = options;
+  const { endpoint, topic, producer: number, firstSequence, messageGroup, pauseMs: betweenMs } = options;
   const bodies = new SeededBodies(options.seed, options.largestBodyBytes);
   const producer = new Producer({ endpoints: endpoint, namespace: "", logger, topics: [topic] });
   await producer.startup();
@@ -94,7 +96,10 @@ async function produce(options: WorkerOptions & { readonly role: "producer" }): 
       },
       (error: unknown) => reasonOf(error),
     );
-    if (failure === undefined) continue;
+    if (failure === undefined) {
+      if (betweenMs > 0) await sleep(betweenMs);
+      continue;
+    }
     tell({ kind: "failed", sequence, ms: nowMs(), why: failure, repeats });
     await sleep(pauseMs); // The client fails at once, and again and again, while it has no connection.
   }

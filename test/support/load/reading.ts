@@ -1,5 +1,6 @@
 import {
   type Address,
+  type CallResult,
   type DeliveredMessage,
   encodeAck,
   encodeReceive,
@@ -18,6 +19,7 @@ const callTimeoutMs = 5_000;
 const usualBatchSize = 32;
 const pollMs = 1_000;
 const invisibleMs = 3_600_000;
+const attemptsMax = 5;
 
 export type Subscriber = {
   readonly topic: string;
@@ -54,29 +56,67 @@ async function readEach<T>(
   subscriber: Subscriber,
   keep: (message: DeliveredMessage, batch: number) => T,
 ): Promise<readonly T[]> {
-  const client = await RpcClient.open(address);
-  const { batchSize = usualBatchSize } = subscriber;
-  const queue = await openSession(client, { ...subscriber, pollMs });
+  const reader = new Reader(address, subscriber);
   const kept: T[] = [];
   for (let batch = 0, empties = 0; empties < 2; batch += 1) {
-    const request = encodeReceive({ ...subscriber, queue, batchSize, invisibleMs, pollMs });
-    const answer = await client.unary("ReceiveMessage", request, pollMs + callTimeoutMs);
-    const { status, messages } = readDeliveries(answer);
-    if (status !== okStatus && status !== emptyStatus) throw new Error(`reading back failed: ${status}`);
+    const messages = await reader.receive();
     empties = messages.length === 0 ? empties + 1 : 0;
     for (const message of messages) kept.push(keep(message, batch));
-    if (messages.length > 0) await acknowledge(client, subscriber, messages);
+    if (messages.length > 0) await reader.acknowledge(messages);
   }
-  client.close();
+  reader.close();
   return kept;
 }
 
-async function acknowledge(
-  client: RpcClient,
-  subscriber: Subscriber,
-  messages: readonly DeliveredMessage[],
-): Promise<void> {
-  const { end, messages: replies } = await client.unary("AckMessage", encodeAck(subscriber, messages), callTimeoutMs);
-  const status = replies[0] === undefined ? undefined : responseStatus(replies[0]);
-  if (status?.code !== okCode) throw new Error(`an ack was refused: ${JSON.stringify(status ?? end)}`);
+/** One subscriber's calls. A connection that was told to go away is no failure: what it did not take goes over the next one. */
+class Reader {
+  readonly #address: Address;
+  readonly #subscriber: Subscriber;
+  #session: { readonly client: RpcClient; readonly queue: Buffer } | undefined;
+
+  constructor(address: Address, subscriber: Subscriber) {
+    this.#address = address;
+    this.#subscriber = subscriber;
+  }
+
+  /** @throws {Error} on any answer but messages or "no new message" */
+  async receive(): Promise<readonly DeliveredMessage[]> {
+    const { batchSize = usualBatchSize } = this.#subscriber;
+    const answer = await this.#call("ReceiveMessage", pollMs + callTimeoutMs, (queue) =>
+      encodeReceive({ ...this.#subscriber, queue, batchSize, invisibleMs, pollMs }),
+    );
+    const { status, messages } = readDeliveries(answer);
+    if (status !== okStatus && status !== emptyStatus) throw new Error(`reading back failed: ${status}`);
+    return messages;
+  }
+
+  /** @throws {Error} when it is refused */
+  async acknowledge(messages: readonly DeliveredMessage[]): Promise<void> {
+    const request = encodeAck(this.#subscriber, messages);
+    const { end, messages: replies } = await this.#call("AckMessage", callTimeoutMs, () => request);
+    const status = replies[0] === undefined ? undefined : responseStatus(replies[0]);
+    if (status?.code !== okCode) throw new Error(`an ack was refused: ${JSON.stringify(status ?? end)}`);
+  }
+
+  close(): void {
+    this.#session?.client.close();
+    this.#session = undefined;
+  }
+
+  async #call(method: string, timeoutMs: number, request: (queue: Buffer) => Uint8Array): Promise<CallResult> {
+    for (let attempt = 1; ; attempt += 1) {
+      const { client, queue } = await this.#open();
+      const result = await client.unary(method, request(queue), timeoutMs);
+      if (result.end.kind !== "notProcessed" || attempt === attemptsMax) return result;
+      this.close();
+    }
+  }
+
+  async #open(): Promise<{ readonly client: RpcClient; readonly queue: Buffer }> {
+    if (this.#session?.client.usable === true) return this.#session;
+    this.close();
+    const client = await RpcClient.open(this.#address);
+    this.#session = { client, queue: await openSession(client, { ...this.#subscriber, pollMs }) };
+    return this.#session;
+  }
 }
