@@ -13,6 +13,7 @@ import { Directory } from "./directory.ts";
 import { unreadMessages } from "./domain/group-progress.ts";
 import type {
   Delivery,
+  Departing,
   GroupTopicStatus,
   LoneMessage,
   OutgoingMessage,
@@ -187,7 +188,7 @@ class BrokerDataPlane implements DataPlane {
     return this.#cluster.subscribe(subscriber);
   }
 
-  receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]> {
+  receive(request: ReceiveRequest, signal: Departing): Promise<readonly Delivery[]> {
     this.#presence.note(request.clientId);
     return this.#cluster.receive(request, signal);
   }

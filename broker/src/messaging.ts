@@ -43,7 +43,7 @@ export interface Messaging {
    *
    * @throws {SaturnError} `ILLEGAL_FILTER_EXPRESSION` when the group has too many filters on the topic
    */
-  receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]>;
+  receive(request: ReceiveRequest, signal: Departing): Promise<readonly Delivery[]>;
   /** Whether a consumer is connected to this broker, or was not long ago to another, as far as known. */
   isPresent(clientId: string): boolean;
   /** Finishes messages; one outcome a handle, in order. `undefined`: done, or done before. */
@@ -104,6 +104,13 @@ export type LoneMessage = Pick<OutgoingMessage, "length" | "bodyStart" | "bodyLe
 export interface Waiter {
   /** What was staged is durable and applied; with `error`, its outcome is unknown. @param nowMs reading of the monotonic clock */
   settled(ticket: number, error: SaturnError | undefined, nowMs: number): void;
+}
+
+/** Tells once that nobody waits any more: of an `AbortSignal` what a wait needs. */
+export interface Departing {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
 }
 
 export type SendOutcome = { readonly queue: number; readonly offset: number; readonly storedAtMs: number };

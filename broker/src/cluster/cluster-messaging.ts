@@ -13,6 +13,7 @@ import {
 } from "../led-shards.ts";
 import type {
   Delivery,
+  Departing,
   GroupTopicStatus,
   Messaging,
   OutgoingMessage,
@@ -195,7 +196,7 @@ export class ClusterMessaging
     );
   }
 
-  receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]> {
+  receive(request: ReceiveRequest, signal: Departing): Promise<readonly Delivery[]> {
     const gone = this.#options.directory.gone(request.topic, request.group);
     return gone === undefined ? this.#receives.receive(request, signal) : Promise.reject(gone);
   }

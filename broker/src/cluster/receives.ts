@@ -3,7 +3,7 @@ import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import type { Filter } from "../domain/filter.ts";
 import { TimingWheel } from "../domain/timing-wheel.ts";
 import type { Pop, Popped } from "../led-shards.ts";
-import type { Delivery, ReceiveRequest } from "../messaging.ts";
+import type { Delivery, Departing, ReceiveRequest } from "../messaging.ts";
 import { Subscription, type Waiter, type WaitingQueue } from "./subscription.ts";
 
 /** Longest time a receive is held (design 1). */
@@ -73,7 +73,7 @@ export class Receives {
     return this.#total;
   }
 
-  receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]> {
+  receive(request: ReceiveRequest, signal: Departing): Promise<readonly Delivery[]> {
     this.#total += 1;
     if (signal.aborted || this.#closed) return Promise.resolve([]);
     return new Promise((resolve, reject) => {
@@ -93,7 +93,7 @@ export class Receives {
       this.#waiters[waiter.id] = waiter;
       this.#waiting += 1;
       queue.waiters.add(waiter);
-      signal.addEventListener("abort", gone, { once: true });
+      signal.addEventListener("abort", gone);
       const holders = this.#holdersOf(waiter);
       if (holders.length > 0) {
         waiter.serving = true;

@@ -110,6 +110,8 @@ export interface StreamingCall extends Call {
   drained(): Promise<void>;
   /** Ends a bidirectional call: OK without `failure`. Calling it again does nothing. */
   end(failure?: { readonly code: ErrorCode; readonly message: string }): void;
+  /** Calls `listener` when nobody waits for the answer any more; at once if so already. What `signal` tells, for calls that wait by the ten thousand. */
+  onGone(listener: () => void): void;
   /** Calls `listener` when the connection takes leave: a call that would never end should end soon, the client opens another. */
   onLeaving(listener: () => void): void;
 }

@@ -62,19 +62,34 @@ export function streaming<Request>(
 ): ServerStreamingMethod {
   return {
     kind: "serverStreaming",
-    handle: async (bytes, start, length, call) => {
-      const startedMs = room.clock.monoMs();
-      let code: number;
-      try {
-        code = await handle(read(request, bytes, start, length), { clientId: callerOf(call, room).clientId, call });
-      } catch (error) {
-        const status = statusOf(error, rpc, room.log);
-        code = status.code;
+    // Not asynchronous itself, which would keep the request's bytes, and what was read with them, for as long as the call takes.
+    handle: (bytes, start, length, call) => {
+      const begin = async (): Promise<number> =>
+        handle(read(request, bytes, start, length), { clientId: callerOf(call, room).clientId, call });
+      return told(rpc, room, begin(), (status) => {
         refuse(status, call);
-      }
-      room.observe(rpc, code, room.clock.monoMs() - startedMs);
+      });
     },
   };
+}
+
+/** Books how a streaming call ended; a failure is told by `refuse`. */
+async function told(
+  rpc: string,
+  room: Room,
+  outcome: Promise<number>,
+  refuse: (status: Status) => void,
+): Promise<void> {
+  const startedMs = room.clock.monoMs();
+  let code: number;
+  try {
+    code = await outcome;
+  } catch (error) {
+    const status = statusOf(error, rpc, room.log);
+    code = status.code;
+    refuse(status);
+  }
+  room.observe(rpc, code, room.clock.monoMs() - startedMs);
 }
 
 /** Checks who calls and notes the sign of life. @throws {SaturnError} `CLIENT_ID_REQUIRED` */

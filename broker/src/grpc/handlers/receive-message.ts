@@ -3,6 +3,7 @@ import { encodeDelivery, v2 } from "@saturnmq/wire";
 import type { Delivery, ReceiveRequest } from "../../messaging.ts";
 import type { ServerStreamingMethod, StreamingCall } from "../transport/service.ts";
 import { streaming } from "./answer.ts";
+import { Departure } from "./departure.ts";
 import { durationMs, durationOf } from "./durations.ts";
 import { parseFilter } from "./filter.ts";
 import { groupNameOf, topicNameOf } from "./names.ts";
@@ -20,15 +21,28 @@ export function receiveMessage(room: Room, renewals: Renewals): ServerStreamingM
     room,
     v2.ReceiveMessageRequest,
     (status, call) => refuse(status, call, room),
-    async (request, { clientId, call }) => {
-      const wanted = await wantedOf(request, clientId, call, room);
-      const deliveries = await held(room, call, (signal) => room.messaging.receive(wanted, signal));
-      if (deliveries.length === 0) throw new SaturnError("MESSAGE_NOT_FOUND", "no new message");
-      const written = await deliver(room, call, deliveries);
-      if (request.autoRenew) renewals.hold(clientId, wanted.topic, wanted.group, deliveries.slice(0, written));
-      return okCode;
+    (request, { clientId, call }) => {
+      const wanted = wantedOf(request, clientId, call, room);
+      return receive({ room, renewals, call, autoRenew: request.autoRenew }, wanted);
     },
   );
+}
+
+type Receive = {
+  readonly room: Room;
+  readonly renewals: Renewals;
+  readonly call: StreamingCall;
+  readonly autoRenew: boolean;
+};
+
+/** Knows nothing of the request itself, which would stay in memory as long as the receive is held. */
+async function receive({ room, renewals, call, autoRenew }: Receive, asked: Promise<ReceiveRequest>): Promise<number> {
+  const wanted = await asked;
+  const deliveries = await held(room, call, (departure) => room.messaging.receive(wanted, departure));
+  if (deliveries.length === 0) throw new SaturnError("MESSAGE_NOT_FOUND", "no new message");
+  const written = await deliver(room, call, deliveries);
+  if (autoRenew) renewals.hold(wanted.clientId, wanted.topic, wanted.group, deliveries.slice(0, written));
+  return okCode;
 }
 
 async function wantedOf(
@@ -70,18 +84,17 @@ function invisibleOf(request: v2.ReceiveMessageRequest, limits: Room["limits"]):
 }
 
 /** Runs a wait that ends early when the client has gone, its connection takes leave, or the broker stops. */
-async function held<T>(room: Room, call: StreamingCall, wait: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController();
-  const abort = (): void => {
-    controller.abort();
+async function held<T>(room: Room, call: StreamingCall, wait: (departure: Departure) => Promise<T>): Promise<T> {
+  const departure = new Departure();
+  const leave = (): void => {
+    departure.tell();
   };
-  const forget = room.stopping.onStop(abort);
-  call.signal.addEventListener("abort", abort);
-  call.onLeaving(abort);
+  const forget = room.stopping.onStop(leave);
+  call.onGone(leave);
+  call.onLeaving(leave);
   try {
-    return await wait(controller.signal);
+    return await wait(departure);
   } finally {
-    call.signal.removeEventListener("abort", abort);
     forget();
   }
 }

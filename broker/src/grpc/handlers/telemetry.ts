@@ -51,7 +51,7 @@ function openStream(room: Room, call: StreamingCall): IncomingStream {
     stop();
   });
   room.sessions.streamOpened(clientId, language);
-  call.signal.addEventListener("abort", close, { once: true });
+  call.onGone(close);
   // The client opens another stream, on a connection that is to last.
   call.onLeaving(stop);
   return {

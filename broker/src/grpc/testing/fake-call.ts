@@ -34,6 +34,11 @@ export class FakeCall implements StreamingCall {
     this.#controller.abort();
   }
 
+  onGone(listener: () => void): void {
+    if (this.gone) listener();
+    else this.signal.addEventListener("abort", listener, { once: true });
+  }
+
   onLeaving(listener: () => void): void {
     this.#onLeaving.push(listener);
   }

@@ -139,6 +139,11 @@ export class GrpcJsStream implements StreamingCall {
     });
   }
 
+  onGone(listener: () => void): void {
+    if (this.gone) listener();
+    else this.signal.addEventListener("abort", listener, { once: true });
+  }
+
   onLeaving(): void {
     // Connections live until the server is closed, of which the services hear by themselves.
   }

@@ -76,6 +76,10 @@ function waitFor(call: Call, bytes: Uint8Array): Promise<Uint8Array> {
 
 function talk(call: StreamingCall): { message: (b: Uint8Array, s: number, l: number) => void; end: () => void } {
   seen.streamSignal = call.signal;
+  call.onGone(() => {
+    seen.finished.push("gone");
+    call.onGone(() => seen.finished.push("gone already"));
+  });
   return {
     message: (bytes, start, length) => {
       if (bytes[start] === 0) throw new SaturnError("BAD_REQUEST", "zero is not welcome");
@@ -197,6 +201,8 @@ describe.each<TransportKind>(["h2", "grpc-js"])("the %s transport", (kind) => {
 
   test("aborts the signal when the client's deadline passes, not after an answer", async () => {
     const client = dial(false);
+    // A busy machine takes longer than the deadline to connect.
+    await unary(client, "Echo", Buffer.from("x"));
     seen.finished.length = 0;
     await expect(unary(client, "Wait", Buffer.from("x"), 50)).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
     await unary(client, "Wait", Buffer.from("x"), 5_000);
@@ -237,9 +243,11 @@ describe.each<TransportKind>(["h2", "grpc-js"])("the %s transport", (kind) => {
     lost.on("error", () => undefined).write(Buffer.from([3]));
     await new Promise((resolve) => lost.once("data", resolve));
     const signal = seen.streamSignal;
+    seen.finished.length = 0;
     lost.cancel();
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(signal?.aborted).toBe(true);
+    expect(seen.finished.filter((what) => what.startsWith("gone"))).toEqual(["gone", "gone already"]);
     client.close();
   });
 

@@ -1,4 +1,6 @@
 const remembered = 128;
+/** Room for the first that end: most connections of a client that waits see no more. */
+const rememberedAtStart = 8;
 
 /** How a stream that is no longer open came to its end. */
 export type ClosedKind = "reset" | "ended" | "unknown";
@@ -13,9 +15,18 @@ export class ClosedStreams {
 
   /** @param resetByUs the peer may not know yet */
   add(id: number, resetByUs: boolean): void {
-    this.#ring ??= new Int32Array(remembered);
-    this.#ring[this.#next] = resetByUs ? -id : id;
+    const ring = this.#roomy();
+    ring[this.#next] = resetByUs ? -id : id;
     this.#next = (this.#next + 1) % remembered;
+  }
+
+  #roomy(): Int32Array {
+    const ring = this.#ring;
+    if (ring !== undefined && this.#next < ring.length) return ring;
+    const larger = new Int32Array(ring === undefined ? rememberedAtStart : 2 * ring.length);
+    if (ring !== undefined) larger.set(ring);
+    this.#ring = larger;
+    return larger;
   }
 
   kindOf(id: number): ClosedKind {

@@ -1,8 +1,9 @@
 import { DynamicTable } from "./dynamic-table.ts";
-import { badValue, Field, kindOfName, valueIsGood } from "./field.ts";
+import { badValue, type Field, kindOfName, valueIsGood } from "./field.ts";
 import type { FieldList } from "./field-list.ts";
 import { decodeHuffman, huffmanTooLong } from "./huffman.ts";
 import { headerTableBytesAtStart } from "./protocol.ts";
+import { SharedFields } from "./shared-fields.ts";
 import { staticCount, staticTable } from "./static-table.ts";
 
 /**
@@ -13,6 +14,8 @@ export type BlockOutcome = "ok" | "broken" | "bomb";
 
 /** A list so many times over its limit ends the connection instead of the request. */
 const bombFactor = 4;
+/** Of all decoders. */
+const sharedFields = new SharedFields();
 /** Integers beyond it name no index and no length that we would accept. */
 const integerMax = 2 ** 24;
 
@@ -64,7 +67,7 @@ export class HpackDecoder {
       list.addLiteral(name, kind, this.#textStart, this.#textEnd);
       return;
     }
-    const field = new Field(name, list.scratch.toString("latin1", this.#textStart, this.#textEnd), kind);
+    const field = sharedFields.field(name, list.scratch.toString("latin1", this.#textStart, this.#textEnd), kind);
     list.scratchUsed = this.#textStart;
     this.table.insert(field);
     list.addField(field);

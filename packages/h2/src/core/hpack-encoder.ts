@@ -34,6 +34,17 @@ function rowsOf(key: (name: string, value: string) => string): ReadonlyMap<strin
 let scratch = Buffer.allocUnsafeSlow(1_024);
 let used = 0;
 
+/** Settled blocks by their bytes. There are a few, as peers' tables have one of two sizes, and thousands of connections that use them. */
+const settledBlocks = new Map<string, Buffer>();
+
+function shared(block: Uint8Array): Buffer {
+  const copy = Buffer.from(block);
+  const key = copy.toString("latin1");
+  const known = settledBlocks.get(key);
+  if (known === undefined) settledBlocks.set(key, copy);
+  return known ?? copy;
+}
+
 /** Encodes the header blocks of one connection, in the order in which they are sent. Texts go out as they are, without Huffman code. */
 export class HpackEncoder {
   #tableBytes = headerTableBytesAtStart;
@@ -58,7 +69,7 @@ export class HpackEncoder {
   head(): Buffer {
     if (this.#head !== undefined) return this.#head;
     const block = Buffer.from(this.encode(standardHead));
-    if (this.#settled) this.#head = Buffer.from(this.encode(standardHead));
+    if (this.#settled) this.#head = shared(this.encode(standardHead));
     return block;
   }
 
@@ -66,7 +77,7 @@ export class HpackEncoder {
   trailers(): Buffer {
     if (this.#trailers !== undefined) return this.#trailers;
     const block = Buffer.from(this.encode(standardTrailers));
-    if (this.#settled) this.#trailers = Buffer.from(this.encode(standardTrailers));
+    if (this.#settled) this.#trailers = shared(this.encode(standardTrailers));
     return block;
   }
 

@@ -1,6 +1,9 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
+import { ClosedStreams } from "./closed-streams.ts";
 import { DeadlineWheel } from "./deadline-wheel.ts";
+import { badValue, kindOfName } from "./field.ts";
+import { SharedFields } from "./shared-fields.ts";
 import { StreamPool } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
 
@@ -61,6 +64,32 @@ test("a ticket names its stream until that ends, and no other afterwards", () =>
     pool.give(first);
     pool.give(first);
   }).toThrow("given back twice");
+});
+
+test("a field with a short value is shared, until there are too many; a long one never", () => {
+  const shared = new SharedFields();
+  const kind = kindOfName("x-a");
+  const field = shared.field("x-a", "1", kind);
+  expect(shared.field("x-a", "1", kind)).toBe(field);
+  expect(shared.field("x-a", "2", kind)).toMatchObject({ name: "x-a", value: "2", kind });
+  const long = "v".repeat(33);
+  expect(shared.field("x-a", long, kind)).not.toBe(shared.field("x-a", long, kind));
+  for (let nth = 0; nth < 2_000; nth += 1) shared.field("x-b", String(nth), kind);
+  expect(shared.field("x-c", "late", kind)).not.toBe(shared.field("x-c", "late", kind));
+  expect(shared.field("x-a", "1", kind)).toBe(field);
+  expect(shared.field("x\0", "y", kindOfName("x\0"))).toMatchObject({ name: "x\0", value: "y" });
+  expect(shared.field("x", "\0y", kindOfName("x") | badValue)).toMatchObject({ name: "x", value: "\0y" });
+});
+
+test("the last 128 streams that ended are known by how they ended, older ones are not", () => {
+  const closed = new ClosedStreams();
+  for (let nth = 0; nth < 400; nth += 1) {
+    closed.add(2 * nth + 1, nth % 3 === 0);
+    for (let other = 0; other < nth + 3; other += 1) {
+      const known = other > nth - 128 && other <= nth;
+      expect(closed.kindOf(2 * other + 1)).toBe(known ? (other % 3 === 0 ? "reset" : "ended") : "unknown");
+    }
+  }
 });
 
 test("a deadline is noticed at its time, at most a bucket late, and once", () => {

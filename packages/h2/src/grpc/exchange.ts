@@ -3,7 +3,6 @@ import type { Connection } from "../core/connection.ts";
 import { MessageReader } from "../core/message-reader.ts";
 import type { Stream } from "../core/stream.ts";
 import type { Answers, FastCall, IncomingStream } from "../service.ts";
-import type { MetadataEntry } from "./metadata.ts";
 import type { Route } from "./routes.ts";
 import type { ServedCall } from "./served-call.ts";
 
@@ -90,11 +89,11 @@ export class Exchange implements FastCall {
     return this.#headers[at];
   }
 
-  /** The metadata that was kept, under its names. */
-  kept(names: readonly string[]): MetadataEntry[] {
-    return names.flatMap((name, at): MetadataEntry[] => {
+  /** The metadata that was kept, under its names: names and values by turns. */
+  kept(names: readonly string[]): string[] {
+    return names.flatMap((name, at) => {
       const value = this.#headers[at];
-      return value === undefined ? [] : [[name, value]];
+      return value === undefined ? [] : [name, value];
     });
   }
 

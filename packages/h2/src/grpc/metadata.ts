@@ -8,13 +8,13 @@ const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
 /** A metadata entry. Values of names that end in `-bin` are base64 of any bytes. */
 export type MetadataEntry = readonly [name: string, value: string];
 
-/** All of a request's fields but the pseudo-headers, as texts that last. */
-export function requestMetadata(list: FieldList): readonly MetadataEntry[] {
-  const entries: MetadataEntry[] = [];
+/** All of a request's fields but the pseudo-headers, as texts that last: names and values by turns, one array for all. */
+export function requestMetadata(list: FieldList): readonly string[] {
+  const entries: string[] = [];
   for (let row = 0; row < list.count; row += 1) {
     const kind = list.kinds[row] ?? 0;
     if (kind >= fieldKind.method && kind <= fieldKind.authority) continue;
-    entries.push([list.name(row), list.value(row)]);
+    entries.push(list.name(row), list.value(row));
   }
   return entries;
 }

@@ -1,7 +1,7 @@
 import { type ErrorCode, errorTable } from "@saturnmq/kit";
 import type { HeaderField } from "../core/hpack-encoder.ts";
 import type { ClientHeaders, StreamingCall } from "../service.ts";
-import { binaryValue, type MetadataEntry, metadataEntry } from "./metadata.ts";
+import { binaryValue, metadataEntry } from "./metadata.ts";
 import type { Failure } from "./status.ts";
 
 /** What a call needs of the transport. Each is called only while the call is open. */
@@ -20,24 +20,29 @@ export type CallHead = {
   readonly deadlineMs: number;
   readonly authority: string;
   readonly peer: string;
-  readonly metadata: readonly MetadataEntry[];
+  /** Names and values by turns. */
+  readonly metadata: readonly string[];
   readonly codeTrailer: string;
 };
+
+/** Shared, as most calls never have any. */
+const none: readonly never[] = [];
 
 /** A call of any kind as handlers see it, unary ones by less of it. It outlives its stream: whoever keeps it finds it `gone` or ended. */
 export class ServedCall implements StreamingCall {
   readonly head: CallHead;
   /** Metadata to go in front of the replies, and behind. */
-  readonly headers: HeaderField[] = [];
-  readonly trailers: HeaderField[] = [];
+  headers: readonly HeaderField[] = none;
+  trailers: readonly HeaderField[] = none;
   /** Answered, or told that nobody waits. */
   ended = false;
   #gone = false;
   readonly #port: CallPort;
   #controller: AbortController | undefined;
   #client: ClientHeaders | undefined;
-  #drained: (() => void)[] = [];
-  #onLeaving: (() => void)[] | undefined;
+  #drained: readonly (() => void)[] = none;
+  #onGone: readonly (() => void)[] = none;
+  #onLeaving: readonly (() => void)[] = none;
 
   constructor(head: CallHead, port: CallPort) {
     this.head = head;
@@ -71,7 +76,9 @@ export class ServedCall implements StreamingCall {
   }
 
   header(name: string): string | undefined {
-    return this.head.metadata.find((entry) => entry[0] === name)?.[1];
+    const { metadata } = this.head;
+    for (let at = 0; at < metadata.length; at += 2) if (metadata[at] === name) return metadata[at + 1];
+    return undefined;
   }
 
   binaryHeader(name: string): Buffer | undefined {
@@ -80,11 +87,11 @@ export class ServedCall implements StreamingCall {
   }
 
   addHeader(name: string, value: string | Uint8Array): void {
-    this.headers.push(metadataEntry(name, value));
+    this.headers = [...this.headers, metadataEntry(name, value)];
   }
 
   addTrailer(name: string, value: string | Uint8Array): void {
-    this.trailers.push(metadataEntry(name, value));
+    this.trailers = [...this.trailers, metadataEntry(name, value)];
   }
 
   write(reply: Uint8Array): boolean {
@@ -94,7 +101,7 @@ export class ServedCall implements StreamingCall {
   drained(): Promise<void> {
     if (this.ended || !this.#port.waits(this)) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#drained.push(resolve);
+      this.#drained = [...this.#drained, resolve];
     });
   }
 
@@ -112,20 +119,24 @@ export class ServedCall implements StreamingCall {
     );
   }
 
+  onGone(listener: () => void): void {
+    if (this.#gone) listener();
+    else this.#onGone = [...this.#onGone, listener];
+  }
+
   onLeaving(listener: () => void): void {
-    this.#onLeaving ??= [];
-    this.#onLeaving.push(listener);
+    this.#onLeaving = [...this.#onLeaving, listener];
   }
 
   /** The connection takes leave. */
   leaving(): void {
-    for (const listener of this.#onLeaving ?? []) listener();
+    for (const listener of this.#onLeaving) listener();
   }
 
   /** Nothing waits to be sent any more. */
   notifyDrained(): void {
     const waiting = this.#drained;
-    this.#drained = [];
+    this.#drained = none;
     for (const resolve of waiting) resolve();
   }
 
@@ -135,6 +146,8 @@ export class ServedCall implements StreamingCall {
     this.ended = true;
     this.#gone = gone;
     this.notifyDrained();
-    if (gone) this.#controller?.abort();
+    if (!gone) return;
+    this.#controller?.abort();
+    for (const listener of this.#onGone) listener();
   }
 }
