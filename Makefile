@@ -7,7 +7,7 @@ INSTALLED := node_modules/.installed
 SEED := 1
 COUNT := 1
 
-.PHONY: help install run test verify fix generate bench bench-peers bench-abuse nightly chaos clients sim mutants kube-test kube-long deploy image
+.PHONY: help install run test verify fix generate bench bench-peers bench-abuse nightly chaos clients sim mutants kube-test kube-long kube-real deploy image
 
 help: ## Show this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -64,6 +64,11 @@ kube-test: $(INSTALLED) ## Run test/kube: the operator on a real API server, bui
 
 kube-long: $(INSTALLED) ## Run test/kube with the bursts, reversals and times that prove more and take long
 	@SATURNMQ_NIGHTLY=1 $(MAKE) kube-test
+
+kube-real: image ## As root: run the image's pods by a real kubelet, containerd and runc (the first time builds and downloads them)
+	@test/kube/control-plane/build.sh "$${XDG_CACHE_HOME:-$$HOME/.cache}/saturnmq/kube-v1.37.1" etcd kube kubelet helm
+	@$(NODE) test/kube/real/container-runtime.program.ts "$${XDG_CACHE_HOME:-$$HOME/.cache}/saturnmq/kube-v1.37.1"
+	@SATURNMQ_KUBE_REAL=1 $(JEST) test/kube/real.test.ts $(ARGS)
 
 deploy: ## Install the operator with kubectl where its context points to, from the chart that helm renders (ARGS="--set logLevel=debug")
 	@kubectl create namespace saturnmq-system --dry-run=client --output yaml | kubectl apply -f -

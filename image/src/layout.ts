@@ -5,14 +5,14 @@ import { file, type TreeEntry } from "./tree.ts";
 
 /** How processes of the image run: the OCI image specification's `config` of an image, v1.1. */
 export type RunConfig = {
-  readonly User: string;
+  readonly User?: string;
   readonly Entrypoint: readonly string[];
-  readonly Cmd: readonly string[];
-  readonly Env: readonly string[];
-  readonly WorkingDir: string;
-  readonly ExposedPorts: Readonly<Record<string, object>>;
-  readonly Volumes: Readonly<Record<string, object>>;
-  readonly Labels: Readonly<Record<string, string>>;
+  readonly Cmd?: readonly string[];
+  readonly Env?: readonly string[];
+  readonly WorkingDir?: string;
+  readonly ExposedPorts?: Readonly<Record<string, object>>;
+  readonly Volumes?: Readonly<Record<string, object>>;
+  readonly Labels?: Readonly<Record<string, string>>;
 };
 
 export type ImagePlan = {
@@ -103,7 +103,7 @@ function indexOf({ name, tag, architecture }: ImagePlan, manifest: Descriptor): 
 
 /** What a name without a registry means to those who run images. */
 function fullName(name: string): string {
-  if (name.includes("/") && /[.:]|^localhost\//.test(name.split("/")[0] ?? "")) return name;
+  if (name.includes("/") && /[.:]|^localhost$/.test(name.split("/")[0] ?? "")) return name;
   return name.includes("/") ? `docker.io/${name}` : `docker.io/library/${name}`;
 }
 
