@@ -1,3 +1,4 @@
+import { SaturnError } from "@saturnmq/kit";
 import type { Overlay } from "./overlay.ts";
 import { type ReceiptHandle, refusedHandle } from "./receipt-handle.ts";
 import type { Run } from "./runs.ts";
@@ -72,6 +73,50 @@ export function decideAck(
   if (checkHandle(state, overlay, handle, nowMs) === "done") return undefined;
   const { group, topic, queue, offset } = handle;
   return { kind: "acked", timeMs: nowMs, group, topic, queue, offset, count: 1 };
+}
+
+/** What became of the handles of one call: an outcome each, in order, `undefined` for finished, and the records that say so. */
+export type Acks = { readonly records: readonly Finished[]; readonly outcomes: readonly (SaturnError | undefined)[] };
+
+/**
+ * Finishes the messages of handles as `decideAck` does one after the other; neighbours share a record. The records are taken into the overlay here, since
+ * a handle that comes twice must find its message finished.
+ */
+export function decideAcks(
+  state: ShardState,
+  overlay: Overlay,
+  handles: readonly ReceiptHandle[],
+  nowMs: number,
+): Acks {
+  const records: Finished[] = [];
+  const outcomes: (SaturnError | undefined)[] = [];
+  let run: (Finished & { count: number }) | undefined;
+  for (const handle of handles) {
+    if (run !== undefined && !follows(run, handle)) {
+      endRun(overlay, run, records);
+      run = undefined;
+    }
+    try {
+      const record = decideAck(state, overlay, handle, nowMs);
+      if (record !== undefined && run === undefined) run = { ...record };
+      else if (record !== undefined && run !== undefined) run.count += 1;
+      outcomes.push(undefined);
+    } catch (error) {
+      if (!(error instanceof SaturnError)) throw error;
+      outcomes.push(error);
+    }
+  }
+  if (run !== undefined) endRun(overlay, run, records);
+  return { records, outcomes };
+}
+
+function follows({ group, topic, queue, offset, count }: Finished, handle: ReceiptHandle): boolean {
+  return handle.offset === offset + count && handle.queue === queue && handle.topic === topic && handle.group === group;
+}
+
+function endRun(overlay: Overlay, run: Finished, records: Finished[]): void {
+  overlay.add(run);
+  records.push(run);
 }
 
 /**

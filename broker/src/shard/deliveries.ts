@@ -29,12 +29,15 @@ export class Deliveries {
     this.#shard.alarmAt(record.deadlineMs);
     const { attempt, term, deadlineMs } = record;
     const deliveries: Delivery[] = [];
+    const { shard } = this.#shard;
+    const lease = { shard, topic, group, epoch, queue, offset: 0, attempt, term, counter: 0, deadlineMs };
     for (let at = 0; at < record.count; at += 1) {
       const offset = record.offset + at;
       const read = found.get(offset);
       assert(read !== undefined, "a message was leased without being read");
-      const lease = { shard: this.#shard.shard, topic, group, epoch, queue, offset, attempt, term, deadlineMs };
-      const receiptHandle = this.#shard.encodeHandle({ ...lease, counter: record.counter + at });
+      lease.offset = offset;
+      lease.counter = record.counter + at;
+      const receiptHandle = this.#shard.encodeHandle(lease);
       const { message, bodyCrc, storedAtMs } = read;
       deliveries.push({ message, bodyCrc, queue, offset, storedAtMs, attempt, receiptHandle, invisibleMs });
     }

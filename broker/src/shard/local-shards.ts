@@ -70,6 +70,9 @@ export type LocalLimits = {
   readonly housekeepingMs: number;
 };
 
+/** The handles of a call that one shard's leader has to do with, and their places among all. */
+type ShardAcks = { readonly led: Led; readonly leases: ReceiptHandle[]; readonly places: number[] };
+
 /** The shards of this process: those it votes in, and the calls to those that it leads. */
 export class LocalShards implements LedShards, AsyncDisposable {
   readonly #options: LocalShardsOptions;
@@ -241,25 +244,26 @@ export class LocalShards implements LedShards, AsyncDisposable {
 
   /** All are decided in this turn; each is answered once what it depends on is applied in its shard, a refusal too. */
   async ack(_topic: TopicInfo, _group: GroupInfo, handles: readonly GivenHandle[]): Promise<readonly AckOutcome[]> {
-    const used = new Map<ShardRuntime, number[]>();
-    const outcomes = handles.map((handle, at) => outcomeOf(() => this.#ackOne(handle, at, used)));
+    const outcomes: AckOutcome[] = [];
+    const byShard = new Map<ShardRuntime, ShardAcks>();
+    for (const [at, handle] of handles.entries()) outcomes[at] = outcomeOf(() => this.#place(handle, at, byShard));
     await Promise.all(
-      Array.from(used, async ([runtime, places]) => {
+      Array.from(byShard, async ([runtime, { led, leases, places }]) => {
+        const own = runtime.ack(led, leases);
         const failure = await this.#confirmed(runtime).then(() => undefined, failureOf);
-        if (failure !== undefined) for (const at of places) outcomes[at] = failure;
+        for (const [nth, at] of places.entries()) outcomes[at] = failure ?? own[nth];
       }),
     );
     return outcomes;
   }
 
-  #ackOne({ text, lease }: GivenHandle, at: number, used: Map<ShardRuntime, number[]>): void {
+  #place({ text, lease }: GivenHandle, at: number, byShard: Map<ShardRuntime, ShardAcks>): void {
     const handle = lease ?? decodeReceiptHandle(text, this.#options.directory.handleKeys);
     const { runtime } = this.#shard(handle.shard);
-    const led = this.#ledAt(runtime);
-    const places = used.get(runtime);
-    if (places === undefined) used.set(runtime, [at]);
-    else places.push(at);
-    runtime.ack(led, handle);
+    let acks = byShard.get(runtime);
+    if (acks === undefined) byShard.set(runtime, (acks = { led: this.#ledAt(runtime), leases: [], places: [] }));
+    acks.leases.push(handle);
+    acks.places.push(at);
   }
 
   changeInvisible(_topic: TopicInfo, _group: GroupInfo, handle: string, invisibleMs: number): Promise<string> {

@@ -3,7 +3,7 @@ import { recordAt, recordFlags, walkRecords } from "@saturnmq/store";
 import type { AppliedEntry, Group, GroupMachine, Payload, SnapshotHead } from "raft-ts";
 import { apply } from "../domain/apply.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../domain/checkpoint.ts";
-import { decideAck, decideExpiry, decideGiveBack, decideVisibility } from "../domain/leases.ts";
+import { decideAcks, decideExpiry, decideGiveBack, decideVisibility } from "../domain/leases.ts";
 import { lockOf } from "../domain/order.ts";
 import { Overlay } from "../domain/overlay.ts";
 import { decideSend } from "../domain/queues.ts";
@@ -152,12 +152,16 @@ export class ShardRuntime implements GroupMachine {
     return stored;
   }
 
-  /** Finishes the message of a handle. @throws {SaturnError} `INVALID_RECEIPT_HANDLE` */
-  ack(led: Led, handle: ReceiptHandle): void {
-    const record = decideAck(led.state, led.overlay, handle, this.now());
-    if (record === undefined) return;
-    this.stage(led, record);
-    this.#host.totals.ackedMessages += 1;
+  /** Finishes the messages of handles; an outcome each: `undefined`, or why it is no good. */
+  ack(led: Led, handles: readonly ReceiptHandle[]): readonly (SaturnError | undefined)[] {
+    assert(led === this.#led, "a record was decided by a leader of the past");
+    const { records, outcomes } = decideAcks(led.state, led.overlay, handles, this.now());
+    for (const record of records) {
+      writeRecord(this.#staging.sink(recordBytes(record)), record);
+      this.#host.totals.ackedMessages += record.count;
+    }
+    if (records.length > 0) this.#group?.wake();
+    return outcomes;
   }
 
   /** Moves the end of a lease; the handle that replaces the old one. @throws {SaturnError} `INVALID_RECEIPT_HANDLE` */

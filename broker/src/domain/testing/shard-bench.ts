@@ -56,6 +56,11 @@ export class ShardBench {
     this.overlay.add(record);
   }
 
+  /** Stages a record that the overlay has already. */
+  write(record: ControlRecord): void {
+    writeRecord(this.#batch, record);
+  }
+
   /** Commits what is staged: every replica applies the bytes. */
   commit(): void {
     const payload = this.#batch.payload();
