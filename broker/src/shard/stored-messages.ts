@@ -39,9 +39,7 @@ export class StoredMessages {
   /** The messages at places, in the same order: in the caller's turn if they are in memory. An error where there is none, as `LogStore.readRecords` says. */
   read(positions: readonly RecordPosition[]): MessageReads | Promise<MessageReads> {
     const reads = this.#store.readRecords(positions);
-    // What is in memory may be overwritten after this turn. (`slice` of a Buffer would be no copy.)
-    if (!(reads instanceof Promise)) return messagesIn(reads, (bytes) => Uint8Array.from(bytes));
-    return reads.then((read) => messagesIn(read, (bytes) => bytes));
+    return reads instanceof Promise ? reads.then(messagesIn) : messagesIn(copies(reads));
   }
 
   /**
@@ -93,14 +91,28 @@ export class StoredMessages {
   }
 }
 
-function messagesIn(reads: readonly RecordRead[], kept: (bytes: Uint8Array) => Uint8Array): MessageReads {
-  return reads.map((read) => (read instanceof Error ? read : readMessage(read, kept)));
+/** Of what may be overwritten after this turn, side by side: memory of its own for each record costs several times the copying. */
+function copies(reads: readonly RecordRead[]): readonly RecordRead[] {
+  let length = 0;
+  for (const read of reads) if (!(read instanceof Error)) length += read.length;
+  const bytes = new Uint8Array(length);
+  let end = 0;
+  return reads.map((read) => {
+    if (read instanceof Error) return read;
+    bytes.set(read, end);
+    end += read.length;
+    return bytes.subarray(end - read.length, end);
+  });
 }
 
-function readMessage(record: Uint8Array, kept: (bytes: Uint8Array) => Uint8Array): ReadMessage {
+function messagesIn(reads: readonly RecordRead[]): MessageReads {
+  return reads.map((read) => (read instanceof Error ? read : readMessage(read)));
+}
+
+function readMessage(record: Uint8Array): ReadMessage {
   const { messageStart, messageEnd, tagStart, tagLength, bodyCrc, storedAtMs, lock } = messageParts(record);
   return {
-    message: kept(record.subarray(messageStart, messageEnd)),
+    message: record.subarray(messageStart, messageEnd),
     bodyCrc,
     storedAtMs,
     lock,
