@@ -1,3 +1,4 @@
+import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { check } from "../support/check.ts";
 import { type CustomResources, has, type Resource } from "../support/custom-resources.ts";
@@ -5,7 +6,8 @@ import type { Messages } from "../support/messages.ts";
 import { eventually } from "../support/step.ts";
 
 const brokerRef = { name: "main" };
-const topicsAtOnce = 200;
+const isLong = process.env["SATURNMQ_NIGHTLY"] === "1";
+const topicsAtOnce = isLong ? 1_000 : 200;
 
 /** Topics and groups of a cluster that is ready. Leaves the topic `orders` and the group `readers`. */
 export async function checkDeclarations(resources: CustomResources, messages: Messages): Promise<void> {
@@ -39,6 +41,10 @@ export async function checkDeclarations(resources: CustomResources, messages: Me
     await resources.create("Topic", "short", { brokerRef, deletionPolicy: "Delete" });
     await resources.says("Topic", "short", "True", "Exists");
     await Promise.all(["short", "there-before"].map((name) => resources.remove("Topic", name)));
+    await resources.create("ConsumerGroup", "brief", { brokerRef, deletionPolicy: "Delete" });
+    await resources.says("ConsumerGroup", "brief", "True", "Exists");
+    await resources.remove("ConsumerGroup", "brief");
+    if ((await messages.saturnmq("group", "list")).includes("brief")) throw new Error("the group is still there");
     const names = await topicNames();
     if (names.includes("short") || !names.includes("there-before")) throw new Error(names.join(", "));
   });

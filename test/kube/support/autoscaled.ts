@@ -5,6 +5,7 @@ import { textOf } from "../../support/check/report.ts";
 import { Producers } from "../../support/load/producers.ts";
 import { SeededBodies } from "../../support/load/seeded-bodies.ts";
 import { type World as Load, officialGroup, ownGroup, runScenario } from "../../support/scenario.ts";
+import { untilAtRest } from "./at-rest.ts";
 import { CustomResources } from "./custom-resources.ts";
 import { MetricsApi } from "./metrics-api.ts";
 import { eventually } from "./step.ts";
@@ -132,7 +133,7 @@ export class Autoscaled {
     const { report, history } = await runScenario(
       {
         ...{ name: "autoscaled", repeat: "make kube-test", seed, topic, endpoints: [address], largestBodyBytes },
-        ...{ members: () => [], settled: () => this.tools.untilEven(evenWithinMs), groupOf },
+        ...{ members: () => [], settled: () => untilAtRest(this.tools), groupOf },
         ...{ ...own, consumers: 3, invisibleMs: 15_000, official: officials },
       },
       async (load) => {

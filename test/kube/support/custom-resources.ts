@@ -99,8 +99,8 @@ export class CustomResources {
   }
 
   /** Waits until an object's condition `Ready` is so. */
-  says(kind: Kind, name: string, status: string, reason: string): Promise<Resource> {
-    return eventually(`${kind} ${name} says ${reason}`, 60, async () => {
+  says(kind: Kind, name: string, status: string, reason: string, seconds = 60): Promise<Resource> {
+    return eventually(`${kind} ${name} says ${reason}`, seconds, async () => {
       const resource = await this.get(kind, name);
       if (has(resource, "Ready", status, reason)) return resource;
       throw new Error(JSON.stringify(resource.status ?? {}));

@@ -88,7 +88,7 @@ function seriesOf(page: string, name: string): number {
 }
 
 /** CPU that a process has used and memory that it has, as /proc tells; `undefined` when it is gone. */
-function usageOf(pid: number): Pick<Sample, "cpuSeconds" | "residentBytes"> | undefined {
+export function usageOf(pid: number): Pick<Sample, "cpuSeconds" | "residentBytes"> | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // Behind the name, which may hold anything: the third field comes first.
