@@ -10,6 +10,7 @@ import { commitRule } from "./invariants/commit-rule.ts";
 import { commitSafety } from "./invariants/commit-safety.ts";
 import { CommittedEntries } from "./invariants/committed-entries.ts";
 import { configurationSafety } from "./invariants/configuration-safety.ts";
+import { damagedElectsNobody } from "./invariants/damaged-elects-nobody.ts";
 import { durableBeforeSent } from "./invariants/durable-before-sent.ts";
 import { electionSafety } from "./invariants/election-safety.ts";
 import { leaderAppendOnly } from "./invariants/leader-append-only.ts";
@@ -143,6 +144,7 @@ class Simulation implements World, Stage {
       durableBeforeSent(),
       leaseExclusivity(),
       noSuspicion(),
+      damagedElectsNobody(),
     ];
     for (let voter = 0; voter < first.length; voter += 1) this.#add(first);
     for (let spare = 0; spare < this.swarm.spares; spare += 1) this.#add(undefined);
