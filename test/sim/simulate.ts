@@ -8,6 +8,7 @@ import { type Invariant, Violation } from "./invariants/invariant.ts";
 import { metadataAgrees } from "./invariants/metadata-agrees.ts";
 import { oneLeaderATerm } from "./invariants/one-leader-a-term.ts";
 import { raftRules } from "./invariants/raft/raft-rules.ts";
+import { votersAreWhole } from "./invariants/voters-are-whole.ts";
 import { type Lane, Workload } from "./load/workload.ts";
 import { Nemesis } from "./nemesis.ts";
 import { findDivergence, type Replicas, settledReplicas } from "./replicas.ts";
@@ -80,7 +81,7 @@ class Run {
   readonly #cluster: SimulatedCluster;
   readonly #workload: Workload;
   readonly #nemesis: Nemesis;
-  readonly #invariants: readonly Invariant[];
+  readonly #invariants: Invariant[];
   readonly #raftRules = raftRules();
   readonly #beganCpuMs = cpuMs();
   readonly #readings = new Map<Lane, Reading>();
@@ -109,6 +110,7 @@ class Run {
       this.#workload.atNextAck = act;
     });
     this.#invariants = [oneLeaderATerm(), metadataAgrees(), configurationsGoOn()];
+    if (swarm.logBytesMax === 0) this.#invariants.push(votersAreWhole());
   }
 
   /** Something that no client, operator or fault explains. */

@@ -21,15 +21,15 @@ async function findMutant(name: string, count: number): Promise<{ seed: number; 
 }
 
 let missed = 0;
+console.log("| planted fault | first seed | recorded | seconds | what was seen |\n|---|---|---|---|---|");
 for (const mutant of mutants.filter(({ name }) => name.includes(given.only))) {
   checkFits(mutant);
   const began = performance.now();
   const found = await findMutant(mutant.name, Number(given.count));
   if (found === undefined) missed += 1;
   const seconds = Math.round((performance.now() - began) / 1_000);
-  const told = found === undefined ? `not within ${given.count}` : `seed ${found.seed}`;
-  console.log(
-    `${mutant.name}: ${told} (recorded: ${mutant.seed ?? "none"}), ${seconds} s: ${found?.finding.slice(0, 160) ?? ""}`,
-  );
+  const first = found?.seed ?? `none of ${given.count}`;
+  const finding = found?.finding.slice(0, 160).replaceAll("|", "\\|") ?? "";
+  console.log(`| ${mutant.name} | ${first} | ${mutant.seed ?? "none"} | ${seconds} | ${finding} |`);
 }
 process.exitCode = missed === 0 ? 0 : 1;

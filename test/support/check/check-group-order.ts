@@ -22,7 +22,12 @@ export function checkGroupOrder(
   for (const [key, delivered] of groups) {
     const [consumerGroup = "", messageGroup = ""] = JSON.parse(key) as string[];
     const waiting = history.drained.includes(consumerGroup) ? unhandled(messageGroup, delivered, history, places) : [];
-    checkOneGroup(messageGroup, delivered, waiting, findings);
+    checkOneGroup(
+      messageGroup,
+      delivered.filter((handling) => !isExpired(handling, history)),
+      waiting,
+      findings,
+    );
   }
 }
 
@@ -49,6 +54,11 @@ function checkOneGroup(
     }
     allDoneMs = Math.max(allDoneMs, doneMs(handling));
   }
+}
+
+/** What expired holds nobody up, whether it was done or not; nobody knows since when. */
+function isExpired({ deliveries }: Handling, { expired }: History): boolean {
+  return deliveries.some(({ queue, offset }) => queue !== undefined && offset < (expired.get(queue) ?? 0));
 }
 
 /** Whether `delivery` could be handed out as far as an earlier message of its group is concerned. */
