@@ -93,7 +93,10 @@ export class World implements AsyncDisposable {
     const { folder, binaries } = this.#options;
     const PATH = `${binaries}:${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`;
     const env = { PATH, KUBECONFIG: kubeconfigOf(this.#options), HOME: folder };
-    return expectDone(run("bash", ["-euc", `cd '${root}'\n${script}`], { env, input, seconds: scriptSeconds }));
+    // Started from a socket, as here, it would read the machine's own settings first.
+    return expectDone(
+      run("bash", ["--norc", "-euc", `cd '${root}'\n${script}`], { env, input, seconds: scriptSeconds }),
+    );
   }
 
   /** Applies an object by kubectl. */
