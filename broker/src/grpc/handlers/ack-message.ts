@@ -23,7 +23,7 @@ export function ackMessage(room: Room, renewals: Renewals): UnaryMethod {
       );
     const topic = await room.messaging.topic(topicNameOf(request.topic));
     const group = await room.messaging.group(groupNameOf(request.group));
-    const handles = await Promise.all(entries.map((entry) => renewals.settle(entry.receiptHandle)));
+    const handles = await renewals.settleAll(entries.map(({ receiptHandle }) => receiptHandle));
     const outcomes = await room.messaging.ack(topic, group, handles);
     const statuses = outcomes.map((error) => (error === undefined ? ok : statusOf(error, rpc, room.log)));
     return {

@@ -84,6 +84,14 @@ describe("Renewals", () => {
     expect(await renewals.settle("h0")).toBe("h1");
   });
 
+  test("of the handles of one call each is settled, those that nobody renews as they are", async () => {
+    const { renewals, pass } = setUp();
+    expect(await renewals.settleAll(["other", "h0"])).toEqual(["other", "h0"]);
+    renewals.hold("client", topic, group, [delivery]);
+    await pass(58_000);
+    expect(await renewals.settleAll(["other", "h0", "h0"])).toEqual(["other", "h1", "h1"]);
+  });
+
   test("an unknown or never renewed handle is itself", async () => {
     const { renewals } = setUp();
     renewals.hold("client", topic, group, [delivery]);

@@ -77,6 +77,12 @@ export class Renewals {
     return held.current;
   }
 
+  /** As `settle`, of the handles of one call, of which mostly none is renewed here. */
+  async settleAll(handles: readonly string[]): Promise<readonly string[]> {
+    if (!handles.some((handle) => this.#byHandle.has(handle))) return handles;
+    return Promise.all(handles.map((handle) => this.settle(handle)));
+  }
+
   /** Gives back what a client holds. */
   release(clientId: string): void {
     for (const held of this.#byHandle.values()) if (held.clientId === clientId && !held.settled) this.#release(held);
