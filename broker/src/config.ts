@@ -18,7 +18,9 @@ const tls = z.strictObject({
   certificateFile: z
     .string()
     .default("")
-    .describe("PEM file with the certificate chain. Empty: a self-signed one is made and kept in the data folder."),
+    .describe(
+      "PEM file with the certificate chain; new TLS connections get a new one within 10 s. Empty: a self-signed one is made and kept in the data folder.",
+    ),
   keyFile: z.string().default("").describe("PEM file with the certificate's key. Given together with certificateFile."),
 });
 

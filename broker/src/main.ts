@@ -10,6 +10,7 @@ import type { BrokerConfig } from "./config.ts";
 import type { DataPlane } from "./data-plane-api.ts";
 import { Sessions } from "./grpc/handlers/sessions.ts";
 import { type KeyPair, ownCertificate, readCertificate } from "./grpc/transport/certificate.ts";
+import { CertificateWatch } from "./grpc/transport/certificate-watch.ts";
 import { type BrokerWorld, openBroker } from "./open-broker.ts";
 import { Serving } from "./serving.ts";
 
@@ -75,6 +76,12 @@ export async function startBroker(config: BrokerConfig, deps: BrokerDeps): Promi
   const serving = new Serving({ ...world, sessions }, store, dataPlane, ending.signal);
   await serving.openGrpc(await certificate);
   opened.defer(() => serving.close(0));
+  if (config.tls.certificateFile !== "") {
+    const { timers, logger } = world;
+    const changed = (pair: KeyPair): void => serving.setCertificate(pair);
+    const watch = new CertificateWatch({ files: config.tls, present: await certificate, timers, logger, changed });
+    opened.defer(() => watch.close());
+  }
   await serving.openHttp();
   await untilReady(dataPlane, world);
   return running(serving, store, config, opened.move());

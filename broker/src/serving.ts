@@ -80,6 +80,11 @@ export class Serving {
     this.#followMembers(this.#transport);
   }
 
+  /** What TLS connections that come from now on get. */
+  setCertificate(pair: KeyPair): void {
+    this.#transport?.setCertificate(pair);
+  }
+
   /** Lets clients go to brokers that came, or to all others when this one is to be emptied. */
   #followMembers(transport: Transport): void {
     const self = this.#store.identity.replicaId;

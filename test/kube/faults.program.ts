@@ -48,11 +48,10 @@ async function faults(world: World, resources: CustomResources, load: SteadyLoad
   await check("a broker that is killed comes back", () =>
     load.during("broker killed", async () => {
       world.nodes.kill("main-broker-0");
-      await eventually("it was started again", 30, async () => {
+      await eventually("it was started again, and is ready", settledSeconds, async () => {
         const pod = (await resources.pods()).find(({ metadata }) => metadata.name === "main-broker-0");
-        return (pod as (Resource & Restarts) | undefined)?.status.containerStatuses[0]?.restartCount === 1
-          ? true
-          : undefined;
+        const restarts = (pod as (Resource & Restarts) | undefined)?.status.containerStatuses[0]?.restartCount;
+        return pod !== undefined && restarts === 1 && has(pod, "Ready", "True") ? true : undefined;
       });
       await settled(resources);
     }),

@@ -122,7 +122,9 @@ const fields = z.strictObject({
   podTemplate: podTemplate.optional().describe("Where the pods run, and their labels."),
   tlsSecretRef: reference("Secret")
     .optional()
-    .describe("Secret of type kubernetes.io/tls for the clients' port. Absent: a self-signed certificate."),
+    .describe(
+      "Secret of type kubernetes.io/tls for the clients' port; new connections get a new certificate, no pod restarts. Absent: a self-signed certificate.",
+    ),
   updateStrategy,
   paused,
 });

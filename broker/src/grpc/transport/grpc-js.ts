@@ -7,6 +7,7 @@ import {
   type ServerWritableStream,
   status,
 } from "@grpc/grpc-js";
+import type { KeyPair } from "./certificate.ts";
 import { FrontDoor } from "./front-door.ts";
 import { type CallRoom, GrpcJsCall, GrpcJsStream, toFailure } from "./grpc-js-call.ts";
 import { http1Text, type TransportOptions } from "./options.ts";
@@ -16,11 +17,11 @@ import type { BidirectionalMethod, Method, ServerStreamingMethod, Service, Trans
 export async function serveGrpcJs(services: readonly Service[], options: TransportOptions): Promise<Transport> {
   const server = new Server(serverOptions(options));
   for (const service of services) register(server, service, options);
-  const { certificate, key } = options.tls;
   const plain = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const secure = server.createConnectionInjector(
-    ServerCredentials.createSsl(null, [{ cert_chain: certificate, private_key: key }]),
-  );
+  const withPair = ({ certificate, key }: KeyPair): Injector =>
+    server.createConnectionInjector(ServerCredentials.createSsl(null, [{ cert_chain: certificate, private_key: key }]));
+  // Connections stay with the certificate that they began with.
+  const secure = [withPair(options.tls)];
   const door = new FrontDoor({
     ...options,
     http1Text,
@@ -28,7 +29,7 @@ export async function serveGrpcJs(services: readonly Service[], options: Transpo
       plain.injectConnection(socket);
     },
     secure: (socket) => {
-      secure.injectConnection(socket);
+      secure.at(-1)?.injectConnection(socket);
     },
   });
   const port = await door.listen();
@@ -39,7 +40,8 @@ export async function serveGrpcJs(services: readonly Service[], options: Transpo
     },
     // It has no way to ask a single connection to go.
     shed: () => undefined,
-    close: (deadlineMs) => close(door, [plain, secure], deadlineMs),
+    setCertificate: (pair) => void secure.push(withPair(pair)),
+    close: (deadlineMs) => close(door, [plain, ...secure], deadlineMs),
   };
 }
 

@@ -50,6 +50,6 @@ export type Call = Pick<h2.Call, "client" | "deadlineMs" | "signal" | "gone" | "
 export type StreamingCall = Call & Pick<h2.StreamingCall, "write" | "drained" | "end" | "onGone" | "onLeaving">;
 
 /** A transport that serves. */
-export type Transport = Pick<h2.Transport, "port" | "connections" | "shed" | "close">;
+export type Transport = Pick<h2.Transport, "port" | "connections" | "shed" | "setCertificate" | "close">;
 
 type IncomingStream = h2.IncomingStream;
