@@ -72,6 +72,12 @@ export class RpcClient {
   static async open(address: Address, clientId: string = newClientId()): Promise<RpcClient> {
     const holder: { client?: RpcClient } = {};
     const user = (): RpcClient => defined(holder.client, "rpc client");
+    // A server that is about to stop may say so, or close, with its very first bytes.
+    const early: ((client: RpcClient) => void)[] = [];
+    const tell = (what: (client: RpcClient) => void): void => {
+      if (holder.client === undefined) early.push(what);
+      else what(holder.client);
+    };
     const connection = await Connection.open(address, {
       data: (stream, bytes, start, end) => {
         user().#data(stream, bytes, start, end);
@@ -88,10 +94,14 @@ export class RpcClient {
       },
       readDone: () => undefined,
       goAway: (lastStream, _errorCode, debug) => {
-        user().#goAway(lastStream, debug);
+        tell((client) => {
+          client.#goAway(lastStream, debug);
+        });
       },
       closed: (reason) => {
-        if (holder.client !== undefined) holder.client.#close(reason ?? new Error("the connection was closed here"));
+        tell((client) => {
+          client.#close(reason ?? new Error("the connection was closed here"));
+        });
       },
     });
     const client = new RpcClient(address, clientId, connection);
@@ -103,6 +113,7 @@ export class RpcClient {
       for (const call of client.#calls.values()) call.window += growth;
       client.#flush();
     };
+    for (const what of early) what(client);
     return client;
   }
 
