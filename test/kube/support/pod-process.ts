@@ -151,6 +151,8 @@ export class PodProcess {
     let readyMs = Number.NEGATIVE_INFINITY;
     while (!this.#gone && !this.#stopping && this.#exitCode === undefined) {
       if (!this.#started) readyMs = Number.NEGATIVE_INFINITY;
+      // A container that is started anew has all the time that its probe gives it.
+      if (this.#child === undefined) heardMs = performance.now();
       if (this.#child !== undefined) {
         this.#started ||= startupProbe === undefined || (await this.#ask(startupProbe));
         if (!this.#started || livenessProbe === undefined || (await this.#ask(livenessProbe)))
