@@ -11,6 +11,9 @@ const downloadTimeoutMs = 120_000;
 /** A package of which exactly one build will do. */
 export type PinnedPackage = { readonly name: string; readonly version: string; readonly sha256: string };
 
+/** Neither the cache nor the mirror that apt asks has the pinned build: there is no network, or a newer one has replaced it. */
+export class UnavailablePackageError extends Error {}
+
 /** Where what was once downloaded or built for this project is kept. */
 export function cacheFolder(): string {
   return join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "saturnmq");
@@ -61,7 +64,8 @@ export function aptReason(error: unknown): string {
 /**
  * The folder into which a pinned package is unpacked, beside its `control` file. Kept in the cache: what is there was complete.
  *
- * @throws {Error} when it cannot be had, or is not what was pinned
+ * @throws {UnavailablePackageError} when it cannot be had
+ * @throws {Error} when it is not what was pinned
  */
 export async function unpackedPackage(pinned: PinnedPackage, cache: string): Promise<string> {
   const folder = join(cache, "debian", `${pinned.name}-${pinned.sha256}`);
@@ -90,7 +94,7 @@ async function isThere(folder: string): Promise<boolean> {
 
 async function download({ name, version, sha256 }: PinnedPackage, folder: string): Promise<string> {
   const [path] = await downloadPackages([`${name}=${version}`], folder).catch((error: unknown) => {
-    throw new Error(
+    throw new UnavailablePackageError(
       `the Debian package ${name} ${version} cannot be had: ${aptReason(error)}. ` +
         "A newer one may have replaced it: raise it in image/debian.json, with its SHA-256",
       { cause: error },
