@@ -54,6 +54,10 @@ export class Filling {
     }
   }
 
+  get ended(): boolean {
+    return this.#ended.signal.aborted;
+  }
+
   /** Asks for nothing more. */
   end(): void {
     this.#ended.abort();

@@ -47,6 +47,8 @@ export class HostedShards {
   readonly #snapshots: SnapshotSource & SnapshotSink;
   readonly #groups = new Map<number, Group>();
   readonly #fillings = new Map<number, Filling>();
+  /** By shard, when all that was begun to fill it has ended. */
+  readonly #fillingRuns = new Map<number, Promise<void>>();
   readonly #walks: ShardWalks;
   readonly #unfilledLeads: UnfilledLeads;
   /** Shards whose lead is being handed over. */
@@ -285,7 +287,16 @@ export class HostedShards {
     });
     this.#fillings.set(shard, filling);
     this.#tellFilling();
-    filling.run().then((whole) => {
+    // One that was ended, since another snapshot came or the replica was closed, still has to let go of what it opened.
+    const run = (this.#fillingRuns.get(shard) ?? Promise.resolve()).then(() => (filling.ended ? false : filling.run()));
+    this.#fillingRuns.set(
+      shard,
+      run.then(
+        () => undefined,
+        () => undefined,
+      ),
+    );
+    run.then((whole) => {
       if (!whole || this.#fillings.get(shard) !== filling) return;
       this.#fillings.delete(shard);
       this.#tellFilling();
