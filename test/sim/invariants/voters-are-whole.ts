@@ -1,37 +1,48 @@
+import type { SimulatedCluster } from "../world/cluster.ts";
 import { type Invariant, Violation } from "./invariant.ts";
 
 /** How often replicas are asked, milliseconds. */
 const everyMs = 200;
+const name = "whoever comes to vote for a shard holds every message of it (design 6, A new replica)";
 
-type Newest = { readonly index: number; readonly voters: readonly number[] };
+type Node = SimulatedCluster["brokers"][number];
+/** The newest committed configuration of a shard. `joined`: those who vote by it and did not before, as long as they were not looked at. */
+type Newest = { readonly index: number; readonly voters: readonly number[]; readonly joined: Set<number> };
 
-/** Whoever votes for a shard holds every message of it (design 6, "A new replica"). Only where nothing expires: else it may lack what is gone. */
+/** Only where nothing expires: else a replica may lack what is gone. A voter that fell behind and got a snapshot may lack something for a while. */
 export function votersAreWhole(): Invariant {
-  const newest = new Map<number, Newest>();
+  const shards = new Map<number, Newest>();
   let nextMs = 0;
   return {
-    name: "voters hold every message",
+    name,
     afterEvent: ({ brokers, queue }) => {
       if (queue.nowMs < nextMs) return;
       nextMs = queue.nowMs + everyMs;
-      for (const { machine, broker } of brokers) {
-        for (const { shard, commitIndex } of broker?.dataPlane.report().replicas ?? []) {
-          const at = broker?.store.view(shard).configurationAt(commitIndex);
-          if (broker === undefined || at === undefined) continue;
-          const { incoming, outgoing } = at.configuration;
-          if (at.index >= (newest.get(shard)?.index ?? 0))
-            newest.set(shard, { index: at.index, voters: [...incoming, ...outgoing] });
-          const { store } = broker;
-          // One that was given up and comes back may still take itself for the voter that it was.
-          const known = newest.get(shard);
-          if (known?.index !== at.index || !known.voters.includes(store.identity.replicaId)) continue;
-          const [lacking] = store.missing(shard, 1, store.view(shard).firstIndex - 1);
-          if (lacking !== undefined)
-            throw new Violation(
-              `voters hold every message (design 6): ${machine.name} votes for shard ${shard} without entries ${lacking.from} to ${lacking.to}`,
-            );
-        }
-      }
+      for (const node of brokers)
+        for (const { shard, commitIndex } of node.broker?.dataPlane.report().replicas ?? [])
+          look(shards, node, shard, commitIndex);
     },
   };
+}
+
+function look(shards: Map<number, Newest>, { machine, broker }: Node, shard: number, commitIndex: number): void {
+  if (broker === undefined) return;
+  const { store } = broker;
+  const at = store.view(shard).configurationAt(commitIndex);
+  if (at === undefined) return;
+  const newest = newestOf(shards, shard, at.index, [...at.configuration.incoming, ...at.configuration.outgoing]);
+  if (at.index !== newest.index || !newest.joined.delete(store.identity.replicaId)) return;
+  const [lacking] = store.missing(shard, 1, store.view(shard).firstIndex - 1);
+  if (lacking === undefined) return;
+  const { from, to } = lacking;
+  throw new Violation(`${name}: ${machine.name} votes for shard ${shard} without entries ${from} to ${to}`);
+}
+
+function newestOf(shards: Map<number, Newest>, shard: number, index: number, voters: readonly number[]): Newest {
+  const known = shards.get(shard);
+  if (known !== undefined && index <= known.index) return known;
+  const joined = new Set(known === undefined ? [] : voters.filter((voter) => !known.voters.includes(voter)));
+  const newest = { index, voters, joined };
+  shards.set(shard, newest);
+  return newest;
 }
