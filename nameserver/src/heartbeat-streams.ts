@@ -11,10 +11,14 @@ export type HeartbeatStream = {
 type Open = { readonly incarnation: number; readonly end: () => void; readonly waiting: Set<Waiting> };
 type Waiting = { readonly alive: () => void; readonly gone: () => void };
 
+/** One more than a process that has ended can have left on its way. */
+const heartbeatsOfTheLiving = 2;
+
 /**
  * Which brokers' heartbeat streams are open, to tell a restart from a twin: whoever registers as a broker whose older incarnation still sends
- * over an open stream is another process on a copy of its disk. A stream alone proves nothing, as the end of a machine closes none; so the next
- * heartbeat decides, or that none comes within a lease.
+ * over an open stream is another process on a copy of its disk. A stream alone proves nothing, as the end of a machine closes none, nor does one
+ * heartbeat, which may be the last that a process sent before it ended. It sends none before the one before is answered; so the second decides, or that
+ * none comes within a lease.
  */
 export class HeartbeatStreams {
   readonly #timers: Timers;
@@ -63,11 +67,21 @@ export class HeartbeatStreams {
         stream.waiting.delete(waiting);
         resolve(sends);
       };
-      const waiting: Waiting = { alive: () => settle(true), gone: () => settle(false) };
-      cancel = this.#timers.after(leaseMs, () => {
-        stream.end();
-        settle(false);
-      });
+      const wait = (): void => {
+        cancel();
+        cancel = this.#timers.after(leaseMs, () => {
+          stream.end();
+          settle(false);
+        });
+      };
+      let heard = 0;
+      const alive = (): void => {
+        heard += 1;
+        if (heard === heartbeatsOfTheLiving) settle(true);
+        else wait();
+      };
+      const waiting: Waiting = { alive, gone: () => settle(false) };
+      wait();
       stream.waiting.add(waiting);
     });
   }
