@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { type RunningHttp, serveHttp } from "./http.ts";
+import { openMetrics } from "./metrics.ts";
 import { RpcBook } from "./rpc-book.ts";
 
 const rpcs = new RpcBook();
@@ -49,6 +50,20 @@ describe("the HTTP port", () => {
     expect(text).toMatch(/nodejs_eventloop_lag_p99_seconds \d/);
     state.stored = 10;
     expect(await (await get("/metrics")).text()).toContain("saturnmq_messages_stored_total 10");
+  });
+
+  test("a scrape asks for all values once, however many there are", async () => {
+    let asked = 0;
+    const gauges = () => {
+      asked += 1;
+      return { one: 1, two: 2, three: 3 };
+    };
+    const registry = openMetrics({ rpcs, counters: () => ({}), gauges });
+    await new Promise(setImmediate);
+    asked = 0;
+    expect(await registry.metrics()).toContain("saturnmq_three 3");
+    expect(await registry.metrics()).toContain("saturnmq_one 1");
+    expect(asked).toBe(2);
   });
 
   test("another page is answered with those there are", async () => {

@@ -1,13 +1,16 @@
 import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from "prom-client";
 import { latencyBoundsMs, type RpcBook, type RpcRow } from "./rpc-book.ts";
 
+/** Values by camelCase name. */
+type Reading = () => Readonly<Record<string, number>>;
+
 /** What `/metrics` shows, read at each scrape. */
 export type MetricsSource = {
   readonly rpcs: RpcBook;
   /** Totals that only rise, by camelCase name: `messagesStored` becomes `saturnmq_messages_stored_total`. */
-  readonly counters: () => Readonly<Record<string, number>>;
+  readonly counters: Reading;
   /** Present values, by camelCase name: `logBytes` becomes `saturnmq_log_bytes`. */
-  readonly gauges: () => Readonly<Record<string, number>>;
+  readonly gauges: Reading;
 };
 
 const millisecondsPerSecond = 1_000;
@@ -16,31 +19,45 @@ const millisecondsPerSecond = 1_000;
 export function openMetrics(source: MetricsSource): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
-  for (const name of Object.keys(source.counters())) addCounter(registry, name, source);
-  for (const name of Object.keys(source.gauges())) addGauge(registry, name, source);
+  const counters = onceATurn(source.counters);
+  const gauges = onceATurn(source.gauges);
+  for (const name of Object.keys(counters())) addCounter(registry, name, counters);
+  for (const name of Object.keys(gauges())) addGauge(registry, name, gauges);
   registry.registerMetric(rpcHistogram(source.rpcs));
   return registry;
 }
 
-function addCounter(registry: Registry, name: string, source: MetricsSource): void {
+/** A registry collects all its metrics in one turn: what a broker has to add up for one of them is added up for all. */
+function onceATurn(read: Reading): Reading {
+  let values: Readonly<Record<string, number>> | undefined;
+  return () => {
+    if (values !== undefined) return values;
+    queueMicrotask(() => {
+      values = undefined;
+    });
+    return (values = read());
+  };
+}
+
+function addCounter(registry: Registry, name: string, counters: Reading): void {
   new Counter({
     name: `saturnmq_${snake(name)}_total`,
     help: `Total of ${words(name)} since the process started.`,
     registers: [registry],
     collect() {
       this.reset();
-      this.inc(source.counters()[name] ?? 0);
+      this.inc(counters()[name] ?? 0);
     },
   });
 }
 
-function addGauge(registry: Registry, name: string, source: MetricsSource): void {
+function addGauge(registry: Registry, name: string, gauges: Reading): void {
   new Gauge({
     name: `saturnmq_${snake(name)}`,
     help: `Present ${words(name)}.`,
     registers: [registry],
     collect() {
-      this.set(source.gauges()[name] ?? 0);
+      this.set(gauges()[name] ?? 0);
     },
   });
 }
