@@ -134,9 +134,10 @@ export class CatchUp {
   /** Before the rest, not after it: what arrives meanwhile would keep a group for ever that has caught up, and the others behind it. */
   #staysFirst(group: GroupId, bursts: number): boolean {
     const backlog = this.#backlogs.get(group);
-    if (backlog !== undefined && backlog.waiting.length > 0 && bursts < burstsInRow) return true;
+    const waits = backlog !== undefined && backlog.waiting.length > 0;
+    if (waits && bursts < burstsInRow) return true;
     this.#backlogs.delete(group);
-    if (backlog !== undefined && backlog.waiting.length > 0) this.#backlogs.set(group, backlog);
+    if (waits) this.#backlogs.set(group, backlog);
     return false;
   }
 
