@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 NODE := scripts/node
-JEST := $(NODE) --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js
+JEST := $(NODE) scripts/test.js
 INSTALLED := node_modules/.installed
 SEED := 1
 COUNT := 1

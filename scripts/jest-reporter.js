@@ -1,18 +1,24 @@
+import { writeFileSync } from "node:fs";
 import process from "node:process";
 
 /**
  * What `make test` prints: a line a file, failures in full, skipped tests by name (their reason is in the title), and as the very last line
- * `N passed, N failed`. A file that does not load counts as one failure, and a run without a test fails.
+ * `N passed, N failed`. A file that does not load counts as one failure, and a run without a test fails. Into the file that the environment
+ * variable SATURNMQ_TEST_REPORT names go counts and failures by file, for scripts/test.js.
  *
  * @public loaded by jest
  */
 export default class Reporter {
   #ran = 0;
+  #files = [];
 
   onTestFileResult(test, result) {
     const failed = result.numFailingTests + (result.testExecError === undefined ? 0 : 1);
     const seconds = ((result.perfStats.end - result.perfStats.start) / 1_000).toFixed(1);
     const path = test.path.slice(test.context.config.rootDir.length + 1);
+    const failures = result.testResults.filter(({ status }) => status === "failed").map(({ fullName }) => fullName);
+    if (result.testExecError !== undefined) failures.push("the file itself");
+    this.#files.push({ path, passed: result.numPassingTests, failed, failures });
     print(`${failed === 0 ? "pass" : "FAIL"}  ${path}  ${result.numPassingTests} tests  ${seconds} s`);
     if (failed > 0) print(result.failureMessage ?? "the file failed without a message");
     for (const { message, origin } of result.console ?? []) print(`${message}\n${origin}`);
@@ -22,6 +28,11 @@ export default class Reporter {
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
     this.#ran = results.numPassedTests + failed;
     printSkipped(results);
+    // Once more, since failures in full are far above by now.
+    for (const { path, failures } of this.#files) for (const name of failures) print(`failed: ${path}: ${name}`);
+    const report = process.env.SATURNMQ_TEST_REPORT;
+    if (report !== undefined)
+      writeFileSync(report, JSON.stringify({ files: this.#files, interrupted: results.wasInterrupted === true }));
     if (this.#ran === 0) print("No test ran: that is a failure too.");
     if (results.wasInterrupted) print("Interrupted: not all tests ran.");
     print(`${results.numPassedTests} passed, ${failed} failed`);
