@@ -31,8 +31,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- /* What the operator does in a namespace that it looks after: each rule is a call that it makes. */ -}}
 {{- define "saturnmq.rules" -}}
 - apiGroups: [saturnmq.io]
-  resources: [nameservers, brokers, topics, consumergroups]
+  resources: [nameservers, brokers]
   verbs: [get, list, watch]
+- apiGroups: [saturnmq.io]
+  resources: [topics, consumergroups]
+  verbs: [list, watch]
 - apiGroups: [saturnmq.io]
   resources: [nameservers/status, brokers/status, topics/status, consumergroups/status]
   verbs: [patch]

@@ -106,14 +106,16 @@ export class Controllers {
     this.#known.set(kind, [...(this.#known.get(kind) ?? []), informer]);
   }
 
-  #declared<Found>(declared: Declared<Found>): Reconcile {
-    return (control, namespace, name) => {
+  #declared<Found extends { readonly name: string }>(declared: Declared<Found>): Reconcile {
+    return async (control, namespace, name) => {
+      const resource = this.#watched(declared.kind, namespace, name);
+      if (resource === undefined) return undefined;
       const all = this.#known.get(declared.kind)?.flatMap((informer) => informer.list()) ?? [];
       const rivals = all.filter(
         ({ metadata }) => metadata.namespace === namespace,
       ) as unknown as readonly CustomResource[];
       const watched = (kind: KindName, of: string) => this.#watched(kind, namespace, of) as CustomResource | undefined;
-      return reconcileDeclared(control, declared, { namespace, name, rivals, watched });
+      return reconcileDeclared(control, declared, { resource: resource as CustomResource, rivals, watched });
     };
   }
 

@@ -5,12 +5,16 @@ import { nameServerSpec } from "../api/name-server.ts";
 import type { ClusterAdmin } from "../grpc/cluster-admin.ts";
 import { type AnyVerdict, verdict } from "../plan/conditions.ts";
 import { againMs, type Control, type CustomResource, specOf, writeStatus } from "./control.ts";
+import { Inventory } from "./inventory.ts";
 
-/** A kind whose objects declare something inside a cluster by name: how it is found, made, compared and removed there. */
-export type Declared<Found> = {
+/** What is declared is found again by its name. */
+type Named = { readonly name: string };
+
+/** A kind whose objects declare something inside a cluster by name: how it is listed, made, compared and removed there. */
+export type Declared<Found extends Named> = {
   readonly kind: "Topic" | "ConsumerGroup";
   readonly wanted: (resource: CustomResource) => Wanted;
-  readonly find: (admin: ClusterAdmin, name: string) => Promise<Found | undefined>;
+  readonly list: (admin: ClusterAdmin) => Promise<readonly Found[]>;
   readonly create: (admin: ClusterAdmin, resource: CustomResource, requestId: string) => Promise<Found>;
   readonly remove: (admin: ClusterAdmin, name: string, requestId: string) => Promise<unknown>;
   /** How what was found differs from what is wanted, in words; empty: not at all. */
@@ -24,10 +28,9 @@ export type Wanted = { readonly name: string; readonly broker: string; readonly 
 /** Keeps an object until what it declares was removed. */
 const finalizer = "saturnmq.io/declared";
 
-/** A declaration by its place, and what was watched besides. */
+/** A declaration as it was last watched, and what was watched besides. */
 export type Declaration = {
-  readonly namespace: string;
-  readonly name: string;
+  readonly resource: CustomResource;
   /** All objects of the kind in the namespace. */
   readonly rivals: readonly CustomResource[];
   /** A set of the namespace as it was last watched; `undefined` when it was not: it may be there all the same. */
@@ -35,17 +38,17 @@ export type Declaration = {
 };
 
 /**
- * Looks at one declaration, makes it true where it can, and says how it is. What it cannot change it reports and leaves.
+ * Looks at one declaration, makes it true where it can, and says how it is. What it cannot change it reports and leaves. The object is not read anew, which
+ * for thousands at rest would cost more than all else: its deletion is never taken back, and a write upon an old version of its finalizers is refused.
  *
  * @returns when to look again, milliseconds
  */
-export async function reconcileDeclared<Found>(
+export async function reconcileDeclared<Found extends Named>(
   control: Control,
   declared: Declared<Found>,
-  { namespace, name, rivals, watched }: Declaration,
+  { resource, rivals, watched }: Declaration,
 ): Promise<number | undefined> {
-  const resource = await control.objects.get<CustomResource>(declared.kind, namespace, name);
-  if (resource === undefined) return undefined;
+  const { namespace } = resource.metadata;
   const wanted = declared.wanted(resource);
   const set = async (kind: "NameServer" | "Broker", of: string): Promise<CustomResource | undefined> =>
     watched(kind, of) ?? (await control.objects.get<CustomResource>(kind, namespace, of));
@@ -74,7 +77,7 @@ export async function reconcileDeclared<Found>(
   return settle(control, declared, resource, admin);
 }
 
-async function settle<Found>(
+async function settle<Found extends Named>(
   control: Control,
   declared: Declared<Found>,
   resource: CustomResource,
@@ -83,7 +86,8 @@ async function settle<Found>(
   const { kind } = declared;
   try {
     const { name } = declared.wanted(resource);
-    const found = (await declared.find(admin, name)) ?? (await declared.create(admin, resource, randomUUID()));
+    const found =
+      (await inventoryOf(control, declared, admin).find(name)) ?? (await make(control, declared, resource, admin));
     const drift = declared.drift(found, resource);
     const state = drift === "" ? verdict("Ready", "True", "Exists") : verdict("Ready", "False", "Drifted", drift);
     return await tell(control, kind, resource, declared.statusOf(found), state);
@@ -95,6 +99,27 @@ async function settle<Found>(
       : verdict("Ready", "False", "Refused", error.message);
     await tell(control, kind, resource, {}, state);
     return waits ? againMs.waiting : againMs.settled;
+  }
+}
+
+/** Somebody else may have made it since all were listed: then that one counts. */
+async function make<Found extends Named>(
+  control: Control,
+  declared: Declared<Found>,
+  resource: CustomResource,
+  admin: ClusterAdmin,
+): Promise<Found> {
+  const inventory = inventoryOf(control, declared, admin);
+  try {
+    const made = await declared.create(admin, resource, randomUUID());
+    inventory.made(made);
+    return made;
+  } catch (error) {
+    if (!(error instanceof SaturnError) || error.code !== "ALREADY_EXISTS") throw error;
+    inventory.outdated();
+    const found = await inventory.find(declared.wanted(resource).name);
+    if (found === undefined) throw error;
+    return found;
   }
 }
 
@@ -113,7 +138,7 @@ async function tell(
  * Removes what was declared, if that was asked for, and lets the object go. Where there is no cluster any more, or this object never counted, there is
  * nothing to remove: a finalizer must not outlive what it waits for.
  */
-async function finish<Found>(
+async function finish<Found extends Named>(
   control: Control,
   declared: Declared<Found>,
   resource: CustomResource,
@@ -122,7 +147,10 @@ async function finish<Found>(
   const { name, deletionPolicy } = declared.wanted(resource);
   if (!holds(resource)) return undefined;
   try {
-    if (deletionPolicy === "Delete" && admin !== undefined) await declared.remove(admin, name, randomUUID());
+    if (deletionPolicy === "Delete" && admin !== undefined) {
+      await declared.remove(admin, name, randomUUID());
+      inventoryOf(control, declared, admin).outdated();
+    }
   } catch (error) {
     if (!(error instanceof SaturnError) || !gone.has(error.code)) throw error;
   }
@@ -165,10 +193,25 @@ async function adminOf(
   return admin(namespace, nameServerRef.name, specOf(nameServerSpec, group).replicas);
 }
 
+/** Of each cluster and kind. */
+const inventories = new WeakMap<ClusterAdmin, Map<string, unknown>>();
+
+function inventoryOf<Found extends Named>(
+  { clock }: Control,
+  { kind, list }: Declared<Found>,
+  admin: ClusterAdmin,
+): Inventory<Found> {
+  const ofCluster = inventories.get(admin) ?? new Map<string, unknown>();
+  inventories.set(admin, ofCluster);
+  const inventory = (ofCluster.get(kind) as Inventory<Found> | undefined) ?? new Inventory(clock, () => list(admin));
+  ofCluster.set(kind, inventory);
+  return inventory;
+}
+
 /** Of each object as it was watched: a namespace of a thousand is compared by each of them. */
 const remembered = new WeakMap<CustomResource, Wanted>();
 
-function wantedBy<Found>(declared: Declared<Found>, resource: CustomResource): Wanted {
+function wantedBy<Found extends Named>(declared: Declared<Found>, resource: CustomResource): Wanted {
   const wanted = remembered.get(resource) ?? declared.wanted(resource);
   remembered.set(resource, wanted);
   return wanted;

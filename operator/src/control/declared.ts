@@ -14,7 +14,7 @@ export const topics: Declared<AdminTopic> = {
     const { topicName, brokerRef, deletionPolicy } = topicOf(resource);
     return { name: nameOr(topicName, resource), broker: brokerRef.name, deletionPolicy };
   },
-  find: async (admin, name) => (await admin.call("ListTopics", {})).topics.find((topic) => topic.name === name),
+  list: async (admin) => (await admin.call("ListTopics", {})).topics,
   create: (admin, resource, requestId) => {
     const { topicName, type, queues, retentionSeconds } = topicOf(resource);
     const retention = retentionSeconds === undefined ? {} : { retentionMs: retentionSeconds * 1_000 };
@@ -41,7 +41,7 @@ export const consumerGroups: Declared<AdminGroup> = {
     const { groupName, brokerRef, deletionPolicy } = groupOf(resource);
     return { name: nameOr(groupName, resource), broker: brokerRef.name, deletionPolicy };
   },
-  find: async (admin, name) => (await admin.call("ListGroups", {})).groups.find((group) => group.name === name),
+  list: async (admin) => (await admin.call("ListGroups", {})).groups,
   create: (admin, resource, requestId) => {
     const { groupName, order, startPosition, maxAttempts } = groupOf(resource);
     const name = nameOr(groupName, resource);

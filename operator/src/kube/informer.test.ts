@@ -49,6 +49,16 @@ test("start resolves when all pages are read, and later changes come by the watc
   expect(informer.get("test", "d")).toBeDefined();
 });
 
+test("who manages which field is not kept", async () => {
+  server.put("listed");
+  await informer.start();
+  await until(() => server.watching === 1);
+  server.put("watched");
+  await until(() => told.length === 2);
+  expect(informer.list()).toHaveLength(2);
+  expect(JSON.stringify(informer.list())).not.toContain("managedFields");
+});
+
 test("a broken watch goes on where it stood: nothing is told twice, nothing is missed", async () => {
   server.put("a");
   await informer.start();

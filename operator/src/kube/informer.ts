@@ -105,7 +105,7 @@ export class Informer<Type extends KubeObject> {
     do {
       const query = { limit: pageSize, continue: next, labelSelector };
       const page = await client.call<Page<Type>>("GET", path, { query, signal: this.#ending.signal });
-      for (const object of page.items) found.set(keyOf(object), object);
+      for (const object of page.items) found.set(keyOf(object), withoutManagers(object));
       version = page.metadata.resourceVersion;
       next = page.metadata.continue === "" ? undefined : page.metadata.continue;
     } while (next !== undefined);
@@ -139,17 +139,18 @@ export class Informer<Type extends KubeObject> {
       this.#take(JSON.parse(line) as WatchEvent<Type>);
   }
 
-  #take({ type, object }: WatchEvent<Type>): void {
+  #take({ type, object: told }: WatchEvent<Type>): void {
     this.#heard();
     if (type === "ERROR") {
-      const { code = 0, message = "the watch failed" } = object as unknown as {
+      const { code = 0, message = "the watch failed" } = told as unknown as {
         readonly code?: number;
         readonly message?: string;
       };
       throw new ApiError(code, message);
     }
-    this.#resourceVersion = object.metadata.resourceVersion;
+    this.#resourceVersion = told.metadata.resourceVersion;
     if (type === "BOOKMARK") return;
+    const object = withoutManagers(told);
     if (type === "DELETED") this.#objects.delete(keyOf(object));
     else this.#objects.set(keyOf(object), object);
     this.#options.changed(object);
@@ -174,6 +175,11 @@ type Page<Type> = {
   readonly items: readonly Type[];
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
 };
+
+/** Who owns which field is more than the rest of a small object, is nothing to whoever watches, and would be kept for each of thousands. */
+function withoutManagers<Type extends KubeObject>(object: Type): Type {
+  return { ...object, metadata: { ...object.metadata, managedFields: undefined } };
+}
 
 function keyOf({ metadata: { namespace, name } }: KubeObject): string {
   return `${namespace}/${name}`;

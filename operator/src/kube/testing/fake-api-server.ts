@@ -40,10 +40,8 @@ export class FakeApiServer {
   put(name: string, fields: Record<string, unknown> = {}): void {
     const known = this.#objects.has(name);
     this.#version += 1;
-    const object = {
-      ...fields,
-      metadata: { name, namespace: "test", uid: `uid-${name}`, resourceVersion: String(this.#version) },
-    };
+    const of = { name, namespace: "test", uid: `uid-${name}`, resourceVersion: String(this.#version) };
+    const object = { ...fields, metadata: { ...of, managedFields: [{ manager: "somebody" }] } };
     this.#objects.set(name, object);
     this.#tell({ type: known ? "MODIFIED" : "ADDED", object });
   }
