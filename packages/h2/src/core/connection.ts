@@ -75,6 +75,8 @@ export class Connection<User> {
   state: ConnectionState = "preface";
   /** Why it failed or was cut, for the log. */
   reason = "";
+  /** It failed for what it cost us, not by a mistake. */
+  abusive = false;
   /** The other end, for the user. */
   peer = "";
   /** Bytes of unfinished requests: the user's account. */
@@ -120,7 +122,10 @@ export class Connection<User> {
     this.sender = new Sender(output, room.limits, {
       sent: (stream) => this.#sent(stream),
       drained: (stream) => room.user.drained(stream),
-      overflowed: () => this.cut("the peer does not take what it asked for"),
+      overflowed: () => {
+        this.abusive = true;
+        this.cut("the peer does not take what it asked for");
+      },
     });
     this.#greet();
   }
@@ -613,6 +618,7 @@ export class Connection<User> {
     if (!this.#isLive()) return;
     this.state = "failed";
     this.reason = reason;
+    this.abusive = code === errorCode.enhanceYourCalm;
     this.#endedMs = this.#nowMs;
     this.#loseAll(code);
     this.#goAway(this.#lastId, code, reason);

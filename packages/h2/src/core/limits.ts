@@ -76,3 +76,16 @@ export const budgets = {
 
 /** What the peer earns by a request and by each frame of an answer, as it will grant windows and measure round trips for them. */
 export const earned = { control: 2, pings: 1, resets: 0.5 } as const;
+
+/** How an address is kept waiting whose connections were ended for what they cost (`Offenders`). */
+export const penalty = {
+  /** Offences without a wait. */
+  free: 3,
+  /** One is forgiven after so long, milliseconds. */
+  forgiveMs: 5_000,
+  /** The first wait; each further offence doubles it, up to the longest. Milliseconds. */
+  firstMs: 100,
+  longestMs: 3_200,
+  /** Addresses known at once. */
+  addressesMax: 4_096,
+} as const;

@@ -2,7 +2,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "@jest/globals";
-import { data, grpcMessage, grpcRequest, headers } from "../testing/frames.ts";
+import { penalty } from "../core/limits.ts";
+import { data, grpcMessage, grpcRequest, headers, settings } from "../testing/frames.ts";
 import { offences } from "../testing/offences.ts";
 import { RawClient } from "../testing/raw-client.ts";
 
@@ -56,7 +57,10 @@ test.each(offences)(
     const honest = await RawClient.open(server.port);
     for (let n = 0; n < 20; n += 1) await bystander(honest, 2 * n + 1);
     const before = await look(server);
-    const offender = await RawClient.open(server.port, offence.silent === true ? "silent" : offence.settings);
+    // Each from an address of its own: what one did is no matter of the next.
+    const address = `127.0.1.${offences.indexOf(offence) + 1}`;
+    const greeting = offence.silent === true ? "silent" : offence.settings;
+    const offender = await RawClient.open(server.port, greeting, address);
     offender.keepNothing();
     if (offence.deaf === true) offender.socket.pause();
     const startedMs = performance.now();
@@ -82,6 +86,31 @@ test.each(offences)(
   },
   30_000,
 );
+
+test("an address that offends again and again waits longer each time, and others do not", async () => {
+  const server = await start();
+  const offend = async (): Promise<number> => {
+    const startedMs = performance.now();
+    const client = await RawClient.open(server.port, [], "127.0.2.1");
+    for (let n = 0; n < 20 && !client.closed; n += 1)
+      client.send(Buffer.concat(Array.from({ length: 100 }, () => settings())));
+    await client.untilClosed();
+    return performance.now() - startedMs;
+  };
+  const tookMs: number[] = [];
+  for (let n = 0; n < penalty.free + 5; n += 1) tookMs.push(await offend());
+  expect(tookMs.at(-1)).toBeGreaterThan(8 * penalty.firstMs);
+  const waiting = RawClient.open(server.port, [], "127.0.2.1").then(async (client) => {
+    await bystander(client, 1);
+    client.close();
+    return performance.now();
+  });
+  const honest = await RawClient.open(server.port);
+  await bystander(honest, 1);
+  const servedMs = performance.now();
+  expect(await waiting).toBeGreaterThan(servedMs);
+  honest.close();
+}, 60_000);
 
 test("thousands of connections that say nothing, or half of it, are gone by their time", async () => {
   const server = await start({ handshakeMs: 500 });

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
 import { type Clock, type Logger, listenError } from "@saturnmq/kit";
+import { Offenders } from "../core/offenders.ts";
 import type { CertificatePair } from "../service.ts";
 import { http1Refusal } from "./http1.ts";
 import { classify } from "./sniff.ts";
@@ -26,6 +27,8 @@ export type FrontDoorOptions = {
 const lingerMs = 1_000;
 /** TLS handshakes at once; they are what costs most before a peer is known. */
 const handshakesMax = 256;
+/** Connections of offenders that wait to be served; more are closed at once. */
+const waitingMax = 1_024;
 
 /** One listening port; decides by the first bytes what each connection speaks. */
 export class FrontDoor {
@@ -35,6 +38,9 @@ export class FrontDoor {
   readonly #sockets = new Set<Socket>();
   /** Connections that do not speak HTTP/2 yet, and until when they may take. */
   readonly #undecided = new Map<Socket, number>();
+  readonly #offenders = new Offenders();
+  /** Connections of offenders, of which nothing is read yet, and when they are served. */
+  readonly #waiting = new Map<Socket, number>();
   /** Sockets in a TLS handshake by their other end. */
   readonly #securing = new Map<string, Socket>();
 
@@ -78,14 +84,20 @@ export class FrontDoor {
     this.#tls?.setSecureContext({ cert: certificate, key, minVersion: "TLSv1.2" });
   }
 
-  /** Closes connections that take too long to say what they speak. */
+  /** A connection from this address was ended for what it cost: the next ones may have to wait. */
+  blame(address: string): void {
+    this.#offenders.blame(address, this.#options.clock.monoMs());
+  }
+
+  /** Serves those that have waited, and closes connections that take too long to say what they speak. To be called a few times a second. */
   tick(nowMs: number): void {
+    for (const [socket, atMs] of this.#waiting) if (atMs <= nowMs) this.#serve(socket, nowMs);
     for (const [socket, byMs] of this.#undecided) if (byMs <= nowMs) socket.destroy();
   }
 
   /** Accepts no more; connections that have not said what they speak are closed. Resolves when the last socket is closed. */
   stop(): Promise<void> {
-    for (const socket of this.#undecided.keys()) socket.destroy();
+    for (const socket of [...this.#undecided.keys(), ...this.#waiting.keys()]) socket.destroy();
     return new Promise((resolve) => {
       this.#server.close(() => {
         resolve();
@@ -114,13 +126,23 @@ export class FrontDoor {
 
   #accept(socket: Socket): void {
     this.#sockets.add(socket);
-    this.#undecided.set(socket, this.#options.clock.monoMs() + this.#options.handshakeMs);
     // A reset by the peer is its business; `close` follows and is what counts.
     socket.on("error", () => undefined);
     socket.once("close", () => {
       this.#sockets.delete(socket);
       this.#undecided.delete(socket);
+      this.#waiting.delete(socket);
     });
+    const nowMs = this.#options.clock.monoMs();
+    const waitMs = this.#offenders.waitMs(socket.remoteAddress ?? "", nowMs);
+    if (waitMs === 0) this.#serve(socket, nowMs);
+    else if (this.#waiting.size < waitingMax) this.#waiting.set(socket, nowMs + waitMs);
+    else socket.destroy();
+  }
+
+  #serve(socket: Socket, nowMs: number): void {
+    this.#waiting.delete(socket);
+    this.#undecided.set(socket, nowMs + this.#options.handshakeMs);
     this.#readFirstBytes(socket);
   }
 

@@ -25,6 +25,8 @@ let turn = 0;
 export class Link {
   readonly connection: Connection<Exchange>;
   readonly peer: string;
+  /** Without the port; empty when the peer had gone before it could be asked. */
+  readonly address: string;
   /** Drawn by turns, so that the looks at many links can be spread over time. */
   readonly part = turn++;
   readonly #socket: Socket;
@@ -40,7 +42,8 @@ export class Link {
     this.#socket = socket;
     this.#room = room;
     this.#output = new Output(room.chunks);
-    this.peer = `${socket.remoteAddress ?? ""}:${socket.remotePort ?? 0}`;
+    this.address = socket.remoteAddress ?? "";
+    this.peer = `${this.address}:${socket.remotePort ?? 0}`;
     this.connection = new Connection(room.engine.room, this.#output, room.clock.monoMs(), ageEndMs);
     this.connection.peer = this.peer;
     this.connection.onDirty = () => {

@@ -185,6 +185,7 @@ class H2Server implements Transport {
     this.#links.delete(link);
     this.#ending.delete(link);
     if (link.cutByUs && link.connection.reason !== "") this.#logOffence(link);
+    if (link.connection.abusive) this.#door.blame(link.address);
   }
 
   /** An offender who comes back again and again fills no log. */

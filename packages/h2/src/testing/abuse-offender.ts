@@ -7,6 +7,8 @@ import { defined } from "@saturnmq/kit";
 import { offences } from "./offences.ts";
 import { RawClient } from "./raw-client.ts";
 
+/** Not that of the bystanders. */
+const address = "127.0.0.2";
 /** No address may open more: an offender that is refused at once would be a load of another kind. */
 const connectionsPerSecondMax = 20;
 
@@ -21,7 +23,7 @@ let ends = false;
 let cut = 0;
 
 async function offend(): Promise<void> {
-  const client = await RawClient.open(Number(port), silent === true ? "silent" : settings);
+  const client = await RawClient.open(Number(port), silent === true ? "silent" : settings, address);
   client.keepNothing();
   if (deaf === true) client.socket.pause();
   for (let n = 0; !client.closed && !ends; n += 1) {

@@ -46,12 +46,13 @@ export class RawClient {
     });
   }
 
-  /** Connects; greets with `settings` unless told not to. */
+  /** Connects, from `localAddress`; greets with `settings` unless told not to. */
   static async open(
     port: number,
     settings: readonly (readonly [id: number, value: number])[] | "silent" = [],
+    localAddress = "127.0.0.1",
   ): Promise<RawClient> {
-    const socket = connect({ port, host: "127.0.0.1", noDelay: true });
+    const socket = connect({ port, host: "127.0.0.1", localAddress, noDelay: true });
     await once(socket, "connect");
     const client = new RawClient(socket);
     if (settings !== "silent") client.send(hello(settings));
