@@ -13,6 +13,8 @@ const outputKept = 20_000;
 const host = "127.0.0.1";
 
 export type DevOptions = {
+  /** Path of the program. Default: the one of these sources. */
+  readonly program?: string;
   /** Kept at the end when given; else a new temporary folder, removed at the end. */
   readonly dataFolder?: string;
   /** Default: free ones. */
@@ -50,7 +52,14 @@ export class DevServer implements AsyncDisposable {
     this.dataFolder = dataFolder;
     this.#removeFolder = options.dataFolder === undefined;
     const startedAt = performance.now();
-    const command = [process.execPath, cliPath, "dev", "--data", dataFolder, ...this.#portArguments()];
+    const command = [
+      process.execPath,
+      options.program ?? cliPath,
+      "dev",
+      "--data",
+      dataFolder,
+      ...this.#portArguments(),
+    ];
     const [program = "", ...rest] = [...(options.wrapper ?? []), ...command];
     this.#child = spawn(program, rest, {
       stdio: ["ignore", "pipe", "pipe"],

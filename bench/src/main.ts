@@ -1,9 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { bundleProgram } from "@saturnmq/image/bundle";
 import { DevServer } from "./dev-server.ts";
 import { freePort } from "./free-port.ts";
 import { memory } from "./generator/process-usage.ts";
@@ -100,7 +101,17 @@ async function runRestart() {
   await first.cli("topic", "create", topic);
   await first.terminate();
   const logBytes = (quick ? 0.25 : 4) * 2 ** 30;
-  return measureRestart({ topic, logBytes, bodyBytes, times: 5, server }, log);
+  return measureRestart({ topic, logBytes, bodyBytes, times: 5, server, bundled: await writeBundle() }, log);
+}
+
+/** Makes of the sources what the image has. @returns the program's path */
+async function writeBundle(): Promise<string> {
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  const { files } = await bundleProgram(root, process.execPath);
+  const into = join(folder, "bundled");
+  await mkdir(into);
+  for (const [file, bytes] of files) await writeFile(join(into, file), bytes);
+  return join(into, "saturnmq.js");
 }
 
 /** A bench that is a program of its own. Gives what it printed. */

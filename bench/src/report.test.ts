@@ -52,7 +52,12 @@ const result: BenchResult = {
       bodyBytes: 1_024,
     },
   ],
-  restart: { logBytes: 4 * 2 ** 30, messages: 4_000_000, warmMs: [900, 700, 800], coldMs: [] },
+  restart: {
+    logBytes: 4 * 2 ** 30,
+    messages: 4_000_000,
+    bundled: { warmMs: [900, 700, 800], coldMs: [] },
+    sources: { warmMs: [950, 1_050, 1_000], coldMs: [] },
+  },
   store: "| a | table |",
 };
 

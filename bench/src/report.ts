@@ -46,19 +46,19 @@ function renderMemory({ rssIdleBytes, send, receive }: BenchResult): string {
   return `## Memory of the server\n\n${table(["", "RSS, MiB"], rows)}`;
 }
 
-function renderRestart({ logBytes, messages, warmMs, coldMs }: RestartResult): string {
+function renderRestart({ logBytes, messages, bundled, sources }: RestartResult): string {
   const rows = [
-    ["warm", fixed(median(warmMs), 0), list(warmMs)],
-    [
-      "cold",
-      coldMs.length === 0 ? "not measured: this user may not drop the page cache" : fixed(median(coldMs), 0),
-      list(coldMs),
-    ],
+    ["bundled, as in the image", "warm", ...startCells(bundled.warmMs)],
+    ["from its sources", "warm", ...startCells(sources.warmMs)],
+    ["bundled, as in the image", "cold", ...startCells(bundled.coldMs)],
+    ["from its sources", "cold", ...startCells(sources.coldMs)],
   ];
   const log = `Log: ${(logBytes / 2 ** 30).toFixed(2)} GiB of bodies, ${messages.toLocaleString("en")} messages; each start follows SIGKILL.`;
-  return `## Restart: from exec to the first answered send\n\n${log}\n\n${table(["page cache", "median ms", "each"], rows)}`;
+  const heads = ["program", "page cache", "median ms", "each"];
+  return `## Restart: from exec to the first answered send\n\n${log}\n\n${table(heads, rows)}`;
 }
 
-function list(times: readonly number[]): string {
-  return times.map((ms) => ms.toFixed(0)).join(", ");
+function startCells(times: readonly number[]): readonly [median: string, each: string] {
+  if (times.length === 0) return ["not measured: this user may not drop the page cache", ""];
+  return [fixed(median(times), 0), times.map((ms) => ms.toFixed(0)).join(", ")];
 }
