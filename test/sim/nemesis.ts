@@ -262,23 +262,32 @@ export class Nemesis {
     const { admin } = this.#cluster;
     try {
       await admin.administer("DrainBroker", { requestId: this.#request(), broker });
-      for (let round = 0; !this.#holdsNothing(broker); round += 1) {
-        if (this.#calm || round > 40) {
-          await admin.administer("CancelDrain", { requestId: this.#request(), broker });
-          return;
-        }
-        await this.#pause(250);
+      const drained = await this.#comesToHoldNothing(broker);
+      if (drained) await node.machine.stop();
+      // When the faults end meanwhile, all that hold anything are started again, and this one is needed.
+      if (!drained || node.machine.process !== undefined) {
+        await admin.administer("CancelDrain", { requestId: this.#request(), broker });
+        return;
       }
-      if (this.#calm) return;
-      await node.machine.stop();
       await admin.administer("ForgetBroker", { requestId: this.#request(), broker });
+      const { wanted } = node.machine;
       node.machine.wipe();
+      if (wanted) node.machine.boot();
     } catch (error) {
       if (!(error instanceof SaturnError)) throw error;
       // Refused, or no name server leads: then it stays.
     }
     if (!this.#calm && !node.machine.wanted && node.machine.process === undefined && !this.#isForgotten(broker))
       node.machine.boot();
+  }
+
+  /** False when that takes too long, or the faults end before. */
+  async #comesToHoldNothing(broker: number): Promise<boolean> {
+    for (let round = 0; round <= 40 && !this.#calm; round += 1) {
+      if (this.#holdsNothing(broker)) return true;
+      await this.#pause(250);
+    }
+    return false;
   }
 
   #holdsNothing(broker: number): boolean {

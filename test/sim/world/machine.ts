@@ -74,7 +74,7 @@ export class Machine {
     return this.#wanted;
   }
 
-  /** Starts the program, unless it runs. */
+  /** Starts the program, unless it runs; one that is stopping is started again once it has ended. */
   boot(): void {
     this.#wanted = true;
     if (this.#process !== undefined) return;
@@ -122,7 +122,9 @@ export class Machine {
     return new Promise((resolve) => {
       process.onEnd(resolve);
       const end = (): void => {
-        if (this.#process === process) this.#end();
+        if (this.#process !== process) return;
+        this.#end();
+        if (this.#wanted) this.boot();
       };
       this.#options.queue.after(stopMs, end);
       process.enter(() => {
