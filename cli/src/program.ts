@@ -10,6 +10,7 @@ import type { GroupCreateOptions } from "./commands/group.ts";
 import type { GroupResetOptions } from "./commands/group-reset.ts";
 import type { InspectOptions } from "./commands/log.ts";
 import type { PeekOptions, SkipOptions } from "./commands/message.ts";
+import type { NameServerAddOptions, NameServerChangeOptions } from "./commands/name-server.ts";
 import type { ProduceCommandOptions } from "./commands/produce.ts";
 import type { ServerOptions } from "./commands/server.ts";
 import type { TopicCreateOptions } from "./commands/topic.ts";
@@ -149,10 +150,40 @@ function addServer(program: Command, name: string, description: string): Command
 }
 
 function addNameServer(program: Command, io: Io): void {
-  addServer(program, "nameserver", "run a name server of a cluster, until Ctrl-C").action(
-    async (options: ServerOptions) => {
-      const { runNameServer } = await import("./commands/server.ts");
-      await runNameServer(io, options);
+  const nameServer = addServer(
+    program,
+    "nameserver",
+    "run a name server of a cluster, until Ctrl-C; or ask about name servers, add and remove them",
+  ).action(async (options: ServerOptions) => {
+    const { runNameServer } = await import("./commands/server.ts");
+    await runNameServer(io, options);
+  });
+  add(nameServer, "list", "show name servers, and what part each has in the group").action(
+    async (_options: object, command: Command) => {
+      const { nameServerList } = await import("./commands/name-server.ts");
+      await nameServerList(io, command.optsWithGlobals<GlobalOptions>());
+    },
+  );
+  addNameServerChanges(nameServer, io);
+}
+
+function addNameServerChanges(nameServer: Command, io: Io): void {
+  const byId = (line: string, description: string): Command =>
+    add(nameServer, line, description)
+      .argument("<id>", "its member id", parseWhole(1, 2 ** 31 - 1))
+      .option("--wait", "end only when the group is as wanted");
+  byId("add", "make a place in the group for a name server that starts with an empty folder")
+    .requiredOption("--host <host>", "host name or address at which the other members and the brokers reach it")
+    .option("--grpc-port <port>", "its port for brokers and tools", parseWhole(1, 65_535), 8_082)
+    .option("--peer-port <port>", "its port for the other members", parseWhole(1, 65_535), 8_084)
+    .action(async (id: number, _options: object, command: Command) => {
+      const { nameServerAdd } = await import("./commands/name-server.ts");
+      await nameServerAdd(io, id, command.optsWithGlobals<NameServerAddOptions>());
+    });
+  byId("remove", "take a name server out of the group, for ever").action(
+    async (id: number, _options: object, command: Command) => {
+      const { nameServerRemove } = await import("./commands/name-server.ts");
+      await nameServerRemove(io, id, command.optsWithGlobals<NameServerChangeOptions>());
     },
   );
 }

@@ -16,6 +16,7 @@ import {
 import { describeCluster } from "./domain/describe.ts";
 import { decideRaiseFeatureLevel } from "./domain/feature-level.ts";
 import { decideResetGroup } from "./domain/group-reset.ts";
+import { decideAddNameServer, decideRemoveNameServer, type GroupNow } from "./domain/name-servers.ts";
 import type { Presence } from "./domain/presence.ts";
 import type { Decision } from "./domain/records.ts";
 import { decideRecoverShard } from "./domain/recovery.ts";
@@ -26,6 +27,7 @@ type Room = {
   readonly state: MetadataState;
   readonly presence: Presence;
   readonly nameServers: readonly NameServerDescription[];
+  readonly group: GroupNow;
   readonly wallMs: number;
   readonly monoMs: number;
 };
@@ -56,6 +58,8 @@ export const adminVerbs: { readonly [Method in ClusterMethod]: AdminVerb<Method>
   RecoverShard: ({ state, presence }, request) => decideRecoverShard(state, presence, request),
   UpdateSettings: ({ state }, request) => decideUpdateSettings(state, request),
   RaiseFeatureLevel: ({ state, nameServers }, request) => done(decideRaiseFeatureLevel(state, request, nameServers)),
+  AddNameServer: ({ state, group }, request) => done(decideAddNameServer(state, request, group)),
+  RemoveNameServer: ({ state, group }, request) => done(decideRemoveNameServer(state, request, group)),
 };
 
 /** The answer to a question: nothing is changed. */

@@ -9,6 +9,8 @@ import type {
   CreateTopic,
   GroupInfo,
   HeartbeatReply,
+  JoinReply,
+  JoinRequest,
   MetadataService,
   NameServerDescription,
   TopicInfo,
@@ -17,6 +19,7 @@ import type {
 import { type AdminVerb, adminVerbs } from "./admin-verbs.ts";
 import { decideHeartbeat, decideRegister } from "./domain/brokers.ts";
 import { decideCreateGroup, decideDeleteGroup } from "./domain/groups.ts";
+import { decideJoin, type GroupNow } from "./domain/name-servers.ts";
 import type { Presence } from "./domain/presence.ts";
 import { decideCreateTopic, decideDeleteTopic } from "./domain/topics.ts";
 import { type HeartbeatStream, HeartbeatStreams } from "./heartbeat-streams.ts";
@@ -29,8 +32,15 @@ export type ClusterServiceOptions = {
   readonly presence: Presence;
   readonly clock: Clock;
   readonly timers: Timers;
-  /** The members of the group as this one knows them; which of them leads is told by `leader`. */
-  readonly nameServers: () => readonly Omit<NameServerDescription, "leads">[];
+  readonly membership: Membership;
+};
+
+/** The name server group as this member knows it. */
+export type Membership = {
+  /** Its members; which of them leads is told by `leader`. */
+  nameServers(): readonly Omit<NameServerDescription, "leads">[];
+  /** What changes of it depend on. */
+  now(): GroupNow;
 };
 
 /** The name server as its callers know it, whichever way they come: each method is one decision of the domain. */
@@ -39,14 +49,14 @@ export class ClusterService implements MetadataService {
   readonly #presence: Presence;
   readonly #clock: Clock;
   readonly #streams: HeartbeatStreams;
-  readonly #nameServers: ClusterServiceOptions["nameServers"];
+  readonly #membership: Membership;
 
-  constructor({ metadata, presence, clock, timers, nameServers }: ClusterServiceOptions) {
+  constructor({ metadata, presence, clock, timers, membership }: ClusterServiceOptions) {
     this.#metadata = metadata;
     this.#presence = presence;
     this.#clock = clock;
     this.#streams = new HeartbeatStreams(timers);
-    this.#nameServers = nameServers;
+    this.#membership = membership;
   }
 
   /** False: every call is refused with `HA_NOT_AVAILABLE`. */
@@ -106,14 +116,23 @@ export class ClusterService implements MetadataService {
     await this.#metadata.propose((state) => decideDeleteGroup(state, request));
   }
 
+  /** Grants a name server that was added its place. */
+  async join(request: JoinRequest): Promise<JoinReply> {
+    const { clusterId } = await this.#metadata.propose((state) => {
+      return decideJoin(state, request, this.#membership.now().configured);
+    });
+    return { clusterId, term: this.#metadata.term };
+  }
+
   administer<Method extends ClusterMethod>(
     method: Method,
     request: AdminMethods[Method]["request"],
   ): Promise<AdminMethods[Method]["reply"]> {
     const verb: AdminVerb<Method> = adminVerbs[method];
     return this.#metadata.propose((state, wallMs) => {
-      const nameServers = this.#nameServers().map((server) => ({ ...server, leads: server.id === this.leader }));
-      const world = { state, presence: this.#presence, nameServers };
+      const all = this.#membership.nameServers();
+      const nameServers = all.map((server) => ({ ...server, leads: server.id === this.leader }));
+      const world = { state, presence: this.#presence, nameServers, group: this.#membership.now() };
       return verb({ ...world, wallMs, monoMs: this.#clock.monoMs() }, request);
     });
   }

@@ -10,7 +10,7 @@ import { runController } from "./controller.ts";
 import { Presence } from "./domain/presence.ts";
 import { brokerInfo, defaultSettings } from "./domain/state.ts";
 import { type OpenMetadata, openMetadata } from "./open-metadata.ts";
-import { loneNameServer, newcomer } from "./testing/cluster-state.ts";
+import { loneNameServer, membershipOf, newcomer } from "./testing/cluster-state.ts";
 
 const opened: OpenMetadata[] = [];
 const ending: AbortController[] = [];
@@ -37,7 +37,7 @@ async function withBroker() {
   const end = new AbortController();
   ending.push(end);
   runController({ ...world, timers: time, metadata: metadata.metadata, presence, fatal }, end.signal);
-  const about = { ...world, timers: time, presence, nameServers: () => [loneNameServer] };
+  const about = { ...world, timers: time, presence, membership: membershipOf([loneNameServer]) };
   const cluster = new ClusterService({ metadata: metadata.metadata, ...about });
   await cluster.register(newcomer);
   await cluster.heartbeat(1, 1, emptyReport);

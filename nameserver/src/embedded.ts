@@ -50,8 +50,11 @@ export async function openNameServer(options: NameServerOptions): Promise<NameSe
     const opened = await openMetadata(store, { ...options, ...about, transport: undefined, turn: immediateTurn });
     const { clock, timers } = options;
     const { metadata } = opened;
-    const nameServers = () => [{ id: 1, address: "", ...thisMember }];
-    const cluster = new ClusterService({ metadata, presence: new Presence(), clock, timers, nameServers });
+    const membership = {
+      nameServers: () => [{ id: 1, address: "", part: "votes", ...thisMember }],
+      now: () => ({ configured: [], voters: [1], settled: true, up: new Set([1]) }),
+    };
+    const cluster = new ClusterService({ metadata, presence: new Presence(), clock, timers, membership });
     return {
       metadata: new EmbeddedMetadata(cluster),
       clusterId: store.identity.clusterId,

@@ -14,6 +14,8 @@ export type FormGroupOptions = {
   readonly store: LogStore | undefined;
   /** Takes the new folder for a cluster. */
   readonly prepare: (clusterId: string) => Promise<LogStore>;
+  /** Takes the new folder for a place in a group that exists; `undefined` while nobody can grant one. @throws {SaturnError} when there is none */
+  readonly join: () => Promise<LogStore | undefined>;
   readonly newClusterId: () => string;
   /** Told of this member's state before others are asked, and whenever it changed. */
   readonly became: (own: OwnState) => void;
@@ -41,8 +43,13 @@ export async function formGroup(options: FormGroupOptions): Promise<LogStore> {
 
 /** @param held the member's log as soon as it has one */
 async function formed(options: FormGroupOptions, held: { store: LogStore | undefined }): Promise<LogStore> {
-  const { self, others, ask, prepare, newClusterId, became, signal, timers, logger } = options;
+  const { self, others, ask, prepare, join, newClusterId, became, signal, timers, logger } = options;
   let told = "";
+  const wait = async (reason: string): Promise<void> => {
+    if (told !== reason) logger.info({ reason }, "the name server group is not formed yet");
+    told = reason;
+    await new Promise<void>((resolve) => timers.after(againMs, resolve));
+  };
   for (;;) {
     if (signal.aborted) throw new SaturnError("HA_NOT_AVAILABLE", `stopped before the group was formed: ${told}`);
     const own = ownState(held.store);
@@ -61,12 +68,11 @@ async function formed(options: FormGroupOptions, held: { store: LogStore | undef
       case "refuse":
         throw new SaturnError("FORBIDDEN", decision.reason);
       case "join":
-        throw new SaturnError("FORBIDDEN", lostData(self, decision.clusterId));
+        held.store = await join();
+        if (held.store === undefined) await wait(`no name server leads that could grant member ${self} its place`);
+        break;
       case "wait":
-        if (told !== decision.reason)
-          logger.info({ reason: decision.reason }, "the name server group is not formed yet");
-        told = decision.reason;
-        await new Promise<void>((resolve) => timers.after(againMs, resolve));
+        await wait(decision.reason);
     }
   }
 }
@@ -77,11 +83,4 @@ export function ownState(store: LogStore | undefined): OwnState {
   const { clusterId } = store.identity;
   const formed = store.view(0).lastIndex > 0 || store.hardState(0).term > 0;
   return { kind: formed ? "formed" : "prepared", clusterId };
-}
-
-function lostData(self: number, clusterId: string): string {
-  return (
-    `the folder of member ${self} is empty, but the group of cluster ${clusterId} exists: its votes are lost with its data, so it must not ` +
-    "come back under this id; restore the folder, or replace the member by one with a new id"
-  );
 }

@@ -16,7 +16,7 @@ import { adminService } from "./grpc/admin-service.ts";
 import { metadataService } from "./grpc/metadata-service.ts";
 import { type RunningGrpc, serveGrpc } from "./grpc/serve.ts";
 import { type OpenMetadata, openMetadata } from "./open-metadata.ts";
-import { loneNameServer, newcomer, topicRequest } from "./testing/cluster-state.ts";
+import { loneNameServer, membershipOf, newcomer, topicRequest } from "./testing/cluster-state.ts";
 
 // A busy machine takes its time.
 jest.setTimeout(60_000);
@@ -64,7 +64,7 @@ class Group {
       },
     });
     const nameServers = ids.map((member) => ({ ...loneNameServer, id: member }));
-    const about = { ...world, presence: new Presence(), nameServers: () => nameServers };
+    const about = { ...world, presence: new Presence(), membership: membershipOf(nameServers) };
     const cluster = new ClusterService({ metadata: metadata.metadata, ...about });
     const services = [
       metadataService(cluster, new AbortController().signal, () => ({ state: "formed", clusterId: "cluster-a" })),

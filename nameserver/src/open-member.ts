@@ -10,12 +10,14 @@ import { checkCluster, checkFolder, folderOf, isNewFolder, openFolder } from "./
 import type { MemberState } from "./domain/bootstrap.ts";
 import { Presence } from "./domain/presence.ts";
 import { formGroup, ownState } from "./form-group.ts";
+import { GroupMembership } from "./group-membership.ts";
+import { runGroupWalk } from "./group-walk.ts";
 import { adminService } from "./grpc/admin-service.ts";
-import { askMember, formingServices, statementFor } from "./grpc/introductions.ts";
+import { askMember, askToJoin, formingServices, statementFor } from "./grpc/introductions.ts";
 import { metadataService } from "./grpc/metadata-service.ts";
 import type { Serve, ServedPort } from "./grpc/service.ts";
-import { type OpenMetadata, openMetadata } from "./open-metadata.ts";
-import { type GroupLinks, type GroupMember, openGroupLinks, thisMember } from "./peer/group-links.ts";
+import { type OpenMetadata, openMetadata, startAsNewcomer } from "./open-metadata.ts";
+import { type GroupLinks, openGroupLinks } from "./peer/group-links.ts";
 
 /** What a name server without its HTTP port is made with: everything that a simulator replaces. */
 export type MemberWorld = {
@@ -65,8 +67,8 @@ export async function openMember(
   await checkFolder(disk, config, folder);
   const store = opened.use(await settledStore(world, folder, signal));
   checkCluster(config, store, folder);
-  const { metadata, links } = await openGroup(world, store, opened);
-  const grpc = await serveGroup(world, store, metadata, links, ending);
+  const { metadata, membership } = await openGroup(world, store, opened, ending);
+  const grpc = await serveGroup(world, store, metadata, membership, ending);
   opened.defer(() => grpc.close(0));
   return { store, metadata, grpc };
 }
@@ -81,17 +83,36 @@ async function settledStore(world: MemberWorld, folder: string, signal: AbortSig
   let own: MemberState = { kind: "empty" };
   await using introducing = await introduceOnly(world, () => own);
   const list = introducing.members;
+  const others = new Map(members.map((member) => [member.id, hostAndPort(member.host, member.grpcPort)]));
+  others.delete(self);
+  const prepare = (clusterId: string): Promise<LogStore> => openFolder(options, self, clusterId);
+  // Drawn once: what a newcomer was granted counts for the process that asked.
+  let drawn: string | undefined;
   return await formGroup({
-    ...{ self, others: members.map(({ id }) => id).filter((id) => id !== self) },
-    ask: (id) => askMember(rpc, addressOf(config, id) ?? "", { member: self, members: list }),
+    ...{ self, others: [...others.keys()], prepare },
+    ask: (id) => askMember(rpc, others.get(id) ?? "", { member: self, members: list }),
     store: isNew ? undefined : await openFolder(options, self, undefined),
-    prepare: (clusterId) => openFolder(options, self, clusterId),
+    join: async () => {
+      drawn ??= newClusterId();
+      const granted = await askToJoin(rpc, [...others.values()], { member: self, process: drawn });
+      return granted === undefined ? undefined : newcomersLog(await prepare(granted.clusterId), granted.term);
+    },
     newClusterId,
     became: (state) => {
       own = state;
     },
     ...{ signal, timers, logger },
   });
+}
+
+async function newcomersLog(store: LogStore, term: number): Promise<LogStore> {
+  try {
+    await startAsNewcomer(store, term);
+    return store;
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** The gRPC port while the group forms: it says who this member is, and nothing else. */
@@ -112,24 +133,33 @@ function memberList({ members }: NameServerConfig): string {
   return sorted.map(({ id, host, peerPort }) => `${id}=${host}:${peerPort}`).join(",");
 }
 
-/** This member of the group; alone it has no links. */
-type Member = { readonly metadata: OpenMetadata; readonly links: GroupLinks | undefined };
+type Member = { readonly metadata: OpenMetadata; readonly membership: GroupMembership };
 
 /** Opens the group. Until it is open what other members send is lost; they send it again. */
-async function openGroup(world: MemberWorld, store: LogStore, stack: AsyncDisposableStack): Promise<Member> {
+async function openGroup(
+  world: MemberWorld,
+  store: LogStore,
+  stack: AsyncDisposableStack,
+  ending: AbortSignal,
+): Promise<Member> {
   const { config, secret } = world;
   const { shards, replicationFactor, settings, self } = config;
-  const held: Held = { metadata: undefined };
-  const links = config.members.length < 2 ? undefined : stack.use(await linksOf(world, store, held));
+  const held: Held = { member: undefined };
+  // One that is alone and has an address may get company.
+  const links = config.members.length === 0 ? undefined : stack.use(await linksOf(world, store, held));
   const members = config.members.length === 0 ? [self] : config.members.map(({ id }) => id);
-  const group = { shards, replicationFactor, settings, members, newHandleKey: () => secret(32) };
-  const metadata = await openMetadata(store, { ...world, ...group, transport: links?.transport });
-  held.metadata = metadata;
+  const first = { shards, replicationFactor, settings, members, newHandleKey: () => secret(32) };
+  const metadata = await openMetadata(store, { ...world, ...first, transport: links?.transport });
   stack.defer(() => metadata.close());
-  return { metadata, links };
+  const { group } = metadata;
+  const membership = new GroupMembership({ config, group, links, state: () => metadata.metadata.state });
+  held.member = { metadata, membership };
+  const walk = { group, self, target: () => membership.target(), looked: () => membership.follow() };
+  runGroupWalk({ ...world, ...walk }, ending);
+  return held.member;
 }
 
-type Held = { metadata: OpenMetadata | undefined };
+type Held = { member: Member | undefined };
 
 function linksOf(world: MemberWorld, store: LogStore, held: Held): Promise<GroupLinks> {
   const { host, peerPort, self, members } = world.config;
@@ -139,10 +169,14 @@ function linksOf(world: MemberWorld, store: LogStore, held: Held): Promise<Group
   return openGroupLinks({
     ...world,
     ...{ clusterId, self, incarnation, others, listen: { host, port: peerPort } },
-    featureLevel: () => held.metadata?.metadata.state.featureLevel ?? 0,
-    receive: (from, message) => held.metadata?.receive(from, message),
-    peerRestarted: (member) => held.metadata?.peerRestarted(member),
-    peerUnreachable: (member) => held.metadata?.peerUnreachable(member),
+    featureLevel: () => held.member?.metadata.metadata.state.featureLevel ?? 0,
+    refusalOf: (member) => {
+      if (held.member !== undefined) return held.member.membership.refusalOf(member);
+      return others.has(member) ? undefined : "unknownId";
+    },
+    receive: (from, message) => held.member?.metadata.receive(from, message),
+    peerRestarted: (member) => held.member?.metadata.peerRestarted(member),
+    peerUnreachable: (member) => held.member?.metadata.peerUnreachable(member),
   });
 }
 
@@ -150,27 +184,16 @@ function serveGroup(
   world: MemberWorld,
   store: LogStore,
   { metadata }: OpenMetadata,
-  links: GroupLinks | undefined,
+  membership: GroupMembership,
   signal: AbortSignal,
 ): Promise<ServedPort> {
   const { config, serve, logger, clock, timers } = world;
-  const { host, grpcPort: port, self } = config;
+  const { host, grpcPort: port } = config;
   const presence = new Presence();
-  const members = (): ReadonlyMap<number, GroupMember> => new Map([...(links?.members ?? []), [self, thisMember]]);
-  const nameServers = () =>
-    [...members()]
-      .sort(([a], [b]) => a - b)
-      .map(([id, member]) => ({ id, address: addressOf(config, id) ?? "", ...member }));
-  const cluster = new ClusterService({ metadata, presence, clock, timers, nameServers });
+  const cluster = new ClusterService({ metadata, presence, clock, timers, membership });
   runController({ ...world, metadata, presence }, signal);
-  const leaderAddress = (): string | undefined => addressOf(config, cluster.leader);
+  const leaderAddress = (): string | undefined => membership.addressOf(cluster.leader);
   const introduce = (asker: Introduction): MemberStatement => statementFor(asker, memberList(config), ownState(store));
   const services = [metadataService(cluster, signal, introduce), adminService(cluster)];
   return serve(services, { host, port, logger, leaderAddress });
-}
-
-/** Where brokers and tools reach a member; `undefined` for one that is not configured with an address. */
-function addressOf({ members }: NameServerConfig, id: number): string | undefined {
-  const member = members.find((candidate) => candidate.id === id);
-  return member === undefined ? undefined : hostAndPort(member.host, member.grpcPort);
 }

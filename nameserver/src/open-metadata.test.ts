@@ -9,7 +9,7 @@ import { Presence } from "./domain/presence.ts";
 import { defaultSettings } from "./domain/state.ts";
 import { EmbeddedMetadata } from "./embedded-metadata.ts";
 import { openMetadata } from "./open-metadata.ts";
-import { groupRequest, loneNameServer, newcomer, topicRequest } from "./testing/cluster-state.ts";
+import { groupRequest, loneNameServer, membershipOf, newcomer, topicRequest } from "./testing/cluster-state.ts";
 
 /** A level of a program to come. */
 const tooHigh = featureLevelKnown + 1;
@@ -31,7 +31,7 @@ async function open(store: MemoryLogStore, fatal: (error: unknown) => void = fai
   const world = {
     clock: systemClock(),
     timers: systemTimers(),
-    nameServers: () => [{ ...loneNameServer, featureLevel: tooHigh }],
+    membership: membershipOf([{ ...loneNameServer, featureLevel: tooHigh }]),
   };
   const service = new EmbeddedMetadata(new ClusterService({ metadata, presence: new Presence(), ...world }));
   return { service, close, [Symbol.asyncDispose]: close };

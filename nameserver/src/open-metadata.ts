@@ -1,7 +1,15 @@
 import { type Clock, defined, type Logger, type Random, SaturnError, type Timers } from "@saturnmq/kit";
 import { checkpointSnapshots, type LogStore } from "@saturnmq/store";
 import { type ClusterSettings, featureLevelKnown } from "@saturnmq/wire";
-import { createDriver, type GroupId, type PeerMessage, type ReplicaId, type Transport, type Turn } from "raft-ts";
+import {
+  createDriver,
+  type Group,
+  type GroupId,
+  type PeerMessage,
+  type ReplicaId,
+  type Transport,
+  type Turn,
+} from "raft-ts";
 import { decideCreateCluster } from "./domain/brokers.ts";
 import { hexOfBytes } from "./domain/hex.ts";
 import { type LogPoint, ReplicatedMetadata } from "./replicated-metadata.ts";
@@ -15,7 +23,7 @@ export type MetadataOptions = {
   readonly turn: Turn;
   readonly random: Random;
   readonly logger: Logger;
-  /** Members of the group, this one among them. */
+  /** First members of the group, this one among them; without meaning to one that came later. */
   readonly members: readonly ReplicaId[];
   /** How the other members are reached; none for a group of one. */
   readonly transport: Transport<PeerMessage> | undefined;
@@ -36,6 +44,7 @@ export type MetadataOptions = {
 /** The replicated metadata and what ends it. */
 export type OpenMetadata = {
   readonly metadata: ReplicatedMetadata;
+  readonly group: Group;
   /** A message of another member, as its transport gave it. */
   receive(from: ReplicaId, message: PeerMessage): void;
   /** Another member's process ended or began anew: what it was sent before may be lost. */
@@ -74,7 +83,8 @@ export async function openMetadata(store: LogStore, options: MetadataOptions): P
   });
   const self = store.identity.replicaId;
   const group = driver.open({
-    ...{ group: metadataGroup, self, voters: members, machine: metadata, appliedIndex: checkpoint?.index ?? 0 },
+    ...{ group: metadataGroup, self, machine: metadata, appliedIndex: checkpoint?.index ?? 0 },
+    ...(members.length > 1 && cameLater(store) ? {} : { voters: members }),
     snapshots: checkpointSnapshots(store),
     ...(checkpoint?.configuration && {
       checkpoint: { term: checkpoint.term, configuration: checkpoint.configuration },
@@ -83,7 +93,7 @@ export async function openMetadata(store: LogStore, options: MetadataOptions): P
   metadata.attach(group);
   const opened = new AbortController();
   const makeCluster = (): Promise<void> => createCluster(metadata, store.identity.clusterId, options);
-  if (members.length === 1) {
+  if (votesAlone(group, self)) {
     await metadata.served();
     await makeCluster();
   } else {
@@ -92,7 +102,7 @@ export async function openMetadata(store: LogStore, options: MetadataOptions): P
     }, opened.signal);
   }
   return {
-    metadata,
+    ...{ metadata, group },
     receive: (from, message) => driver.receive(from, message),
     peerRestarted: (member) => driver.peerRestarted(member),
     peerUnreachable: (member) => driver.peerUnreachable(member),
@@ -102,6 +112,26 @@ export async function openMetadata(store: LogStore, options: MetadataOptions): P
       await checkpoints.settled();
     },
   };
+}
+
+/**
+ * Starts the log of a member that the group granted a place: it knows the term of the leader that did, and waits for one to speak to it. It never voted, and
+ * must not found the group again.
+ */
+export async function startAsNewcomer(store: LogStore, term: number): Promise<void> {
+  store.saveHardState(metadataGroup, { term, vote: 0 });
+  await store.commit();
+}
+
+function votesAlone({ configuration: { configuration } }: Group, self: ReplicaId): boolean {
+  const { incoming, outgoing } = configuration;
+  return outgoing.length === 0 && incoming.length === 1 && incoming[0] === self;
+}
+
+/** It is `startAsNewcomer`'s, and nothing came yet: a first member with a term has a configuration too. */
+function cameLater(store: LogStore): boolean {
+  const { lastIndex } = store.view(metadataGroup);
+  return lastIndex === 0 && store.hardState(metadataGroup).term > 0;
 }
 
 /** A leadership that ends meanwhile leaves it to the next leader. */

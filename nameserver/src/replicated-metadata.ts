@@ -93,6 +93,11 @@ export class ReplicatedMetadata implements GroupMachine {
     return this.#group?.leader ?? 0;
   }
 
+  /** Raft's term, as far as known. */
+  get term(): number {
+    return this.#group?.term ?? 0;
+  }
+
   /** The applied state, to look at in this turn only. What depends on it goes through `propose`. */
   get state(): Readonly<MetadataState> {
     return this.#state;

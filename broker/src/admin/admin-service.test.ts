@@ -43,6 +43,7 @@ const view: ClusterView = {
   shards: [placedShard(0)],
   brokers: new Map([[1, broker]]),
   handleKeys: [],
+  nameServers: [],
 };
 
 /** The service over recorded calls, as a client of the wire sees it. */

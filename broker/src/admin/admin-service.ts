@@ -37,6 +37,8 @@ const handlers: { readonly [Method in AdminMethod]: AdminHandler<Method> } = {
   RecoverShard: passedOn("RecoverShard"),
   UpdateSettings: passedOn("UpdateSettings"),
   RaiseFeatureLevel: passedOn("RaiseFeatureLevel"),
+  AddNameServer: passedOn("AddNameServer"),
+  RemoveNameServer: passedOn("RemoveNameServer"),
 };
 
 /** A service of unary methods over raw bytes, as the gRPC transport takes it. */

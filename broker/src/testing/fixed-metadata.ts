@@ -104,6 +104,7 @@ export class FixedMetadata implements MetadataService {
       shards,
       brokers: new Map(),
       handleKeys: [new Uint8Array(32).fill(7)],
+      nameServers: [],
     };
   }
 

@@ -1,10 +1,12 @@
 import type { AdminMethods } from "@saturnmq/wire";
 import { AdminClient, newRequestId } from "../client/admin-client.ts";
+import { CliError, exitCodes } from "../exit-codes.ts";
 import type { Io } from "../io.ts";
 import { bytes, type GlobalOptions, printResult, table } from "../output.ts";
-import { untilEmpty } from "./drain-wait.ts";
+import { untilThrough } from "./cluster-wait.ts";
 
-type Broker = AdminMethods["DescribeCluster"]["reply"]["brokers"][number];
+type Description = AdminMethods["DescribeCluster"]["reply"];
+type Broker = Description["brokers"][number];
 
 export async function brokerList(io: Io, { endpoint, output }: GlobalOptions): Promise<void> {
   using admin = await AdminClient.open(endpoint);
@@ -64,11 +66,25 @@ export async function brokerDrain(
 ): Promise<void> {
   using admin = await AdminClient.open(endpoint);
   await admin.call("DrainBroker", { requestId: newRequestId(), broker });
-  if (wait) await untilEmpty(io, admin, broker);
+  const left = (cluster: Description): string | undefined => heldBy(cluster, broker);
+  if (wait) await untilThrough(io, admin, { left, goesOn: `the drain of broker ${broker} goes on` });
   const how = wait
     ? `holds nothing any more: stop it, then 'saturnmq broker forget ${broker}'`
     : "is being emptied: see 'saturnmq broker list' for what it still holds";
   await printResult(io, output, { broker, empty: wait }, () => `broker ${broker} ${how}`);
+}
+
+/** What a broker that is being drained still holds. @throws {CliError} when the drain was taken back */
+function heldBy({ brokers }: Description, id: number): string | undefined {
+  const broker = brokers.find((candidate) => candidate.id === id);
+  if (broker?.draining !== true)
+    throw new CliError(
+      exitCodes.failure,
+      `broker ${id} is not being drained any more: somebody took it back or forgot it`,
+    );
+  const { replicas, leads } = broker;
+  if (replicas === 0 && leads === 0) return undefined;
+  return `broker ${id} still holds ${replicas} replicas and leads ${leads} shards`;
 }
 
 export async function brokerRestartSafety(io: Io, broker: number, { endpoint, output }: GlobalOptions): Promise<void> {

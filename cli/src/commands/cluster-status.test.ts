@@ -24,7 +24,7 @@ describe("the status of a cluster", () => {
   test("shows its members, zones and shards", () => {
     const text = statusText(well);
     expect(stateOf(text)).toBe("all is well");
-    expect(text).toMatch(/^ +1 +leads +2 +h:8082$/m);
+    expect(text).toMatch(/^ +1 +leads +votes +2 +h:8082$/m);
     expect(text).toMatch(/^a +1 +1 +2 +1$/m);
     expect(text).toMatch(/^ +2 +up +b +2 +1 +1 B +1 +h:8081$/m);
     expect(text).toMatch(/^ +1 +2 +1 2 3 +- +- +3:0$/m);
@@ -44,7 +44,10 @@ describe("the status of a cluster", () => {
     {
       why: "a name server is down",
       change: {
-        nameServers: [...cluster.nameServers, { id: 2, address: "", leads: false, up: false, featureLevel: 0 }],
+        nameServers: [
+          ...cluster.nameServers,
+          { id: 2, address: "", leads: false, up: false, featureLevel: 0, part: "votes" },
+        ],
       },
       says: "name server 2 down",
     },

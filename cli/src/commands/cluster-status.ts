@@ -4,10 +4,10 @@ import type { Io } from "../io.ts";
 import { facts, type GlobalOptions, printResult, table } from "../output.ts";
 import { watch } from "../watch.ts";
 import { brokerTable } from "./broker.ts";
+import { nameServerTable } from "./name-server.ts";
 import { leaderOf, shardTable } from "./shard.ts";
 
 type Description = AdminMethods["DescribeCluster"]["reply"];
-type NameServer = Description["nameServers"][number];
 type Shard = Description["shards"][number];
 
 export type StatusOptions = GlobalOptions & {
@@ -90,19 +90,6 @@ function troublesOf(cluster: Description): readonly string[] {
 
 function some(what: string, ids: readonly number[], how: string): readonly string[] {
   return ids.length === 0 ? [] : [`${what}${ids.length === 1 ? "" : "s"} ${ids.join(", ")} ${how}`];
-}
-
-function nameServerTable(servers: readonly NameServer[]): string {
-  return table(
-    servers,
-    [
-      { title: "NAME SERVER", of: ({ id }: NameServer) => id },
-      { title: "STATE", of: ({ leads, up }: NameServer) => (leads ? "leads" : up ? "up" : "down") },
-      { title: "LEVEL", of: ({ featureLevel }: NameServer) => (featureLevel === 0 ? "-" : featureLevel) },
-      { title: "ADDRESS", of: ({ address }: NameServer) => (address === "" ? "-" : address) },
-    ],
-    "no name servers",
-  );
 }
 
 type Zone = {

@@ -13,6 +13,66 @@ async function cli(admin: NonNullable<Answers["admin"]>, commandLine: readonly s
   return { exitCode, out: io.out, err: io.err };
 }
 
+describe("name servers", () => {
+  const server = (id: number, part: string, up = true) => {
+    return { id, address: `h${id}:8082`, leads: id === 1, up, featureLevel: 2, part };
+  };
+  const described = (...nameServers: readonly ReturnType<typeof server>[]) => ({ ...cluster, nameServers });
+
+  test("are listed with the part that they have", async () => {
+    const answers = { DescribeCluster: () => described(server(1, "votes"), server(4, "awaited", false)) };
+    const { out } = await cli(answers, ["nameserver", "list"]);
+    expect(out).toMatch(/^ +1 +leads +votes +2 +h1:8082$/m);
+    expect(out).toMatch(/^ +4 +down +awaited +2 +h4:8082$/m);
+  });
+
+  test("are added under an id, and awaited until they listen or vote", async () => {
+    const asked: object[] = [];
+    const looks = [
+      described(server(1, "votes")),
+      described(server(4, "awaited", false)),
+      described(server(4, "listens")),
+    ];
+    const answers = {
+      AddNameServer: (request: object) => {
+        asked.push(request);
+        looks.shift();
+        return {};
+      },
+      DescribeCluster: () => (looks.length > 1 ? looks.shift()! : looks[0]!),
+    };
+    const line = ["nameserver", "add", "4", "--host", "h4", "--peer-port", "84", "--wait"];
+    const { exitCode, out, err } = await cli(answers, line);
+    expect({ exitCode, err }).toEqual({
+      exitCode: exitCodes.ok,
+      err: "saturnmq: name server 4 is awaited: start it\n",
+    });
+    expect(out).toContain("name server 4 is in the group");
+    expect(asked).toMatchObject([{ id: 4, host: "h4", grpcPort: 8_082, peerPort: 84 }]);
+  });
+
+  test("are removed, and waited for until the group has let them go", async () => {
+    const looks = [described(server(1, "votes"), server(4, "leaves")), described(server(1, "votes"))];
+    const answers = {
+      RemoveNameServer: () => ({}),
+      DescribeCluster: () => (looks.length > 1 ? looks.shift()! : looks[0]!),
+    };
+    const { exitCode, out, err } = await cli(answers, ["nameserver", "remove", "4", "--wait"]);
+    expect(exitCode).toBe(exitCodes.ok);
+    expect(err).toContain("name server 4 still has a part");
+    expect(out).toContain("name server 4 is out of the group");
+  });
+
+  test("that are removed while they are awaited are awaited no longer", async () => {
+    const answers = { AddNameServer: () => ({}), DescribeCluster: () => described(server(1, "votes")) };
+    const { exitCode, err } = await cli(answers, ["nameserver", "add", "4", "--host", "h4", "--wait"]);
+    expect({ exitCode, err }).toMatchObject({
+      exitCode: exitCodes.failure,
+      err: expect.stringContaining("removed it"),
+    });
+  });
+});
+
 describe("brokers", () => {
   test("are listed with what they hold", async () => {
     const { out } = await cli({ DescribeCluster: () => cluster }, ["broker", "list"]);

@@ -12,7 +12,7 @@ export const shard = {
   ...{ targetRevision: 9, targetVoters: [1, 2, 4], moving: true, lags: [{ broker: 2, entries: 17 }] },
 };
 
-const nameServer = { id: 1, address: "h:8082", leads: true, up: true, featureLevel: 2 };
+const nameServer = { id: 1, address: "h:8082", leads: true, up: true, featureLevel: 2, part: "votes" };
 
 export const cluster = {
   ...{ clusterId: "c", revision: 9, topics: 0, groups: 0, replicationFactor: 3, featureLevel: 1, stale: false },

@@ -100,6 +100,9 @@ function fold(state: MetadataState, record: MetadataRecord): void {
       state.featureLevel = record.level;
       remember(state, record.requestId, { call: `raiseFeatureLevel ${record.level}` });
       return;
+    case "nameServersChanged":
+      changeNameServers(state, record);
+      return;
     default:
       assertNever(record);
   }
@@ -130,6 +133,15 @@ function change(state: MetadataState, id: number, fields: Partial<Broker>): void
 function changeShard(state: MetadataState, number: number, next: (shard: ShardInfo) => ShardInfo): void {
   const shard = defined(state.shards[number], `shard ${number}`);
   state.shards = state.shards.with(number, next(shard));
+}
+
+type NameServersChanged = Extract<MetadataRecord, { kind: "nameServersChanged" }>;
+
+function changeNameServers(state: MetadataState, record: NameServersChanged): void {
+  const { requestId, call, members, former, highestId } = record;
+  assert(highestId >= (state.nameServers?.highestId ?? 0), "ids of name servers rise");
+  state.nameServers = { revision: state.revision + 1, members, former, highestId };
+  remember(state, requestId, { call });
 }
 
 type Reset = Extract<MetadataRecord, { kind: "groupReset" }>;

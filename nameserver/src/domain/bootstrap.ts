@@ -20,7 +20,7 @@ export type BootstrapDecision =
   | { readonly kind: "adopt"; readonly clusterId: string }
   /** Open the group with the configured members. */
   | { readonly kind: "open" }
-  /** The group exists and this member's data is lost: join as a learner under a new member id, after the old one was removed. */
+  /** The group exists: ask it for the place that was made for this member. Without one, its data is lost. */
   | { readonly kind: "join"; readonly clusterId: string }
   | { readonly kind: "wait"; readonly reason: string }
   | { readonly kind: "refuse"; readonly reason: string };

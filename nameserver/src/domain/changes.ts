@@ -11,6 +11,7 @@ type Touched = {
   readonly shards?: readonly number[];
   readonly brokers?: readonly number[];
   readonly settings?: true;
+  readonly nameServers?: true;
   /** More than a delta can say. */
   readonly everything?: true;
 };
@@ -51,6 +52,7 @@ export class Changes {
       shards: view.shards.filter(({ shard }) => shards.has(shard)),
       brokers: present(brokers, view.brokers),
       ...{ featureLevel: settings ? view.featureLevel : undefined, settings: settings ? view.settings : undefined },
+      nameServers: since.some((touched) => touched.nameServers) ? view.nameServers : undefined,
     };
   }
 }
@@ -97,6 +99,8 @@ function touchedBy(record: MetadataRecord): Touched {
       return groupAndDeadLetters(record.name);
     case "groupReset":
       return { groups: [record.name] };
+    case "nameServersChanged":
+      return { nameServers: true };
     case "settingsChanged":
     case "featureLevelRaised":
       return { settings: true };

@@ -30,6 +30,7 @@ const kindNumbers = {
   groupReset: 18,
   settingsChanged: 19,
   featureLevelRaised: 20,
+  nameServersChanged: 21,
 } as const satisfies Record<MetadataRecord["kind"], number>;
 
 const kindNames: ReadonlyMap<number, MetadataRecord["kind"]> = new Map(
@@ -118,6 +119,7 @@ export function decodeCheckpoint(bytes: Uint8Array): MetadataState {
   return {
     ...json,
     cluster: json.cluster,
+    nameServers: json.nameServers,
     brokers: new Map(json.brokers.map((broker) => [broker.id, broker])),
     topics: new Map(json.topics.map((topic) => [topic.name, topic])),
     groups: new Map(json.groups.map((group) => [group.name, group])),

@@ -1,5 +1,5 @@
 import type { ClusterSettings, GroupInfo, ShardRecovery, StartPosition, TopicInfo } from "@saturnmq/wire";
-import type { ClusterFacts } from "./state.ts";
+import type { ClusterFacts, NameServer, NameServerMember } from "./state.ts";
 
 /** A shard's first members, and which of them is to campaign first. */
 export type Placement = { readonly shard: number; readonly voters: readonly number[]; readonly leaderHint: number };
@@ -67,7 +67,16 @@ export type MetadataRecord =
       readonly topic?: number;
     }
   | { readonly kind: "settingsChanged"; readonly requestId: string; readonly settings: ClusterSettings }
-  | { readonly kind: "featureLevelRaised"; readonly requestId: string; readonly level: number };
+  | { readonly kind: "featureLevelRaised"; readonly requestId: string; readonly level: number }
+  | {
+      readonly kind: "nameServersChanged";
+      readonly requestId: string;
+      /** Verb and subject, as a repeated request is known by. */
+      readonly call: string;
+      readonly members: readonly NameServerMember[];
+      readonly former: readonly NameServer[];
+      readonly highestId: number;
+    };
 
 /** What a command comes to: the records that make it true, in order, and the answer once they are committed. */
 export type Decision<Reply> = { readonly records: readonly MetadataRecord[]; readonly reply: Reply };

@@ -5,3 +5,5 @@ export type RecoverShard = AdminMethods["RecoverShard"]["request"];
 export type ResetGroup = AdminMethods["ResetGroup"]["request"];
 export type UpdateSettings = AdminMethods["UpdateSettings"]["request"];
 export type RaiseFeatureLevel = AdminMethods["RaiseFeatureLevel"]["request"];
+export type AddNameServer = AdminMethods["AddNameServer"]["request"];
+export type RemoveNameServer = AdminMethods["RemoveNameServer"]["request"];

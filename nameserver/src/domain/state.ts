@@ -1,3 +1,4 @@
+import { hostAndPort } from "@saturnmq/kit";
 import type {
   BrokerInfo,
   ClusterSettings,
@@ -35,6 +36,32 @@ export type Broker = {
   readonly draining: boolean;
   readonly leadersAway: boolean;
   readonly removed: boolean;
+};
+
+/** Where a name server is reached. */
+export type NameServer = {
+  readonly id: number;
+  readonly host: string;
+  readonly peerPort: number;
+  readonly grpcPort: number;
+};
+
+/** A member of the name server group. */
+export type NameServerMember = NameServer & {
+  /** What its process drew when it took its place with an empty folder; `founder` of a first member; empty: it has not come yet. */
+  readonly process: string;
+};
+
+/** The name server group as it was last changed. */
+export type NameServerGroup = {
+  /** Of the change: targets of Raft's configuration bear it. */
+  readonly revision: number;
+  /** In the order in which they were added. */
+  readonly members: readonly NameServerMember[];
+  /** The last that were removed: the group may not have let them go yet. */
+  readonly former: readonly NameServer[];
+  /** Ids rise, and none is given twice. */
+  readonly highestId: number;
 };
 
 /** What a request id did: a repeated call is answered from here. `call` is its verb and subject. */
@@ -81,6 +108,8 @@ export type MetadataState = {
   nextBrokerId: number;
   /** Oldest first. */
   readonly requests: Map<string, FinishedRequest>;
+  /** `undefined`: never changed, so those count that each member is configured with. */
+  nameServers: NameServerGroup | undefined;
 };
 
 /** The state before the first record. */
@@ -99,6 +128,7 @@ export function initialState(): MetadataState {
     nextGroupId: 1,
     nextBrokerId: 1,
     requests: new Map(),
+    nameServers: undefined,
   };
 }
 
@@ -113,6 +143,7 @@ export function viewOf(state: MetadataState): ClusterView | undefined {
     groups: new Map(state.groups),
     brokers: new Map([...state.brokers].map(([id, broker]) => [id, brokerInfo(broker)])),
     handleKeys: state.handleKeys.map((key) => bytesOfHex(key)),
+    nameServers: (state.nameServers?.members ?? []).map(({ host, grpcPort }) => hostAndPort(host, grpcPort)),
   };
 }
 

@@ -3,6 +3,8 @@ import { AttemptFailed, type Rpc, readAnswer } from "@saturnmq/metadata-client";
 import {
   adminServiceName,
   type Introduction,
+  type JoinReply,
+  type JoinRequest,
   loadAdminCodecs,
   loadMetadataCodecs,
   type MemberStatement,
@@ -14,9 +16,12 @@ import { unaryMethod } from "./unary-method.ts";
 
 const askMs = 1_000;
 
-/** What a member answers to others that start: its state, or that they are configured with other members. */
+/**
+ * What a member answers to others that start: its state, or that they are configured with other members. Lists count until the group is formed: later ones are
+ * of whom it has then.
+ */
 export function statementFor(asker: Introduction, members: string, own: MemberState): MemberStatement {
-  if (asker.members !== members) return { state: "otherMembers", clusterId: "" };
+  if (own.kind !== "formed" && asker.members !== members) return { state: "otherMembers", clusterId: "" };
   if (own.kind === "unreachable") return { state: "empty", clusterId: "" };
   return { state: own.kind, clusterId: "clusterId" in own ? own.clusterId : "" };
 }
@@ -55,4 +60,33 @@ export async function askMember(rpc: Rpc, address: string, introduction: Introdu
     if (error instanceof AttemptFailed) return { kind: "unreachable" };
     throw error;
   }
+}
+
+/**
+ * Asks members at `host:port` for the place that was made for one that starts, until the one that leads grants it.
+ *
+ * @returns `undefined` when none that answers leads
+ * @throws {SaturnError} what the leader refuses with
+ */
+export async function askToJoin(
+  rpc: Rpc,
+  addresses: readonly string[],
+  request: JoinRequest,
+): Promise<JoinReply | undefined> {
+  const { Join } = loadMetadataCodecs();
+  const left = [...addresses];
+  const asked = new Set<string>();
+  for (let address = left.shift(); address !== undefined; address = left.shift()) {
+    if (asked.has(address)) continue;
+    asked.add(address);
+    try {
+      const reply = await rpc.unary(address, Join.path, Join.encodeRequest(request), askMs);
+      return readAnswer(address, reply, (bytes) => Join.decodeReply(bytes));
+    } catch (error) {
+      if (!(error instanceof AttemptFailed)) throw error;
+      if (error.failure.kind === "refused") throw error.failure.error;
+      if (error.failure.leader !== undefined) left.unshift(error.failure.leader);
+    }
+  }
+  return undefined;
 }

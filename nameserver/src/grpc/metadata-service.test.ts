@@ -8,7 +8,7 @@ import { ClusterService } from "../cluster-service.ts";
 import { Presence } from "../domain/presence.ts";
 import { defaultSettings } from "../domain/state.ts";
 import { type OpenMetadata, openMetadata } from "../open-metadata.ts";
-import { loneNameServer, newcomer, topicRequest } from "../testing/cluster-state.ts";
+import { loneNameServer, membershipOf, newcomer, topicRequest } from "../testing/cluster-state.ts";
 import { metadataService } from "./metadata-service.ts";
 import type { Incoming, Outgoing } from "./service.ts";
 
@@ -31,7 +31,7 @@ async function serve(members: readonly number[] = [1]) {
     },
   });
   opened.push(metadata);
-  const about = { ...world, presence: new Presence(), nameServers: () => [loneNameServer] };
+  const about = { ...world, presence: new Presence(), membership: membershipOf([loneNameServer]) };
   const cluster = new ClusterService({ metadata: metadata.metadata, ...about });
   const ending = new AbortController();
   const { methods } = metadataService(cluster, ending.signal, () => ({ state: "formed", clusterId: "cluster-a" }));

@@ -36,6 +36,7 @@ export function metadataService(
     ["DeleteTopic", unaryMethod(codecs.DeleteTopic, (request) => cluster.deleteTopic(request).then(() => ({})))],
     ["CreateGroup", unaryMethod(codecs.CreateGroup, (request) => cluster.createGroup(request))],
     ["Introduce", unaryMethod(codecs.Introduce, (asker) => Promise.resolve(introduce(asker)))],
+    ["Join", unaryMethod(codecs.Join, (request) => cluster.join(request))],
     ["DeleteGroup", unaryMethod(codecs.DeleteGroup, (request) => cluster.deleteGroup(request).then(() => ({})))],
   ]);
   return { name: metadataServiceName, methods };

@@ -7,6 +7,7 @@ import {
   type PeerIdentity,
   type PeerLinks,
   type PeerLinksOptions,
+  type RefusalReason,
 } from "@saturnmq/peer";
 import { featureLevelKnown } from "@saturnmq/wire";
 
@@ -15,8 +16,10 @@ export type GroupLinksOptions = {
   readonly self: number;
   readonly incarnation: number;
   readonly listen: PeerAddress;
-  /** The other members of the group. */
+  /** The other members of the group, as far as known at the start. */
   readonly others: ReadonlyMap<number, PeerAddress>;
+  /** Why another name server of this cluster is not linked with; `undefined`: it is. */
+  readonly refusalOf: (member: number) => RefusalReason | undefined;
   /** The level that the cluster stands on, as far as known here: a member that does not know it is refused. */
   readonly featureLevel: () => number;
   /** A message of another member. */
@@ -50,13 +53,15 @@ export const thisMember: GroupMember = { up: true, featureLevel: featureLevelKno
 export type GroupLinks = AsyncDisposable & {
   /** Raft's transport. */
   readonly transport: Pick<PeerLinks, "send">;
-  /** The other members. */
+  /** Other members, as they were heard last; one that never was may be missing. */
   readonly members: ReadonlyMap<number, GroupMember>;
+  /** Whom to be linked with from now on, and where they are. */
+  setOthers(others: ReadonlyMap<number, PeerAddress>): void;
 };
 
 /** @throws {NetError} when the port cannot be opened */
 export async function openGroupLinks(options: GroupLinksOptions): Promise<GroupLinks> {
-  const { clusterId, self, incarnation, others, featureLevel, ...rest } = options;
+  const { clusterId, self, incarnation, others, featureLevel, refusalOf, ...rest } = options;
   const { receive, peerRestarted, peerUnreachable, fatal, ...world } = rest;
   const never: GroupMember = { up: false, featureLevel: 0 };
   const members = new Map(Array.from(others.keys(), (id) => [id, never]));
@@ -65,7 +70,8 @@ export async function openGroupLinks(options: GroupLinksOptions): Promise<GroupL
     receive,
     identity: { clusterId, role: "nameserver", id: self, incarnation, featureLevel: featureLevelKnown },
     admit: (peer: PeerIdentity) => {
-      if (!others.has(peer.id)) return "unknownId";
+      const refusal = refusalOf(peer.id);
+      if (refusal !== undefined) return refusal;
       return peer.featureLevel < featureLevel() ? "featureLevel" : undefined;
     },
     handle: () => Promise.reject(new PeerCallError("refused", "name servers do not call each other")),
@@ -87,6 +93,7 @@ export async function openGroupLinks(options: GroupLinksOptions): Promise<GroupL
   return {
     transport: { send: (to, message) => links.send(to, message) },
     members,
+    setOthers: (next) => links.setPeers(next),
     [Symbol.asyncDispose]: () => links[Symbol.asyncDispose](),
   };
 }

@@ -11,11 +11,12 @@ import { decideDown, decideHeartbeat, decideRegister } from "../domain/brokers.t
 import { decideRaiseFeatureLevel } from "../domain/feature-level.ts";
 import { decideResetGroup } from "../domain/group-reset.ts";
 import { decideCreateGroup, decideDeleteGroup } from "../domain/groups.ts";
+import { decideAddNameServer, decideJoin, decideRemoveNameServer } from "../domain/name-servers.ts";
 import type { Decision, MetadataRecord } from "../domain/records.ts";
 import { decideUpdateSettings } from "../domain/settings.ts";
 import type { MetadataState } from "../domain/state.ts";
 import { decideCreateTopic, decideDeleteTopic } from "../domain/topics.ts";
-import { groupRequest, newcomer, testNowMs, topicRequest } from "./cluster-state.ts";
+import { groupRequest, newcomer, nobodyElse, testNowMs, topicRequest } from "./cluster-state.ts";
 
 /** Decides something over a state, under a request id. */
 export type Command = (state: MetadataState, requestId: string) => Decision<unknown>;
@@ -118,6 +119,16 @@ export const anyCommand: fc.Arbitrary<Command> = fc.oneof(
     (moveBudget): Command =>
       (state, requestId) =>
         decideUpdateSettings(state, { requestId, moveBudget }),
+  ),
+  fc.tuple(fc.constantFrom("add", "join", "remove"), id).map(
+    ([what, member]): Command =>
+      (state, requestId) => {
+        const newest = state.nameServers?.highestId ?? 1;
+        if (what === "join") return decideJoin(state, { member: newest, process: requestId }, nobodyElse.configured);
+        if (what === "remove") return decideRemoveNameServer(state, { requestId, id: member }, nobodyElse);
+        const address = { id: newest + 1, host: `h${newest + 1}`, peerPort: 1, grpcPort: 2 };
+        return decideAddNameServer(state, { requestId, ...address }, nobodyElse);
+      },
   ),
   fc.constant<Command>((state, requestId) =>
     decideRaiseFeatureLevel(state, { requestId, level: state.featureLevel }, []),

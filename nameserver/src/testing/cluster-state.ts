@@ -4,9 +4,12 @@ import {
   type CreateTopic,
   emptyReport,
   featureLevelKnown,
+  type NameServerDescription,
 } from "@saturnmq/wire";
+import type { Membership } from "../cluster-service.ts";
 import { apply } from "../domain/apply.ts";
 import { decideCreateCluster, decideHeartbeat, decideRegister, type NewCluster } from "../domain/brokers.ts";
+import type { GroupNow } from "../domain/name-servers.ts";
 import type { Decision } from "../domain/records.ts";
 import { defaultSettings, initialState, type MetadataState } from "../domain/state.ts";
 
@@ -26,7 +29,22 @@ export function newClusterFacts(replicationFactor = 1, shardCount = 3): NewClust
 }
 
 /** A name server that is alone. */
-export const loneNameServer = { id: 1, address: "", up: true, leads: true, featureLevel: featureLevelKnown };
+export const loneNameServer = {
+  ...{ id: 1, address: "", up: true, leads: true, featureLevel: featureLevelKnown, part: "votes" },
+};
+
+/** One member that is configured as such, and a group in which everybody is up and nothing under way. */
+export const nobodyElse: GroupNow = {
+  configured: [{ id: 1, host: "h1", peerPort: 1, grpcPort: 2 }],
+  ...{ voters: [], settled: true, up: new Set(Array.from({ length: 100 }, (_, id) => id)) },
+};
+
+/** A group that does not change. */
+export function membershipOf(nameServers: readonly NameServerDescription[]): Membership {
+  const voters = nameServers.map(({ id }) => id);
+  const now = () => ({ configured: [], voters, settled: true, up: new Set(voters) });
+  return { nameServers: () => nameServers, now };
+}
 
 /** The state of a cluster that has just been made: three shards, no broker. */
 export function newCluster(replicationFactor = 1, shardCount = 3): MetadataState {

@@ -52,6 +52,16 @@ describe("whom to ask", () => {
     expect(find.current).toBe("b");
   });
 
+  test("those that the cluster tells of before the configured ones, which may be gone", () => {
+    const find = finder(["a", "b"]);
+    find.learned(["x", "b"]);
+    const asked = Array.from({ length: 4 }, () => {
+      find.failed(find.current, undefined);
+      return find.current;
+    });
+    expect(asked).toEqual(["x", "b", "a", "x"]);
+  });
+
   test("none at all is refused", () => {
     expect(() => finder([])).toThrow(SaturnError);
   });

@@ -19,6 +19,7 @@ export type FinderOptions = {
  */
 export class LeaderFinder {
   readonly #options: FinderOptions;
+  #endpoints: readonly string[];
   #current: string;
   #at = 0;
   /** Failures since the last answer. */
@@ -27,9 +28,15 @@ export class LeaderFinder {
 
   constructor(options: FinderOptions) {
     this.#options = options;
+    this.#endpoints = options.endpoints;
     const [first] = options.endpoints;
     if (first === undefined) throw new SaturnError("BAD_REQUEST", "at least one name server's address is needed");
     this.#current = first;
+  }
+
+  /** Who the name servers are, as the cluster tells: they are asked before the configured ones, which may be gone. None: nothing is known. */
+  learned(addresses: readonly string[]): void {
+    this.#endpoints = [...new Set([...addresses, ...this.#options.endpoints])];
   }
 
   get current(): string {
@@ -48,12 +55,12 @@ export class LeaderFinder {
     // Somebody else's attempt has moved on already.
     if (address !== this.#current) return 0;
     // Two that name each other must not be asked in a loop without a pause.
-    if (hint !== undefined && hint !== address && this.#hintsFollowed < this.#options.endpoints.length) {
+    if (hint !== undefined && hint !== address && this.#hintsFollowed < this.#endpoints.length) {
       this.#hintsFollowed += 1;
       this.#current = hint;
       return 0;
     }
-    const { endpoints } = this.#options;
+    const endpoints = this.#endpoints;
     this.#failures += 1;
     this.#hintsFollowed = 0;
     const at = endpoints.indexOf(address);

@@ -31,12 +31,13 @@ const first: ClusterView = {
   groups: new Map(),
   brokers: new Map(),
   handleKeys: [new Uint8Array(32).fill(3)],
+  nameServers: [],
 };
 
 function delta(fromRevision: number, revision: number, topic: string): ViewDelta {
   return {
     ...{ fromRevision, revision, topics: [{ ...orders, name: topic }], topicsGone: [], groups: [], groupsGone: [] },
-    ...{ shards: [], brokers: [], featureLevel: undefined, settings: undefined },
+    ...{ shards: [], brokers: [], featureLevel: undefined, settings: undefined, nameServers: undefined },
   };
 }
 

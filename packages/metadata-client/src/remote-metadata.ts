@@ -88,6 +88,7 @@ class LeaderMetadata implements RemoteMetadata {
     this.#finder = new LeaderFinder(options);
     this.#rpc = options.rpc ?? grpcRpc(options.clock);
     this.#view = options.cache?.view;
+    this.#finder.learned(this.#view?.nameServers ?? []);
   }
 
   get view(): ClusterView | undefined {
@@ -125,6 +126,7 @@ class LeaderMetadata implements RemoteMetadata {
     const { logger, cache } = this.#options;
     const changed = (view: ClusterView): void => {
       this.#view = view;
+      this.#finder.learned(view.nameServers);
       cache?.save(view);
       for (const watcher of [...this.#watchers]) watcher(view);
     };

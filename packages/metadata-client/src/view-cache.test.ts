@@ -15,6 +15,7 @@ const view: ClusterView = {
   groups: new Map(),
   brokers: new Map([[2, broker]]),
   handleKeys: [new Uint8Array(32).fill(3)],
+  nameServers: [],
 };
 const path = "/data/cluster-view";
 

@@ -1,6 +1,6 @@
 export { decodeConfiguration, encodeConfiguration } from "./core/configuration-codec.ts";
 export { generationOf } from "./core/generation.ts";
-export type { ConfigurationChange, MemberChange } from "./core/membership.ts";
+export { type ConfigurationChange, type MemberChange, membersOf } from "./core/membership.ts";
 export { type ConfigurationTarget, nextChange, type Readiness, type WalkStep } from "./core/walker.ts";
 export type { Driver, DriverOptions, FollowerStatus, Group, GroupOptions, RoleName } from "./driver/api.ts";
 export { createDriver } from "./driver/driver.ts";

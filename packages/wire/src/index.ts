@@ -59,6 +59,8 @@ export {
 } from "./saturnmq/admin-messages.ts";
 export {
   type Introduction,
+  type JoinReply,
+  type JoinRequest,
   loadMetadataCodecs,
   type MemberStatement,
   type MetadataCall,

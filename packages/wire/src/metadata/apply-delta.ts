@@ -9,6 +9,7 @@ export function applyDelta(view: ClusterView, delta: ViewDelta): ClusterView | u
     revision: delta.revision,
     featureLevel: delta.featureLevel ?? view.featureLevel,
     settings: delta.settings ?? view.settings,
+    nameServers: delta.nameServers ?? view.nameServers,
     topics: changedRows(view.topics, delta.topics, delta.topicsGone, ({ name }) => name),
     groups: changedRows(view.groups, delta.groups, delta.groupsGone, ({ name }) => name),
     brokers: changedRows(view.brokers, delta.brokers, [], ({ id }) => id),

@@ -8,7 +8,7 @@ export const featureLevels = [
   {
     level: 2,
     allows:
-      "recovering a shard that has lost its majority for good; resetting a group on one topic, and showing what a reset would change",
+      "recovering a shard that has lost its majority for good; resetting a group on one topic, and showing what a reset would change; changing the members of the name server group",
   },
 ] as const;
 

@@ -120,6 +120,8 @@ export type ClusterView = {
   readonly brokers: ReadonlyMap<number, BrokerInfo>;
   /** 32-byte keys of receipt handles, newest first; one or two. */
   readonly handleKeys: readonly Uint8Array[];
+  /** `host:port` of each name server; empty until the group was changed: then those count that one is configured with. */
+  readonly nameServers: readonly string[];
 };
 
 /** What changed in the cluster after one revision and up to another. Rows are present values; what is gone is named. */
@@ -135,6 +137,7 @@ export type ViewDelta = {
   /** `undefined`: as before. */
   readonly featureLevel: number | undefined;
   readonly settings: ClusterSettings | undefined;
+  readonly nameServers: readonly string[] | undefined;
 };
 
 /** How far one replica is, as the shard's leader knows. */

@@ -23,6 +23,8 @@ export type AdminMethods = {
   readonly RecoverShard: { readonly request: RecoverShardRequest; readonly reply: ShardRecovery };
   readonly UpdateSettings: { readonly request: UpdateSettingsRequest; readonly reply: ClusterSettings };
   readonly RaiseFeatureLevel: { readonly request: RaiseFeatureLevelRequest; readonly reply: Empty };
+  readonly AddNameServer: { readonly request: AddNameServerRequest; readonly reply: Empty };
+  readonly RemoveNameServer: { readonly request: RemoveNameServerRequest; readonly reply: Empty };
 };
 
 /** Calls that the name servers decide and brokers pass on. */
@@ -38,6 +40,8 @@ export const clusterMethods = [
   "RecoverShard",
   "UpdateSettings",
   "RaiseFeatureLevel",
+  "AddNameServer",
+  "RemoveNameServer",
 ] as const satisfies readonly AdminMethod[];
 
 export type ClusterMethod = (typeof clusterMethods)[number];
@@ -168,6 +172,8 @@ export type NameServerDescription = {
   readonly leads: boolean;
   readonly up: boolean;
   readonly featureLevel: number;
+  /** `votes`, `listens`, `awaited` or `leaves`. */
+  readonly part: string;
 };
 
 export type BrokerDescription = {
@@ -235,6 +241,16 @@ export type ShardRecovery = {
 export type UpdateSettingsRequest = { readonly requestId: string } & Partial<ClusterSettings>;
 
 export type RaiseFeatureLevelRequest = { readonly requestId: string; readonly level: number };
+
+export type AddNameServerRequest = {
+  readonly requestId: string;
+  readonly id: number;
+  readonly host: string;
+  readonly peerPort: number;
+  readonly grpcPort: number;
+};
+
+export type RemoveNameServerRequest = { readonly requestId: string; readonly id: number };
 
 /** Trailer of a failed call: the symbolic code of the error table, finer than the gRPC status. */
 export const errorCodeTrailer = "saturnmq-error-code";

@@ -83,6 +83,7 @@ const view: fc.Arbitrary<ClusterView> = fc.record({
   shards: fc.array(shard, { maxLength: 4 }),
   brokers: mapOf(broker, (row) => row.id),
   handleKeys: fc.array(fc.uint8Array({ minLength: 32, maxLength: 32 }), { minLength: 1, maxLength: 2 }),
+  nameServers: fc.array(name, { maxLength: 3 }),
 });
 const delta: fc.Arbitrary<ViewDelta> = fc.record({
   fromRevision: large,
@@ -95,6 +96,7 @@ const delta: fc.Arbitrary<ViewDelta> = fc.record({
   brokers: fc.array(broker, { maxLength: 3 }),
   featureLevel: maybe(whole),
   settings: maybe(settings),
+  nameServers: maybe(fc.array(name, { maxLength: 3 })),
 });
 const replica = fc.record({
   shard: whole,
@@ -156,6 +158,10 @@ const values: { [Call in MetadataCall]: { [Side in "request" | "reply"]: fc.Arbi
   Introduce: {
     request: fc.record({ member: whole, members: name }),
     reply: fc.record({ state: fc.constantFrom("empty", "prepared", "formed", "otherMembers"), clusterId: name }),
+  },
+  Join: {
+    request: fc.record({ member: whole, process: name }),
+    reply: fc.record({ clusterId: name, term: large }),
   },
 };
 

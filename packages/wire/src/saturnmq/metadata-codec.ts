@@ -63,6 +63,12 @@ export type MemberStatement = {
   readonly clusterId: string;
 };
 
+/** A name server that was added and whose folder is empty; `process`: drawn at random at its start. */
+export type JoinRequest = { readonly member: number; readonly process: string };
+
+/** What it starts from: its cluster's id, and the term of the leader that granted it its place. */
+export type JoinReply = { readonly clusterId: string; readonly term: number };
+
 type Deletion = { readonly requestId: string; readonly name: string };
 type Done = Readonly<Record<string, never>>;
 
@@ -76,6 +82,7 @@ export type MetadataCalls = {
   readonly CreateGroup: { readonly request: CreateGroup; readonly reply: GroupInfo };
   readonly DeleteGroup: { readonly request: Deletion; readonly reply: Done };
   readonly Introduce: { readonly request: Introduction; readonly reply: MemberStatement };
+  readonly Join: { readonly request: JoinRequest; readonly reply: JoinReply };
 };
 
 export type MetadataCall = keyof MetadataCalls;
@@ -128,6 +135,7 @@ function readMetadataCodecs(): MetadataCodecs {
     CreateGroup: codec("CreateGroup"),
     DeleteGroup: codec("DeleteGroup"),
     Introduce: codec("Introduce"),
+    Join: codec("Join"),
   };
 }
 
@@ -229,15 +237,21 @@ function viewOf(at: Plain): ClusterView {
     shards: list(at, "shards").map(shardOf),
     brokers: new Map(list(at, "brokers").map((one) => [whole(one, "id"), brokerOf(one)])),
     handleKeys: bytesList(at, "handleKeys"),
+    nameServers: texts(at, "nameServers"),
   };
 }
 
 function deltaMessage(delta: ViewDelta): object {
-  return { ...delta, groups: delta.groups.map(group.toMessage), shards: delta.shards.map(shardMessage) };
+  const { groups, shards, nameServers, ...rest } = delta;
+  return {
+    ...{ ...rest, groups: groups.map(group.toMessage), shards: shards.map(shardMessage) },
+    nameServers: nameServers === undefined ? undefined : { addresses: nameServers },
+  };
 }
 
 function deltaOf(at: Plain): ViewDelta {
   const settings = plain(at, "settings");
+  const nameServers = plain(at, "nameServers");
   return {
     fromRevision: whole(at, "fromRevision"),
     revision: whole(at, "revision"),
@@ -249,6 +263,7 @@ function deltaOf(at: Plain): ViewDelta {
     brokers: list(at, "brokers").map(brokerOf),
     featureLevel: optionalWhole(at, "featureLevel"),
     settings: settings === undefined ? undefined : settingsOf(settings),
+    nameServers: nameServers === undefined ? undefined : texts(nameServers, "addresses"),
   };
 }
 
@@ -398,6 +413,16 @@ const memberStatement: Form<MemberStatement> = {
   }),
 };
 
+const joinRequest: Form<JoinRequest> = {
+  toMessage: (value) => value,
+  fromMessage: (at) => ({ member: whole(at, "member"), process: text(at, "process") }),
+};
+
+const joinReply: Form<JoinReply> = {
+  toMessage: (value) => value,
+  fromMessage: (at) => ({ clusterId: text(at, "clusterId"), term: whole(at, "term") }),
+};
+
 const done: Form<Done> = { toMessage: () => ({}), fromMessage: () => ({}) };
 
 const forms: {
@@ -411,4 +436,5 @@ const forms: {
   CreateGroup: { request: createGroup, reply: group },
   DeleteGroup: { request: deletion, reply: done },
   Introduce: { request: introduction, reply: memberStatement },
+  Join: { request: joinRequest, reply: joinReply },
 };
