@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { SeededRandom } from "@saturnmq/kit";
 import { everything, tagFilter } from "./domain/filter.ts";
 import type { Waiter } from "./messaging.ts";
 import { lone, outgoing, PlaneBench, textOf } from "./testing/plane-bench.ts";
@@ -191,6 +192,59 @@ describe("send, receive, acknowledge", () => {
     const forged = [{ ...deliveries[0]!, receiptHandle: "forged" }];
     expect(await bench.ack(topic, group, forged)).toEqual([expect.stringContaining("INVALID_RECEIPT_HANDLE")]);
     expect(await bench.ack(topic, group, deliveries)).toEqual([undefined]);
+  });
+});
+
+describe("acknowledgements that are decided at once", () => {
+  /** Three groups' worth of leases: good ones, ones that ran out, ones of another topic. */
+  async function leased(shards: number) {
+    const bench = await PlaneBench.open({ shards });
+    const [topic, other, group] = [await bench.topic("orders"), await bench.topic("other"), await bench.group("g")];
+    for (let n = 0; n < 15; n += 1) await bench.send(n % 5 === 0 ? other : topic, `${n}`, `${n}+`);
+    const lost = await bench.receive(topic, group, { batchSize: 12, invisibleMs: 100 });
+    await bench.time.pass(100);
+    const held = await bench.receive(topic, group, { invisibleMs: 60_000 });
+    return { bench, topic, group, all: [...lost, ...held, ...(await bench.receive(other, group))] };
+  }
+
+  test.each([1, 3])("do what the general way does, and answer the same (%i shards)", async (shards) => {
+    let [atOnce, mixed] = [0, 0];
+    for (let seed = 1; seed <= 4; seed += 1) {
+      const random = new SeededRandom(seed);
+      const [general, fast] = [await leased(shards), await leased(shards)];
+      for (let call = 0; call < 8; call += 1) {
+        const start = random.below(fast.all.length);
+        // Neighbours, and now and then one that comes twice, or any other.
+        const places = Array.from({ length: 1 + random.below(6) }, (_, at) =>
+          random.below(6) === 0 ? random.below(fast.all.length) : (start + at - random.below(2)) % fast.all.length,
+        ).map((at) => Math.max(0, at));
+        const pick = (all: typeof fast.all) => places.map((at) => all[at]!);
+        const expected = await general.bench.ack(general.topic, general.group, pick(general.all));
+        const now = await fast.bench.ackNow(fast.topic, fast.group, pick(fast.all));
+        const outcomes = now ?? (await fast.bench.ack(fast.topic, fast.group, pick(fast.all)));
+        expect({ seed, call, outcomes }).toEqual({ seed, call, outcomes: expected });
+        if (now === undefined) continue;
+        atOnce += 1;
+        if (new Set(now).size > 1) mixed += 1;
+      }
+      const left = await Promise.all([general, fast].map(({ bench, group }) => bench.plane.describeGroup(group)));
+      expect(left[1]).toEqual(left[0]);
+      expect(fast.bench.plane.counters().ackedMessages).toBe(general.bench.plane.counters().ackedMessages);
+    }
+    expect(atOnce).toBeGreaterThan(4);
+    if (shards === 1) expect(mixed).toBeGreaterThan(0);
+  });
+
+  test("are settled after a second one of the same, and not at all where the shard is not led", async () => {
+    const { bench, topic, group, all } = await leased(1);
+    const [good] = all.slice(-8);
+    const handles = [good!.receiptHandle];
+    expect(await bench.ackNow(topic, group, [good!])).toEqual([undefined]);
+    // Nothing is on its way: it is for the general way to look whether the lead still holds.
+    expect(await bench.ackNow(topic, group, [good!])).toBeUndefined();
+    expect(await bench.plane.ack(topic, group, handles)).toEqual([undefined]);
+    await bench.crash();
+    expect(await bench.ackNow(topic, group, [good!])).toBeUndefined();
   });
 });
 

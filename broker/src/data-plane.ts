@@ -11,10 +11,12 @@ import type {
 } from "./data-plane-api.ts";
 import { Directory } from "./directory.ts";
 import { unreadMessages } from "./domain/group-progress.ts";
+import type { Refusals } from "./domain/leases.ts";
 import type {
   Delivery,
   Departing,
   GroupTopicStatus,
+  HandleTexts,
   LoneMessage,
   OutgoingMessage,
   PeekedMessage,
@@ -199,6 +201,20 @@ class BrokerDataPlane implements DataPlane {
 
   ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly (SaturnError | undefined)[]> {
     return this.#cluster.ack(topic, group, handles);
+  }
+
+  knownGroup(name: string): GroupInfo | undefined {
+    return this.#directory.view?.groups.get(name);
+  }
+
+  ackNow(
+    topic: TopicInfo,
+    group: GroupInfo,
+    handles: HandleTexts,
+    waiter: Waiter,
+    ticket: number,
+  ): Refusals | undefined {
+    return this.#shards.ackNow(topic, group, handles, waiter, ticket);
   }
 
   changeInvisible(topic: TopicInfo, group: GroupInfo, handle: string, invisibleMs: number): Promise<string> {

@@ -1,6 +1,7 @@
 import type { SaturnError } from "@saturnmq/kit";
 import type { GroupInfo, StartPosition, TopicInfo } from "@saturnmq/wire";
 import type { Filter } from "./domain/filter.ts";
+import type { Refusals } from "./domain/leases.ts";
 
 /**
  * The data plane as protocol adapters see it: gRPC handlers translate to these calls and know nothing of shards, Raft or disk.
@@ -48,6 +49,22 @@ export interface Messaging {
   isPresent(clientId: string): boolean;
   /** Finishes messages; one outcome a handle, in order. `undefined`: done, or done before. */
   ack(topic: TopicInfo, group: GroupInfo, handles: readonly string[]): Promise<readonly (SaturnError | undefined)[]>;
+  /** As `group`, of what is known now; `undefined`: `group` makes it, or waits. */
+  knownGroup(name: string): GroupInfo | undefined;
+  /**
+   * Finishes the messages of handles of one shard, if that can be decided here and now, and has `waiter` told what became of it, later and once.
+   * `undefined`: nothing has happened; `ack` does it, or tells why not.
+   *
+   * @param ticket what `waiter` knows the call by
+   * @returns why handles are no good, at their places; those are settled too, and not before what `waiter` is told
+   */
+  ackNow(
+    topic: TopicInfo,
+    group: GroupInfo,
+    handles: HandleTexts,
+    waiter: Waiter,
+    ticket: number,
+  ): Refusals | undefined;
   /** Moves a lease's end to `invisibleMs` from now and answers the handle that replaces the old one. 0: visible at once. */
   changeInvisible(topic: TopicInfo, group: GroupInfo, handle: string, invisibleMs: number): Promise<string>;
   /**
@@ -99,6 +116,14 @@ export type LoneMessage = Pick<OutgoingMessage, "length" | "bodyStart" | "bodyLe
   /** Writes the tag and behind it the stored form, `tagLength` and `length` bytes, at `target[at…]`. Called within `sendNow`, at most once. */
   write(target: Uint8Array, at: number): void;
 };
+
+/** Receipt handles as they lie in a request. */
+export interface HandleTexts {
+  readonly bytes: Uint8Array;
+  readonly count: number;
+  handleStart(at: number): number;
+  handleLength(at: number): number;
+}
 
 /** Waits for many things at once, each known by a number: for what would be a promise each a hundred thousand times a second. */
 export interface Waiter {

@@ -53,7 +53,9 @@ export type ClusterMessagingOptions = {
  * never repeated unless it is proven that nothing came of it.
  */
 export class ClusterMessaging
-  implements Omit<Messaging, "ready" | "isPresent" | "knownTopic" | "sendNow">, LedShardsEvents
+  implements
+    Omit<Messaging, "ready" | "isPresent" | "knownTopic" | "knownGroup" | "sendNow" | "ackNow">,
+    LedShardsEvents
 {
   readonly #options: ClusterMessagingOptions;
   readonly #calls: LeaderCalls;

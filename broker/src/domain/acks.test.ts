@@ -56,8 +56,8 @@ test("handles that come together do what they do one by one, whatever they are, 
     const pick = (from: readonly ReceiptHandle[]): ReceiptHandle[] => places.map((at) => from[at] as ReceiptHandle);
     const expected = oneByOne(single.bench, pick(single.handles));
     const { bench } = together;
-    const { records, outcomes } = decideAcks(bench.state, bench.overlay, pick(together.handles), bench.nowMs);
-    expect({ seed, outcomes: outcomes.map((outcome) => outcome?.message) }).toEqual({ seed, outcomes: expected });
+    const { records, refusals } = decideAcks(bench.state, bench.overlay, pick(together.handles), bench.nowMs);
+    expect({ seed, outcomes: places.map((_, at) => refusals[at]?.message) }).toEqual({ seed, outcomes: expected });
     for (const record of records) bench.write(record);
     for (const each of [single.bench, bench]) each.commit();
     const state = (of: ShardBench): Buffer => Buffer.concat(encodeCheckpoint(of.state));

@@ -1,6 +1,6 @@
-import { SaturnError } from "@saturnmq/kit";
+import { defined, SaturnError } from "@saturnmq/kit";
 import type { Overlay } from "./overlay.ts";
-import { type ReceiptHandle, refusedHandle } from "./receipt-handle.ts";
+import { type Handles, type ReceiptHandle, refusedHandle } from "./receipt-handle.ts";
 import type { Run } from "./runs.ts";
 import type { CursorStarted, Finished, Leased } from "./shard-record.ts";
 import type { ShardState } from "./shard-state.ts";
@@ -70,44 +70,47 @@ export function decideAck(
   handle: ReceiptHandle,
   nowMs: number,
 ): Finished | undefined {
-  if (checkHandle(state, overlay, handle, nowMs) === "done") return undefined;
-  const { group, topic, queue, offset } = handle;
+  return checkHandle(state, overlay, handle, nowMs) === "done" ? undefined : finished(handle, nowMs);
+}
+
+function finished({ group, topic, queue, offset }: ReceiptHandle, nowMs: number): Finished & { count: number } {
   return { kind: "acked", timeMs: nowMs, group, topic, queue, offset, count: 1 };
 }
 
-/** What became of the handles of one call: an outcome each, in order, `undefined` for finished, and the records that say so. */
-export type Acks = { readonly records: readonly Finished[]; readonly outcomes: readonly (SaturnError | undefined)[] };
+/** What became of the handles of one call: why some are no good, at their places, `noRefusals` if all are; and the records that finish the others. */
+export type Acks = { readonly records: readonly Finished[]; readonly refusals: Refusals };
+
+export type Refusals = readonly (SaturnError | undefined)[];
+
+/** No handle is refused. */
+export const noRefusals: Refusals = [];
 
 /**
  * Finishes the messages of handles as `decideAck` does one after the other; neighbours share a record. The records are taken into the overlay here, since
  * a handle that comes twice must find its message finished.
  */
-export function decideAcks(
-  state: ShardState,
-  overlay: Overlay,
-  handles: readonly ReceiptHandle[],
-  nowMs: number,
-): Acks {
+export function decideAcks(state: ShardState, overlay: Overlay, handles: Handles, nowMs: number): Acks {
   const records: Finished[] = [];
-  const outcomes: (SaturnError | undefined)[] = [];
+  let refusals: (SaturnError | undefined)[] | undefined;
   let run: (Finished & { count: number }) | undefined;
-  for (const handle of handles) {
+  for (let at = 0; at < handles.length; at += 1) {
+    const handle = defined(handles.at(at), "a handle of an acknowledgement");
     if (run !== undefined && !follows(run, handle)) {
       endRun(overlay, run, records);
       run = undefined;
     }
     try {
-      const record = decideAck(state, overlay, handle, nowMs);
-      if (record !== undefined && run === undefined) run = { ...record };
-      else if (record !== undefined && run !== undefined) run.count += 1;
-      outcomes.push(undefined);
+      if (checkHandle(state, overlay, handle, nowMs) === "done") continue;
+      if (run === undefined) run = finished(handle, nowMs);
+      else run.count += 1;
     } catch (error) {
       if (!(error instanceof SaturnError)) throw error;
-      outcomes.push(error);
+      refusals ??= [];
+      refusals[at] = error;
     }
   }
   if (run !== undefined) endRun(overlay, run, records);
-  return { records, outcomes };
+  return { records, refusals: refusals ?? noRefusals };
 }
 
 function follows({ group, topic, queue, offset, count }: Finished, handle: ReceiptHandle): boolean {

@@ -1,6 +1,6 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { decodeReceiptHandle, encodeReceiptHandle } from "./receipt-handle.ts";
+import { decodeReceiptHandle, encodeReceiptHandle, HandleRows } from "./receipt-handle.ts";
 
 const keyOf = (byte: number): DataView => new DataView(new Uint8Array(32).fill(byte).buffer);
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
@@ -44,3 +44,34 @@ test.each(["", "x", "é".repeat(86), "=".repeat(86), "A".repeat(86), "A".repeat(
   "text that is no handle is refused (%#)",
   (text) => expect(() => decodeReceiptHandle(text, [keyOf(1)])).toThrow(/INVALID_RECEIPT_HANDLE/),
 );
+
+test("rows read from bytes are the handles that their texts are, and what is refused as a text is no row", () => {
+  const rows = new HandleRows();
+  const keys = [keyOf(2), keyOf(1)];
+  const texts = fc.oneof(
+    handle.map((each) => encodeReceiptHandle(each, keyOf(1))),
+    handle.map((each) => encodeReceiptHandle(each, keyOf(3))),
+    fc.tuple(handle, fc.nat(85), fc.string({ unit: "binary", maxLength: 2 })).map(([each, at, put]) => {
+      const text = encodeReceiptHandle(each, keyOf(2));
+      return text.slice(0, at) + put + text.slice(at + 1);
+    }),
+  );
+  fc.assert(
+    fc.property(fc.array(texts, { maxLength: 100 }), (list) => {
+      rows.clear();
+      const good = list.flatMap((text) => {
+        try {
+          return [decodeReceiptHandle(text, keys)];
+        } catch {
+          return [];
+        }
+      });
+      const added = list.filter((text) => {
+        const bytes = Buffer.from(`..${text}.`);
+        return rows.add(bytes, 2, bytes.length - 3, keys);
+      });
+      expect(added).toHaveLength(good.length);
+      expect(Array.from({ length: rows.length }, (_, at) => ({ ...rows.at(at) }))).toEqual(good);
+    }),
+  );
+});

@@ -4,8 +4,9 @@ import type { AskedEntries, Brokers, LogEntry } from "../cluster/ports.ts";
 import type { DataPlaneOptions } from "../data-plane-api.ts";
 import type { Directory } from "../directory.ts";
 import type { Filter } from "../domain/filter.ts";
+import type { Refusals } from "../domain/leases.ts";
 import { decideGroupDelete, decideTopicDelete } from "../domain/queues.ts";
-import { decodeReceiptHandle, type ReceiptHandle } from "../domain/receipt-handle.ts";
+import { decodeReceiptHandle, HandleRows, type ReceiptHandle } from "../domain/receipt-handle.ts";
 import {
   type AckOutcome,
   type GivenHandle,
@@ -20,6 +21,7 @@ import {
 } from "../led-shards.ts";
 import type {
   Delivery,
+  HandleTexts,
   LoneMessage,
   OutgoingMessage,
   PeekedMessage,
@@ -86,6 +88,8 @@ export class LocalShards implements LedShards, AsyncDisposable {
   readonly #checkpoints: Checkpoints;
   readonly #housekeeping: Housekeeping;
   readonly #retrying = new Set<string>();
+  /** Those of the acknowledgement that is being decided. */
+  readonly #handles = new HandleRows();
   #closing: Promise<void> | undefined;
 
   constructor(options: LocalShardsOptions) {
@@ -255,6 +259,32 @@ export class LocalShards implements LedShards, AsyncDisposable {
       }),
     );
     return outcomes;
+  }
+
+  /** As `Messaging.ackNow`. */
+  ackNow(topic: TopicInfo, group: GroupInfo, given: HandleTexts, waiter: Waiter, ticket: number): Refusals | undefined {
+    const runtime = this.#shardOf(topic, group, given);
+    const led = runtime?.led;
+    if (runtime === undefined || led === undefined) return undefined;
+    const refusals = runtime.ack(led, this.#handles);
+    // Not even an earlier record is on its way, so this call staged none: nothing has happened.
+    return runtime.tell(waiter, ticket) ? refusals : undefined;
+  }
+
+  /** Reads handles into `#handles`; the shard that all of them are of, if it is here, and they are of this topic and group. */
+  #shardOf(topic: TopicInfo, group: GroupInfo, given: HandleTexts): ShardRuntime | undefined {
+    const handles = this.#handles;
+    const { handleKeys } = this.#options.directory;
+    let shard = -1;
+    handles.clear();
+    for (let at = 0; at < given.count; at += 1) {
+      if (!handles.add(given.bytes, given.handleStart(at), given.handleLength(at), handleKeys)) return undefined;
+      const handle = handles.at(at);
+      if (handle.topic !== topic.id || handle.group !== group.id) return undefined;
+      if (at > 0 && handle.shard !== shard) return undefined;
+      shard = handle.shard;
+    }
+    return this.#shards.get(shard)?.runtime;
   }
 
   #place({ text, lease }: GivenHandle, at: number, byShard: Map<ShardRuntime, ShardAcks>): void {

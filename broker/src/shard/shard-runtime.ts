@@ -3,11 +3,11 @@ import { recordAt, recordFlags, walkRecords } from "@saturnmq/store";
 import type { AppliedEntry, Group, GroupMachine, Payload, SnapshotHead } from "raft-ts";
 import { apply } from "../domain/apply.ts";
 import { decodeCheckpoint, encodeCheckpoint } from "../domain/checkpoint.ts";
-import { decideAcks, decideExpiry, decideGiveBack, decideVisibility } from "../domain/leases.ts";
+import { decideAcks, decideExpiry, decideGiveBack, decideVisibility, type Refusals } from "../domain/leases.ts";
 import { lockOf } from "../domain/order.ts";
 import { Overlay } from "../domain/overlay.ts";
 import { decideSend } from "../domain/queues.ts";
-import { encodeReceiptHandle, type ReceiptHandle } from "../domain/receipt-handle.ts";
+import { encodeReceiptHandle, type Handles, type ReceiptHandle } from "../domain/receipt-handle.ts";
 import {
   addMessage,
   type MessageBytes,
@@ -152,16 +152,21 @@ export class ShardRuntime implements GroupMachine {
     return stored;
   }
 
-  /** Finishes the messages of handles; an outcome each: `undefined`, or why it is no good. */
-  ack(led: Led, handles: readonly ReceiptHandle[]): readonly (SaturnError | undefined)[] {
+  /** Has `waiter` told when everything staged so far is applied, or its outcome unknown. False: it is applied. */
+  tell(waiter: Waiter, ticket: number): boolean {
+    return this.#staging.tell(waiter, ticket);
+  }
+
+  /** Finishes the messages of handles; tells which are no good, and why. */
+  ack(led: Led, handles: Handles): Refusals {
     assert(led === this.#led, "a record was decided by a leader of the past");
-    const { records, outcomes } = decideAcks(led.state, led.overlay, handles, this.now());
+    const { records, refusals } = decideAcks(led.state, led.overlay, handles, this.now());
     for (const record of records) {
       writeRecord(this.#staging.sink(recordBytes(record)), record);
       this.#host.totals.ackedMessages += record.count;
     }
     if (records.length > 0) this.#group?.wake();
-    return outcomes;
+    return refusals;
   }
 
   /** Moves the end of a lease; the handle that replaces the old one. @throws {SaturnError} `INVALID_RECEIPT_HANDLE` */

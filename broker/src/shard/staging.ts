@@ -33,9 +33,14 @@ class Batch {
     return this.#applied;
   }
 
-  awaitSend(waiter: Waiter, ticket: number, messageBytes: number): void {
+  /** Has `waiter` told when the entry is applied. */
+  tell(waiter: Waiter, ticket: number): void {
     this.#waiters.push(waiter);
     this.#tickets.push(ticket);
+  }
+
+  /** Counts a message as sent once the entry is applied. */
+  countSend(messageBytes: number): void {
     this.#messages += 1;
     this.#messageBytes += messageBytes;
   }
@@ -104,12 +109,26 @@ export class Staging {
 
   /** Has `waiter` told when the message staged last is applied. */
   awaitSend(waiter: Waiter, ticket: number, messageBytes: number): void {
-    defined(this.#open.at(-1), "an open batch").awaitSend(waiter, ticket, messageBytes);
+    const batch = defined(this.#open.at(-1), "an open batch");
+    batch.tell(waiter, ticket);
+    batch.countSend(messageBytes);
+  }
+
+  /** Has `waiter` told when everything staged up to now is applied. False: it is. */
+  tell(waiter: Waiter, ticket: number): boolean {
+    const last = this.#last;
+    last?.tell(waiter, ticket);
+    return last !== undefined;
   }
 
   /** Resolves when everything staged up to now is applied; `undefined` when it is. Rejects if the outcome became unknown. */
   applied(): Promise<void> | undefined {
-    return (this.#open.at(-1) ?? this.#inFlight.at(-1) ?? this.#done.at(-1))?.applied();
+    return this.#last?.applied();
+  }
+
+  /** The batch that is settled last. */
+  get #last(): Batch | undefined {
+    return this.#open.at(-1) ?? this.#inFlight.at(-1) ?? this.#done.at(-1);
   }
 
   /** The oldest batch as an entry, if there is one that fits. */

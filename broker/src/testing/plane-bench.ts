@@ -6,7 +6,7 @@ import { createDriver, immediateTurn } from "raft-ts";
 import { createDataPlane } from "../data-plane.ts";
 import type { DataPlane, DataPlaneSettings } from "../data-plane-api.ts";
 import { everything } from "../domain/filter.ts";
-import type { Delivery, LoneMessage, OutgoingMessage, ReceiveRequest, SendOutcome } from "../messaging.ts";
+import type { Delivery, LoneMessage, OutgoingMessage, ReceiveRequest, SendOutcome, Waiter } from "../messaging.ts";
 import { FixedMetadata } from "./fixed-metadata.ts";
 import { ManualTime, settle } from "./manual-time.ts";
 
@@ -137,5 +137,32 @@ export class PlaneBench {
     );
     await settle();
     return (await outcomes).map((error) => error?.message);
+  }
+
+  /** As `ack`, of what can be decided at once. `undefined`: it is left to `ack`, and nothing has happened. */
+  async ackNow(
+    topic: TopicInfo,
+    group: GroupInfo,
+    deliveries: readonly Delivery[],
+  ): Promise<(string | undefined)[] | undefined> {
+    const handles = deliveries.map(({ receiptHandle }) => receiptHandle);
+    const bytes = Buffer.from(handles.join(""));
+    const texts = {
+      bytes,
+      count: handles.length,
+      handleStart: (at: number) => handles.slice(0, at).join("").length,
+      handleLength: (at: number) => handles[at]?.length ?? 0,
+    };
+    const told = Promise.withResolvers<string | undefined>();
+    const waiter: Waiter = {
+      settled: (_ticket, error) => {
+        told.resolve(error?.message);
+      },
+    };
+    const refusals = this.plane.ackNow(topic, group, texts, waiter, 0);
+    if (refusals === undefined) return undefined;
+    await settle();
+    const failure = await told.promise;
+    return handles.map((_, at) => failure ?? refusals[at]?.message);
   }
 }

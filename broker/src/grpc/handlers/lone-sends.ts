@@ -43,7 +43,8 @@ export class LoneSends implements Waiter {
       this.#parked.give(row);
       return false;
     }
-    this.#parked.fill(row, call.ticket, call.answers, outcome.offset, call.startedMs);
+    this.#parked.fill(row, call.ticket, call.answers, call.startedMs);
+    this.#parked.setOffset(row, outcome.offset);
     this.#room.sessions.seen(clientId, (call.header(1) ?? "").toUpperCase(), call.startedMs);
     return true;
   }

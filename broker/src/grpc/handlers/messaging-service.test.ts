@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { defined, type Logger, SaturnError, silentLogger } from "@saturnmq/kit";
 import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import { type Init, messagingService as rpcs, v2 } from "@saturnmq/wire";
+import fc from "fast-check";
 import { parseBrokerConfig } from "../../config.ts";
 import { FakeCall } from "../testing/fake-call.ts";
 import { FakeFastCall } from "../testing/fake-fast-call.ts";
@@ -493,6 +494,62 @@ describe("AckMessage", () => {
 
   test("nothing to acknowledge is refused", async () => {
     expect((await ack()).status?.code).toBe(40_000);
+  });
+
+  const entry = fc.record({
+    messageId: fc.string({ maxLength: 80 }),
+    receiptHandle: fc.oneof(
+      { weight: 20, arbitrary: fc.nat(99).map((at) => `handle-${at}`) },
+      { weight: 2, arbitrary: fc.constant("handle-expired") },
+      fc.constantFrom("forged", ""),
+    ),
+  });
+  const plain = { topic: { name: "orders" }, group: { name: "billing" } };
+  const requests = fc.oneof(
+    { weight: 4, arbitrary: fc.array(entry, { maxLength: 40 }).map((entries) => ({ ...plain, entries })) },
+    fc.array(entry, { maxLength: 3 }).map((entries) => ({ ...plain, topic: { name: "nowhere" }, entries })),
+    fc.array(entry, { maxLength: 3 }).map((entries) => ({ ...plain, group: { name: "bad name" }, entries })),
+    fc.array(entry, { maxLength: 3 }).map((entries) => ({ ...plain, topic: undefined, entries })),
+    fc.array(entry, { maxLength: 3 }).map((some) => ({
+      ...plain,
+      entries: some.map((each) => ({ ...each, liteTopic: "lite" })),
+    })),
+  );
+
+  test("is answered alike both ways, to the byte, and does the same", async () => {
+    await messaging.group("billing");
+    let servedFastCount = 0;
+    const both = fc.asyncProperty(requests, fc.boolean(), async (request, isLost) => {
+      messaging.lateFailure = isLost ? new SaturnError("HA_NOT_AVAILABLE", "the lead was lost") : undefined;
+      const bytes = v2.AckMessageRequest.encode(request);
+      const outcomes = [];
+      for (const way of ["fast", "general"] as const) {
+        path = way;
+        messaging.acked.length = 0;
+        observed.length = 0;
+        const reply = Buffer.from(await raw("AckMessage", bytes)).toString("hex");
+        if (way === "fast" && servedFast) servedFastCount += 1;
+        outcomes.push({ reply, acked: isLost ? [] : [...messaging.acked], observed: [...observed] });
+      }
+      expect(outcomes[0]).toEqual(outcomes[1]);
+    });
+    try {
+      await fc.assert(both, { seed: 20_261_130, numRuns: 400 });
+    } finally {
+      path = "fast";
+    }
+    expect(servedFastCount).toBeGreaterThan(50);
+  });
+
+  test("a handle that is renewed here leads to the good one, the general way", async () => {
+    await messaging.group("billing");
+    await ask("SendMessage", { messages: [message()] });
+    const replies = await receive({ autoRenew: true });
+    const handle = defined(replies[1]?.message?.systemProperties?.receiptHandle, "handle");
+    expect((await ack(handle)).status?.code).toBe(20_000);
+    expect(servedFast).toBe(false);
+    expect((await ack(handle)).status?.code).toBe(20_000);
+    expect(servedFast).toBe(true);
   });
 });
 

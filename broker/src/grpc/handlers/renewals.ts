@@ -67,6 +67,11 @@ export class Renewals {
     this.#scanLater();
   }
 
+  /** Whether a handle is of a delivery that is renewed here. */
+  has(handle: string): boolean {
+    return this.#byHandle.has(handle);
+  }
+
   /** The handle that is good now for the one a client holds; the message is renewed no more. */
   async settle(handle: string): Promise<string> {
     const held = this.#byHandle.get(handle);

@@ -1,8 +1,10 @@
 import { SaturnError } from "@saturnmq/kit";
 import type { GroupInfo, MessageType, TopicInfo } from "@saturnmq/wire";
+import { noRefusals, type Refusals } from "../../domain/leases.ts";
 import type {
   Delivery,
   GroupTopicStatus,
+  HandleTexts,
   LoneMessage,
   Messaging,
   OutgoingMessage,
@@ -116,14 +118,44 @@ export class FakeMessaging implements Messaging {
     });
   }
 
+  knownGroup(name: string): GroupInfo | undefined {
+    return this.failure === undefined ? this.groups.get(name) : undefined;
+  }
+
+  ackNow(
+    _topic: TopicInfo,
+    _group: GroupInfo,
+    handles: HandleTexts,
+    waiter: Waiter,
+    ticket: number,
+  ): Refusals | undefined {
+    const texts = Array.from({ length: handles.count }, (_, at) => {
+      const start = handles.handleStart(at);
+      return Buffer.from(handles.bytes).toString("utf8", start, start + handles.handleLength(at));
+    });
+    // As the data plane, which leaves what it cannot read.
+    if (!texts.every((text) => text.startsWith("handle-"))) return undefined;
+    const refusals: (SaturnError | undefined)[] = [];
+    for (const [at, text] of texts.entries()) {
+      const refusal = this.#ackOne(text);
+      if (refusal !== undefined) refusals[at] = refusal;
+    }
+    queueMicrotask(() => {
+      waiter.settled(ticket, this.lateFailure, 0);
+    });
+    return refusals.length === 0 ? noRefusals : refusals;
+  }
+
+  #ackOne(handle: string): SaturnError | undefined {
+    if (!handle.startsWith("handle-") || handle.endsWith("expired"))
+      return new SaturnError("INVALID_RECEIPT_HANDLE", "the handle is not ours, or expired");
+    this.acked.push(handle);
+    return undefined;
+  }
+
   ack(_topic: TopicInfo, _group: GroupInfo, handles: readonly string[]): Promise<readonly (SaturnError | undefined)[]> {
-    return Promise.resolve(
-      handles.map((handle) => {
-        if (!handle.startsWith("handle-")) return new SaturnError("INVALID_RECEIPT_HANDLE", "the handle is not ours");
-        this.acked.push(handle);
-        return undefined;
-      }),
-    );
+    const { lateFailure } = this;
+    return Promise.resolve(handles.map((handle) => lateFailure ?? this.#ackOne(handle)));
   }
 
   changeInvisible(_topic: TopicInfo, _group: GroupInfo, handle: string, invisibleMs: number): Promise<string> {
