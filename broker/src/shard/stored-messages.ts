@@ -39,7 +39,7 @@ export class StoredMessages {
   /** The messages at places, in the same order: in the caller's turn if they are in memory. An error where there is none, as `LogStore.readRecords` says. */
   read(positions: readonly RecordPosition[]): MessageReads | Promise<MessageReads> {
     const reads = this.#store.readRecords(positions);
-    return reads instanceof Promise ? reads.then(messagesIn) : messagesIn(copies(reads));
+    return reads instanceof Promise ? reads.then(messagesIn) : messagesIn(reads);
   }
 
   /**
@@ -89,20 +89,6 @@ export class StoredMessages {
   firstStoredSince(topic: number, queue: number, from: number, to: number, timeMs: number): Promise<number> {
     return this.first(from, to, async (offset) => (await this.storedAtMs(topic, queue, offset, to)) >= timeMs);
   }
-}
-
-/** Of what may be overwritten after this turn, side by side: memory of its own for each record costs several times the copying. */
-function copies(reads: readonly RecordRead[]): readonly RecordRead[] {
-  let length = 0;
-  for (const read of reads) if (!(read instanceof Error)) length += read.length;
-  const bytes = new Uint8Array(length);
-  let end = 0;
-  return reads.map((read) => {
-    if (read instanceof Error) return read;
-    bytes.set(read, end);
-    end += read.length;
-    return bytes.subarray(end - read.length, end);
-  });
 }
 
 function messagesIn(reads: readonly RecordRead[]): MessageReads {

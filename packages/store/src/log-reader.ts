@@ -8,6 +8,7 @@ import { getU64, viewOf } from "./bytes.ts";
 import { entryHeadBytes, entryKind, isLogEntry, readEntryHead } from "./frame.ts";
 import type { GroupLog } from "./group-log.ts";
 import { CorruptionError, type HeldEntry, type RecordPosition, type RecordRead } from "./ports.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import { recordAt, recordLength } from "./record.ts";
 import { bodyMatches, type PayloadFault, payloadFault, recordCheck } from "./record-check.ts";
 import { type RecordSpan, recordSpans } from "./record-spans.ts";
@@ -24,6 +25,7 @@ type EntryPlace = {
 
 /** Bytes read at once for entries that follow each other. */
 const windowBytes = 1024 * 1024;
+const nothing = Buffer.alloc(0);
 
 /** What a reader reads from. `rebuild` writes a sealed segment's summary anew. */
 export type ReaderContext = {
@@ -38,6 +40,7 @@ export type ReaderContext = {
 /** Reads entries and records, from the tail cache or from disk; what comes from disk is checked. */
 export class LogReader {
   readonly #context: ReaderContext;
+  readonly #ahead = new ReadAhead();
 
   constructor(context: ReaderContext) {
     this.#context = context;
@@ -112,55 +115,77 @@ export class LogReader {
   }
 
   readRecords(positions: readonly RecordPosition[]): readonly RecordRead[] | Promise<readonly RecordRead[]> {
-    const { arena } = this.#context;
     const reads: RecordRead[] = [];
     const away: number[] = [];
-    for (const [member, { segment, offset, length }] of positions.entries()) {
-      const cached = arena.find(segment, offset, length);
-      if (cached < 0) away.push(member);
-      else reads[member] = arena.bytes.subarray(cached, cached + length);
+    const copies = new Copies(positions);
+    for (let member = 0; member < positions.length; member += 1) {
+      const position = positions[member] as RecordPosition;
+      const read = this.#cachedRecord(position, copies) ?? this.#readLately(position, copies);
+      if (read === undefined) away.push(member);
+      else reads[member] = read;
     }
-    return away.length === 0 ? reads : this.#readAway(positions, away, reads);
+    return away.length === 0 ? reads : this.#readAway(positions, away, reads, copies);
   }
 
-  /** Reads the records that the cache lacks; what it has may be overwritten meanwhile. */
+  #cachedRecord({ segment, offset, length }: RecordPosition, copies: Copies): Uint8Array | undefined {
+    const { arena } = this.#context;
+    const at = arena.find(segment, offset, length);
+    return at < 0 ? undefined : copies.of(arena.bytes, at, length);
+  }
+
+  #readLately({ segment, offset, length }: RecordPosition, copies: Copies): Uint8Array | undefined {
+    const held = this.#held(segment);
+    const found = held && this.#ahead.find(held, offset, offset + length);
+    if (held === undefined || found === undefined) return undefined;
+    const bytes = copies.of(found.bytes, found.start, length);
+    if (recordFault(bytes, length) === undefined) return bytes;
+    this.#ahead.forget(held, offset);
+    return undefined;
+  }
+
   async #readAway(
     positions: readonly RecordPosition[],
     away: readonly number[],
     reads: RecordRead[],
+    copies: Copies,
   ): Promise<readonly RecordRead[]> {
-    for (const [member, read] of reads.entries()) if (read instanceof Uint8Array) reads[member] = read.slice();
-    await Promise.all(recordSpans(positions, away).map((span) => this.#readSpan(positions, span, reads)));
+    await Promise.all(recordSpans(positions, away).map((span) => this.#readSpan(positions, span, reads, copies)));
     return reads;
   }
 
-  async #readSpan(positions: readonly RecordPosition[], span: RecordSpan, reads: RecordRead[]): Promise<void> {
-    const { segments, bulk } = this.#context;
-    const { segment, from, to, members } = span;
-    const held = segments.get(segment) ?? bulk.get(segment);
+  async #readSpan(
+    positions: readonly RecordPosition[],
+    { segment, from, to, members }: RecordSpan,
+    reads: RecordRead[],
+    copies: Copies,
+  ): Promise<void> {
+    const held = this.#held(segment);
     try {
       if (held === undefined) throw new RangeError(`segment ${segment} is not held any more`);
-      const bytes = new Uint8Array(to - from);
-      const count = await held.reading((file) => file.read(bytes, 0, bytes.length, from));
-      for (const member of members) {
-        const { offset, length } = positions[member] as RecordPosition;
-        const end = Math.max(offset, Math.min(offset + length, from + count));
-        reads[member] = this.#checkedRecord(held, offset, bytes.subarray(offset - from, end - from), length);
-      }
+      await this.#ahead.read(held, from, to, members.length, ({ bytes, start, count }) => {
+        for (const member of members) {
+          const { offset, length } = positions[member] as RecordPosition;
+          const at = offset - from;
+          const copy = copies.of(bytes, start + at, Math.max(0, Math.min(length, count - at)));
+          reads[member] = this.#checkedRecord(held, offset, copy, length);
+        }
+      });
     } catch (error) {
       for (const member of members) reads[member] = toError(error);
     }
   }
 
+  #held(segment: number): Segment | undefined {
+    const { segments, bulk } = this.#context;
+    return segments.get(segment) ?? bulk.get(segment);
+  }
+
   /** @param bytes as they came from disk */
   #checkedRecord(held: Segment, offset: number, bytes: Uint8Array, length: number): RecordRead {
-    try {
-      checkRecord(held.path, offset, bytes, length);
-      return bytes;
-    } catch (error) {
-      if (error instanceof CorruptionError) this.#noteBadRecord(held, offset);
-      return toError(error);
-    }
+    const fault = recordFault(bytes, length);
+    if (fault === undefined) return bytes;
+    this.#noteBadRecord(held, offset);
+    return new CorruptionError(held.path, offset + fault.at, fault.detail);
   }
 
   /** As `#sealedPlace`, also of what was filled in and of unsealed segments, mending a summary whose row is bad. */
@@ -379,16 +404,38 @@ function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error("a record cannot be read", { cause: error });
 }
 
-/** @throws {CorruptionError} unless `bytes` is exactly the record that was written */
-function checkRecord(path: string, offset: number, bytes: Uint8Array, length: number): void {
-  if (bytes.length < length) throw new CorruptionError(path, offset + bytes.length, "the record is cut short");
+/** What is wrong if `bytes` is not exactly the record that was written, and where in it. */
+function recordFault(bytes: Uint8Array, length: number): PayloadFault | undefined {
+  if (bytes.length < length) return { at: bytes.length, detail: "the record is cut short" };
   const view = viewOf(bytes);
   if (recordLength(view, 0, length) !== length || recordCheck(bytes, view, 0) !== view.getUint32(recordAt.check, true))
-    throw new CorruptionError(path, offset, "the record does not match its check");
-  if (!bodyMatches(bytes, view, 0))
-    throw new CorruptionError(
-      path,
-      offset + view.getUint32(recordAt.bodyStart, true),
-      "the body does not match its CRC",
-    );
+    return { at: 0, detail: "the record does not match its check" };
+  if (bodyMatches(bytes, view, 0)) return undefined;
+  return { at: view.getUint32(recordAt.bodyStart, true), detail: "the body does not match its CRC" };
+}
+
+/**
+ * Copies of records side by side, since where they lie is overwritten in time: memory of its own for each costs several times the copying. Made when the
+ * first is.
+ */
+class Copies {
+  readonly #positions: readonly RecordPosition[];
+  #bytes = nothing;
+  #end = 0;
+
+  /** @param positions of all that may be copied */
+  constructor(positions: readonly RecordPosition[]) {
+    this.#positions = positions;
+  }
+
+  of(source: Uint8Array, start: number, length: number): Uint8Array {
+    if (this.#end + length > this.#bytes.length) {
+      this.#bytes = Buffer.allocUnsafeSlow(this.#positions.reduce((sum, position) => sum + position.length, 0));
+      this.#end = 0;
+    }
+    const at = this.#end;
+    this.#end += length;
+    this.#bytes.set(source.subarray(start, start + length), at);
+    return this.#bytes.subarray(at, at + length);
+  }
 }

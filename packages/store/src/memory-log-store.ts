@@ -280,7 +280,7 @@ export class MemoryLogStore implements LogStore {
     return positions.map(({ segment, offset, length }) => {
       const found = this.#segment(segment);
       if (found === undefined) return new RangeError(`segment ${segment} is not held any more`);
-      return found.bytes.subarray(offset, offset + length);
+      return found.bytes.slice(offset, offset + length);
     });
   }
 

@@ -35,8 +35,8 @@ export interface LogStore extends RaftLog, AsyncDisposable {
    */
   lookup(key: QueueKey, from: number, count: number): readonly IndexRow[] | Promise<readonly IndexRow[]>;
   /**
-   * The records at places, in the same order, each whole, its body's CRC checked when it comes from disk. In the caller's turn when all are in the tail
-   * cache: views then, that may be overwritten later, to be copied before the next turn. Else neighbours are read together, and the bytes stay.
+   * The records at places, in the same order, each whole, its body's CRC checked when it comes from disk, in bytes that nobody changes. In the
+   * caller's turn when all are in memory; else neighbours are read together, and what lies behind them along with them.
    */
   readRecords(positions: readonly RecordPosition[]): readonly RecordRead[] | Promise<readonly RecordRead[]>;
 
