@@ -16,7 +16,7 @@ import {
 import { describeCluster } from "./domain/describe.ts";
 import { decideRaiseFeatureLevel } from "./domain/feature-level.ts";
 import { decideResetGroup } from "./domain/group-reset.ts";
-import { decideAddNameServer, decideRemoveNameServer, type GroupNow } from "./domain/name-servers.ts";
+import { decideAddNameServer, decideRemoveNameServer, type GroupNow, groupOf } from "./domain/name-servers.ts";
 import type { Presence } from "./domain/presence.ts";
 import type { Decision } from "./domain/records.ts";
 import { decideRecoverShard } from "./domain/recovery.ts";
@@ -40,7 +40,10 @@ export type AdminVerb<Method extends ClusterMethod> = (
 
 /** The verbs that name servers decide. */
 export const adminVerbs: { readonly [Method in ClusterMethod]: AdminVerb<Method> } = {
-  DescribeCluster: ({ state, presence, nameServers }) => asked(describeCluster(state, presence, nameServers)),
+  DescribeCluster: ({ state, presence, nameServers, group }) => {
+    const nextNameServer = groupOf(state, group.configured).highestId + 1;
+    return asked({ ...describeCluster(state, presence, nameServers), nextNameServer });
+  },
   ResetGroup: ({ state, wallMs }, request): Decision<AdminGroup> => {
     const { records, reply } = decideResetGroup(state, request, wallMs);
     return { records, reply: adminGroup(reply) };

@@ -12,7 +12,7 @@ import type { Credentials } from "./kube/credentials.ts";
 import { Election } from "./kube/election.ts";
 import { EventRecorder } from "./kube/events.ts";
 import { Objects } from "./kube/objects.ts";
-import { memberHost, ports } from "./model/naming.ts";
+import { nameServerEndpoints } from "./model/naming.ts";
 
 export type OperatorDeps = {
   readonly credentials: Credentials;
@@ -80,17 +80,13 @@ async function lead(election: Election, controllers: Controllers, logger: Logger
   await controllers.start();
 }
 
-/** Connections to the name servers of each cluster, made once a group and size. */
+/** Connections to the name servers of each cluster, made once for each set of members. */
 class Admins implements Disposable {
   readonly #clients = new Map<string, GrpcClusterAdmin>();
 
-  of(namespace: string, nameServer: string, members: number): ClusterAdmin {
-    const key = `${namespace}/${nameServer}/${members}`;
-    const group = { kind: "NameServer", name: nameServer, namespace } as const;
-    const endpoints = Array.from(
-      { length: members },
-      (_, place) => `${memberHost(group, place + 1)}:${ports.nameServer}`,
-    );
+  of(namespace: string, nameServer: string, ids: readonly number[]): ClusterAdmin {
+    const endpoints = nameServerEndpoints(namespace, nameServer, ids);
+    const key = endpoints.join();
     const client = this.#clients.get(key) ?? new GrpcClusterAdmin(endpoints);
     this.#clients.set(key, client);
     return client;

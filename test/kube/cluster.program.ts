@@ -4,6 +4,7 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { checkDeclarations } from "./checks/declarations.ts";
 import { checkDefinitions } from "./checks/definitions.ts";
+import { checkNameServers } from "./checks/name-servers.ts";
 import { checkRights } from "./checks/rights.ts";
 import { callsOf, operatorNamespace, writesOf } from "./support/audited.ts";
 import { check } from "./support/check.ts";
@@ -18,7 +19,8 @@ const namespace = "mq";
 const messages = new Messages(namespace);
 /** How often a set at rest is looked at, and how many such looks are waited for. */
 const lookEveryMs = 10_000;
-const looks = process.env["SATURNMQ_NIGHTLY"] === "1" ? 10 : 2;
+const isLong = process.env["SATURNMQ_NIGHTLY"] === "1";
+const looks = isLong ? 10 : 2;
 
 async function main(): Promise<void> {
   const apiServerArgs = "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement";
@@ -57,6 +59,7 @@ async function live(world: World, resources: CustomResources): Promise<void> {
   await check(`converged, in ${looks} looks at each set nothing is written, and the operator takes little`, () =>
     rest(world),
   );
+  if (isLong) await checkNameServers(resources, messages);
   await scale(resources);
   await check("a changed setting rolls the brokers, one at a time", () => roll(resources));
   await check("every message that was acknowledged is there", async () => {

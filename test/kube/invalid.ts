@@ -215,11 +215,11 @@ export type InvalidChange = {
 
 export const invalidChanges: readonly InvalidChange[] = [
   {
-    what: "another number of name servers",
+    what: "an even number of name servers",
     kind: "NameServer",
     from: { replicas: 3 },
-    to: { replicas: 5 },
-    says: /`replicas` is fixed/,
+    to: { replicas: 4 },
+    says: /spec\.replicas.*supported values/i,
   },
   {
     what: "another number of shards",
@@ -275,5 +275,6 @@ export const validChanges: readonly Omit<InvalidChange, "says">[] = [
     from: { ...broker, storage: { size: "1024Mi" } },
     to: { storage: { size: "1Gi" } },
   },
+  { what: "other numbers of name servers", kind: "NameServer", from: { replicas: 3 }, to: { replicas: 5 } },
   { what: "hibernation", kind: "Broker", from: broker, to: { replicas: 0 } },
 ];

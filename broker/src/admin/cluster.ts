@@ -21,7 +21,7 @@ function lastSeen(view: ClusterView): AdminMethods["DescribeCluster"]["reply"] {
   const { clusterId, revision, replicationFactor, featureLevel, settings, brokers, shards, topics, groups } = view;
   return {
     ...{ clusterId, revision, replicationFactor, featureLevel, settings, stale: true },
-    ...{ nameServers: [], featureLevelReady: featureLevel },
+    ...{ nameServers: [], nextNameServer: 0, featureLevelReady: featureLevel },
     ...{ topics: [...topics.keys()].filter((name) => !isDeadLetterTopic(name)).length, groups: groups.size },
     brokers: [...brokers.values()]
       .sort((a, b) => a.id - b.id)

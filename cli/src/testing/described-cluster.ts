@@ -16,5 +16,12 @@ const nameServer = { id: 1, address: "h:8082", leads: true, up: true, featureLev
 
 export const cluster = {
   ...{ clusterId: "c", revision: 9, topics: 0, groups: 0, replicationFactor: 3, featureLevel: 1, stale: false },
-  ...{ settings, brokers: [broker], shards: [shard], nameServers: [nameServer], featureLevelReady: 1 },
+  ...{
+    settings,
+    brokers: [broker],
+    shards: [shard],
+    nameServers: [nameServer],
+    featureLevelReady: 1,
+    nextNameServer: 2,
+  },
 };

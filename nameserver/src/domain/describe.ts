@@ -7,7 +7,7 @@ import type { Presence } from "./presence.ts";
 import { isMoving } from "./shards.ts";
 import { brokerInfo, type MetadataState } from "./state.ts";
 
-type Description = AdminMethods["DescribeCluster"]["reply"];
+type Description = Omit<AdminMethods["DescribeCluster"]["reply"], "nextNameServer">;
 
 /** The cluster as an operator wants to see it. */
 export function describeCluster(

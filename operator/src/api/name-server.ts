@@ -1,17 +1,6 @@
 import { z } from "zod";
 import { conditions, observedGeneration } from "./conditions.ts";
-import {
-  image,
-  immutable,
-  int,
-  paused,
-  podTemplate,
-  resources,
-  storage,
-  updateStrategy,
-  withRules,
-  zones,
-} from "./fields.ts";
+import { image, int, paused, podTemplate, resources, storage, updateStrategy, zones } from "./fields.ts";
 
 const settings = z.strictObject({
   brokerLeaseMs: int(1_000, 60_000)
@@ -26,13 +15,12 @@ const settings = z.strictObject({
 
 /** `spec` of a `NameServer`. */
 export const nameServerSpec = z.strictObject({
-  replicas: withRules(
-    z
-      .union([z.literal(1), z.literal(3), z.literal(5)])
-      .default(3)
-      .describe("Members of the group: 1, 3 or 5. One may be lost of 3, two of 5."),
-    immutable("replicas", "make a new NameServer"),
-  ),
+  replicas: z
+    .union([z.literal(1), z.literal(3), z.literal(5)])
+    .default(3)
+    .describe(
+      "Members of the group: 1, 3 or 5. One may be lost of 3, two of 5. A change adds or removes one member after the other while the group serves.",
+    ),
   ...image,
   storage: storage("1Gi"),
   resources: resources.optional().describe("CPU and memory of each name server."),
@@ -55,6 +43,12 @@ export const nameServerStatus = z.strictObject({
     .boolean()
     .optional()
     .describe("The group has formed: from now on a member without its data is lost, not new."),
+  memberIds: z
+    .array(int(1, 2_147_483_647))
+    .max(100)
+    .optional()
+    .meta({ "x-kubernetes-list-type": "atomic" })
+    .describe("Ids of the members, as the group last told: each is its pod's number, and none is given twice."),
   clusterId: z.string().max(64).optional().describe("Id of the cluster."),
   conditions,
 });

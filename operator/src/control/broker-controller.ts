@@ -1,22 +1,28 @@
 import { randomUUID } from "node:crypto";
-import { SaturnError } from "@saturnmq/kit";
-import type { AdminMethods } from "@saturnmq/wire";
 import { type BrokerSpec, brokerSpec } from "../api/broker.ts";
-import { nameServerSpec } from "../api/name-server.ts";
 import type { ClusterAdmin } from "../grpc/cluster-admin.ts";
 import { brokerChildren, brokerPod, brokerPods } from "../model/broker-set.ts";
 import type { Owner } from "../model/manifest.ts";
-import { indexOfAddress, memberName, selectorLabels } from "../model/naming.ts";
+import { indexOfAddress, memberName, nameServerEndpoints, selectorLabels } from "../model/naming.ts";
 import { type PodPlan, podRevision } from "../model/pod.ts";
 import { numberOfQuantity } from "../model/quantity.ts";
 import { brokerVerdicts, countsOf, stateOf } from "../plan/broker-verdicts.ts";
 import { type BrokerWorld, desiredMembers, type KnownBroker, type Member } from "../plan/broker-world.ts";
 import { nextBrokerAction } from "../plan/next-broker-action.ts";
-import { againMs, applyChildren, type Control, type CustomResource, ownerOf, specOf, writeStatus } from "./control.ts";
+import {
+  againMs,
+  applyChildren,
+  type Cluster,
+  type Control,
+  type CustomResource,
+  describe,
+  memberIdsOf,
+  ownerOf,
+  specOf,
+  writeStatus,
+} from "./control.ts";
 import { type LiveClaim, type LivePod, membersOf } from "./members.ts";
 import { performOnBroker } from "./perform.ts";
-
-type Cluster = AdminMethods["DescribeCluster"]["reply"];
 
 /** Looks at a broker set, makes at most one step, and writes what it found. @returns when to look again, milliseconds */
 export async function reconcileBroker(control: Control, namespace: string, name: string): Promise<number | undefined> {
@@ -26,17 +32,18 @@ export async function reconcileBroker(control: Control, namespace: string, name:
   const spec = specOf(brokerSpec, resource);
   const owner = ownerOf("Broker", resource);
   const group = await control.objects.get<CustomResource>("NameServer", namespace, spec.nameServerRef.name);
-  const nameServers = group === undefined ? 0 : specOf(nameServerSpec, group).replicas;
-  const plan = brokerPods({ owner, spec, image: control.image }, nameServers);
-  if (!spec.paused && nameServers > 0)
+  const nameServers = group === undefined ? [] : memberIdsOf(group);
+  const plan = brokerPods({ owner, spec, image: control.image });
+  if (!spec.paused && nameServers.length > 0)
     await applyChildren(control, brokerChildren({ owner, spec, image: control.image }, plan));
   const admin = control.admin(namespace, spec.nameServerRef.name, nameServers);
   const { world, cluster } = await observe(control, admin, { owner, spec, plan });
   const next = nextBrokerAction(world);
   await writeStatus(control, "Broker", resource, statusOf(owner, world, cluster), brokerVerdicts(world, next));
   if (next.kind === "settled") return againMs.settled;
-  if (next.kind === "wait" || nameServers === 0 || !control.leads()) return againMs.waiting;
-  const making = { owner, claims: spec.storage, pod: (index: number) => brokerPod(plan, index) };
+  if (next.kind === "wait" || nameServers.length === 0 || !control.leads()) return againMs.waiting;
+  const endpoints = nameServerEndpoints(namespace, spec.nameServerRef.name, nameServers);
+  const making = { owner, claims: spec.storage, pod: (index: number) => brokerPod(plan, index, endpoints) };
   control.logger.info({ set: `${namespace}/${name}`, action: next.action }, "making a step for a broker set");
   await performOnBroker(control, making, next.action, (method, broker) =>
     admin.call(method, { requestId: randomUUID(), broker }),
@@ -71,17 +78,6 @@ async function observe(
     ...{ claimBytes: numberOfQuantity(storage.size) ?? 0, clusterKnown: cluster !== undefined },
   };
   return { world, cluster };
-}
-
-/** `undefined` when no name server leads: then nothing is known, and nothing is assumed. */
-async function describe(admin: ClusterAdmin): Promise<Cluster | undefined> {
-  try {
-    const cluster = await admin.call("DescribeCluster", {});
-    return cluster.stale ? undefined : cluster;
-  } catch (error) {
-    if (error instanceof SaturnError && error.code === "HA_NOT_AVAILABLE") return undefined;
-    throw error;
-  }
 }
 
 /** Brokers that registered from members of this set and are not forgotten, by index. @param rolls whether it matters that one can be restarted */

@@ -1,7 +1,9 @@
-import type { Clock, Logger } from "@saturnmq/kit";
+import { type Clock, type Logger, SaturnError } from "@saturnmq/kit";
+import type { AdminMethods } from "@saturnmq/wire";
 import type { z } from "zod";
 import type { Condition } from "../api/conditions.ts";
 import { groupVersion } from "../api/kinds.ts";
+import { nameServerSpec } from "../api/name-server.ts";
 import type { ClusterAdmin } from "../grpc/cluster-admin.ts";
 import { covers } from "../kube/covers.ts";
 import type { EventRecorder } from "../kube/events.ts";
@@ -17,8 +19,8 @@ export type Control = {
   readonly logger: Logger;
   /** Image of pods whose set names none. */
   readonly image: string;
-  /** The name servers of a cluster. @param members how many there are */
-  readonly admin: (namespace: string, nameServer: string, members: number) => ClusterAdmin;
+  /** The name servers of a cluster. @param ids of its members */
+  readonly admin: (namespace: string, nameServer: string, ids: readonly number[]) => ClusterAdmin;
   /** False when another process may lead by now: then nothing is changed. */
   readonly leads: () => boolean;
 };
@@ -29,12 +31,22 @@ export type CustomResource = KubeObject & {
   readonly status?: { readonly conditions?: readonly Condition[]; readonly [field: string]: unknown };
 };
 
+/** What the leading name server says of its cluster. */
+export type Cluster = AdminMethods["DescribeCluster"]["reply"];
+
 /** When a key comes again, milliseconds. */
 export const againMs = { moved: 0, waiting: 500, settled: 10_000 } as const;
 
 /** A spec with the defaults that the API server would have filled in. @throws {z.ZodError} what the API server should have refused */
 export function specOf<Spec>(schema: z.ZodType<Spec>, { spec }: CustomResource): Spec {
   return schema.parse(spec);
+}
+
+/** Ids of a NameServer's members: as the group told them last, at first as many as are wanted. */
+export function memberIdsOf(group: CustomResource): readonly number[] {
+  const told = group.status?.["memberIds"] as readonly number[] | undefined;
+  const founders = Array.from({ length: specOf(nameServerSpec, group).replicas }, (_, place) => place + 1);
+  return told === undefined || told.length === 0 ? founders : told;
 }
 
 export function ownerOf(kind: Owner["kind"], { metadata: { name, namespace, uid } }: KubeObject): Owner {
@@ -73,5 +85,16 @@ export async function writeStatus(
       { ...resource, apiVersion: groupVersion, kind },
       { type: bad ? "Warning" : "Normal", reason, action: type, note: message },
     );
+  }
+}
+
+/** `undefined` when no name server leads: then nothing is known, and nothing is assumed. */
+export async function describe(admin: ClusterAdmin): Promise<Cluster | undefined> {
+  try {
+    const cluster = await admin.call("DescribeCluster", {});
+    return cluster.stale ? undefined : cluster;
+  } catch (error) {
+    if (error instanceof SaturnError && error.code === "HA_NOT_AVAILABLE") return undefined;
+    throw error;
   }
 }

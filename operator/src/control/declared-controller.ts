@@ -1,10 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { SaturnError } from "@saturnmq/kit";
 import { brokerSpec } from "../api/broker.ts";
-import { nameServerSpec } from "../api/name-server.ts";
 import type { ClusterAdmin } from "../grpc/cluster-admin.ts";
 import { type AnyVerdict, verdict } from "../plan/conditions.ts";
-import { againMs, type Control, type CustomResource, specOf, writeStatus } from "./control.ts";
+import { againMs, type Control, type CustomResource, memberIdsOf, specOf, writeStatus } from "./control.ts";
 import { Inventory } from "./inventory.ts";
 
 /** What is declared is found again by its name. */
@@ -190,7 +189,7 @@ async function adminOf(
   const { nameServerRef } = specOf(brokerSpec, set);
   const group = await find("NameServer", nameServerRef.name);
   if (group?.metadata.deletionTimestamp !== undefined || group === undefined) return undefined;
-  return admin(namespace, nameServerRef.name, specOf(nameServerSpec, group).replicas);
+  return admin(namespace, nameServerRef.name, memberIdsOf(group));
 }
 
 /** Of each cluster and kind. */

@@ -27,6 +27,10 @@ export async function performOnMember(
       return objects.create(pod(action.index));
     case "deletePod":
       return objects.delete("Pod", namespace, name, action.uid);
+    case "retireClaim":
+      return objects.merge(claimKind, namespace, name, { metadata: { labels: { [retiredLabel]: "true" } } });
+    case "deleteClaim":
+      return objects.delete(claimKind, namespace, name, action.uid);
     case "expandClaim":
       return objects.merge(claimKind, namespace, name, { spec: { resources: { requests: { storage: claims.size } } } });
     default:
@@ -46,13 +50,7 @@ export async function performOnBroker(
     broker: number,
   ) => Promise<unknown>,
 ): Promise<void> {
-  const { namespace } = making.owner;
-  const name = memberName(making.owner, action.index);
   switch (action.kind) {
-    case "retireClaim":
-      return control.objects.merge(claimKind, namespace, name, { metadata: { labels: { [retiredLabel]: "true" } } });
-    case "deleteClaim":
-      return control.objects.delete(claimKind, namespace, name, action.uid);
     case "drain":
       await verb("DrainBroker", action.broker);
       return;
@@ -68,6 +66,8 @@ export async function performOnBroker(
     case "createClaim":
     case "createPod":
     case "deletePod":
+    case "retireClaim":
+    case "deleteClaim":
     case "expandClaim":
       return performOnMember(control, making, action);
     default:

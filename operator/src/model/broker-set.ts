@@ -16,8 +16,8 @@ export type BrokerSet = { readonly owner: Owner; readonly spec: BrokerSpec; read
 
 const podPorts = { clients: ports.clients, peers: ports.peers, http: ports.http };
 
-/** What the pods of a broker set are made from. @param nameServers members of the NameServer that it names */
-export function brokerPods({ owner, spec, image }: BrokerSet, nameServers: number): PodPlan {
+/** What the pods of a broker set are made from. */
+export function brokerPods({ owner, spec, image }: BrokerSet): PodPlan {
   const { imagePullPolicy, resources, zones, podTemplate, tlsSecretRef } = spec;
   return {
     ...{
@@ -28,30 +28,26 @@ export function brokerPods({ owner, spec, image }: BrokerSet, nameServers: numbe
       zones,
       template: podTemplate,
     },
-    ...{ command: "broker", ports: podPorts, config: brokerConfig(owner, spec, nameServers) },
+    ...{ command: "broker", ports: podPorts, config: brokerConfig(spec) },
     secrets: tlsSecretRef === undefined ? {} : { tls: tlsSecretRef.name },
   };
 }
 
 /** The broker's settings as JSON text. What differs between brokers comes by the environment. */
-function brokerConfig({ namespace }: Owner, spec: BrokerSpec, nameServers: number): string {
-  const group = { kind: "NameServer", name: spec.nameServerRef.name, namespace } as const;
+function brokerConfig(spec: BrokerSpec): string {
   const tls = { certificateFile: "/etc/saturnmq/tls/tls.crt", keyFile: "/etc/saturnmq/tls/tls.key" };
   const config = {
     ...spec.configuration,
     ...{ grpcPort: ports.clients, peerPort: ports.peers, httpPort: ports.http },
-    nameServers: Array.from(
-      { length: nameServers },
-      (_, place) => `${memberHost(group, place + 1)}:${ports.nameServer}`,
-    ),
     ...(spec.tlsSecretRef === undefined ? {} : { tls }),
   };
   return `${JSON.stringify(config, null, 2)}\n`;
 }
 
-/** The pod of one broker. */
-export function brokerPod(plan: PodPlan, index: number): Manifest {
+/** The pod of one broker. @param nameServers endpoints; those that come later are told by the cluster, so a change of them is no reason to restart */
+export function brokerPod(plan: PodPlan, index: number, nameServers: readonly string[]): Manifest {
   return podOf(plan, index, [
+    { name: "SATURNMQ_NAME_SERVERS", value: JSON.stringify(nameServers) },
     { name: "SATURNMQ_ADVERTISED_HOST", value: memberHost(plan.owner, index) },
     zoneVariable(plan.zones.topologyKey),
   ]);

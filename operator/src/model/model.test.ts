@@ -5,7 +5,7 @@ import { brokerChildren, brokerPod, brokerPods } from "./broker-set.ts";
 import { claimOf } from "./children.ts";
 import type { Manifest } from "./manifest.ts";
 import { nameServerChildren, nameServerPod, nameServerPods } from "./name-server-group.ts";
-import { indexOfAddress, memberHost, memberName } from "./naming.ts";
+import { indexOfAddress, memberHost, memberName, nameServerEndpoints } from "./naming.ts";
 import { podRevision } from "./pod.ts";
 import { numberOfQuantity } from "./quantity.ts";
 import { revisionOf } from "./revision.ts";
@@ -17,7 +17,7 @@ const image = "saturnmq:1";
 function brokerSet(further: object = {}) {
   const spec = brokerSpec.parse({ nameServerRef: { name: "main" }, ...further });
   const set = { owner: brokers, spec, image };
-  return { set, plan: brokerPods(set, 3) };
+  return { set, plan: brokerPods(set) };
 }
 
 function nameServers(further: object = {}) {
@@ -38,8 +38,8 @@ type PodSpec = {
 const podSpecOf = (pod: Manifest): PodSpec => pod["spec"] as PodSpec;
 
 describe.each([
-  { kind: "broker", pod: brokerPod(brokerSet().plan, 2) },
-  { kind: "name server", pod: nameServerPod(nameServers().plan, 2) },
+  { kind: "broker", pod: brokerPod(brokerSet().plan, 2, nameServerEndpoints("mq", "main", [1, 2, 6])) },
+  { kind: "name server", pod: nameServerPod(nameServers().plan, 2, [1, 2, 6]) },
 ])("the pod of a $kind", ({ pod }) => {
   const spec = podSpecOf(pod);
   const [container] = spec.containers;
@@ -116,7 +116,7 @@ describe("names", () => {
   test("no two children of one kind have the same name, also of a set and a group of one name", () => {
     const { set, plan } = brokerSet();
     const { set: servers, plan: serverPlan } = nameServers();
-    const all = [...brokerChildren(set, plan), ...nameServerChildren(servers, serverPlan)].map(
+    const all = [...brokerChildren(set, plan), ...nameServerChildren(servers, serverPlan, 3)].map(
       ({ kind, metadata }) => `${kind} ${metadata.name}`,
     );
     expect(new Set(all).size).toBe(all.length);
@@ -147,16 +147,22 @@ describe("children", () => {
   });
 
   test("brokers and name servers know the name servers by names that stay", () => {
-    const config = JSON.parse(brokerSet().plan.config) as { nameServers: string[] };
-    expect(config.nameServers).toEqual([1, 2, 3].map((id) => `main-nameserver-${id}.main-nameserver.mq.svc:8082`));
-    const servers = JSON.parse(nameServers().plan.config) as {
-      members: { id: number; host: string }[];
-      shards: number;
-    };
-    expect(servers.members.map(({ id, host }) => `${id} ${host}`)[2]).toBe(
-      "3 main-nameserver-3.main-nameserver.mq.svc",
-    );
-    expect(servers.shards).toBe(24);
+    const endpoints = nameServerEndpoints("mq", "main", [1, 2, 6]);
+    expect(endpoints).toEqual([1, 2, 6].map((id) => `main-nameserver-${id}.main-nameserver.mq.svc:8082`));
+    const told = (pod: Manifest, name: string): unknown =>
+      JSON.parse(podSpecOf(pod).containers[0]?.env.find((variable) => variable.name === name)?.value ?? "");
+    expect(told(brokerPod(brokerSet().plan, 0, endpoints), "SATURNMQ_NAME_SERVERS")).toEqual(endpoints);
+    const members = told(nameServerPod(nameServers().plan, 6, [1, 2, 6]), "SATURNMQ_MEMBERS");
+    expect(members).toMatchObject([{ id: 1 }, { id: 2 }, { id: 6, host: "main-nameserver-6.main-nameserver.mq.svc" }]);
+    expect(JSON.parse(nameServers().plan.config)).toMatchObject({ shards: 24 });
+  });
+
+  test("another list of name servers is no reason to restart anybody", () => {
+    const revision = (pod: Manifest): unknown => pod.metadata.annotations?.["saturnmq.io/revision"];
+    const servers = nameServers().plan;
+    expect(revision(nameServerPod(servers, 1, [1, 2, 3]))).toBe(revision(nameServerPod(servers, 4, [1, 2, 4])));
+    const brokers = brokerSet().plan;
+    expect(revision(brokerPod(brokers, 1, ["a:1"]))).toBe(revision(brokerPod(brokers, 1, ["b:1"])));
   });
 });
 

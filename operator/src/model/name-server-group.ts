@@ -23,32 +23,43 @@ export function nameServerPods({ owner, spec, image }: NameServerGroup, shape: C
       zones,
       template: podTemplate,
     },
-    ...{ command: "nameserver", ports: podPorts, config: nameServerConfig(owner, spec, shape), secrets: {} },
+    ...{ command: "nameserver", ports: podPorts, config: nameServerConfig(spec, shape), secrets: {} },
   };
 }
 
-function nameServerConfig(owner: Owner, { replicas, settings }: NameServerSpec, shape: ClusterShape): string {
+function nameServerConfig({ settings }: NameServerSpec, shape: ClusterShape): string {
   const config = {
     ...{ grpcPort: ports.nameServer, peerPort: ports.nameServerPeers, httpPort: ports.http },
-    members: Array.from({ length: replicas }, (_, place) => ({
-      ...{ id: place + 1, host: memberHost(owner, place + 1) },
-      ...{ grpcPort: ports.nameServer, peerPort: ports.nameServerPeers },
-    })),
     ...shape,
     ...(settings === undefined ? {} : { settings }),
   };
   return `${JSON.stringify(config, null, 2)}\n`;
 }
 
-/** The pod of one name server. @param index its member id, from 1 */
-export function nameServerPod(plan: PodPlan, index: number): Manifest {
-  return podOf(plan, index, [{ name: "SATURNMQ_SELF", value: String(index) }]);
+/**
+ * The pod of one name server.
+ *
+ * @param index its member id, from 1
+ * @param ids members that it is told of, itself too: the founders, and for one that comes later those that it asks for its place. The group itself knows whom
+ *   it has, so a change of them is no reason to restart any other.
+ */
+export function nameServerPod(plan: PodPlan, index: number, ids: readonly number[]): Manifest {
+  const members = ids.map((id) => ({ id, ...nameServerAddress(plan.owner, id) }));
+  return podOf(plan, index, [
+    { name: "SATURNMQ_SELF", value: String(index) },
+    { name: "SATURNMQ_MEMBERS", value: JSON.stringify(members) },
+  ]);
 }
 
-/** Every child of a name server group that is no pod and no claim. */
-export function nameServerChildren({ owner, spec }: NameServerGroup, plan: PodPlan): readonly Manifest[] {
+/** Where a member is reached by the others, by brokers and by tools. */
+export function nameServerAddress(owner: Owner, id: number) {
+  return { host: memberHost(owner, id), grpcPort: ports.nameServer, peerPort: ports.nameServerPeers };
+}
+
+/** Every child of a name server group that is no pod and no claim. @param members that it has, or is to have if those are more */
+export function nameServerChildren({ owner }: NameServerGroup, plan: PodPlan, members: number): readonly Manifest[] {
   // The owner serves no scale, so a share of its pods cannot be told: a number can.
-  const budget = disruptionBudgetOf(owner, spec.replicas, { minAvailable: spec.replicas - 1 });
+  const budget = disruptionBudgetOf(owner, members, { minAvailable: members - 1 });
   return [
     serviceAccountOf(owner),
     configMapOf(owner, plan.config),

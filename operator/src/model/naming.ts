@@ -37,6 +37,11 @@ export function memberHost(owner: Pick<Owner, "kind" | "name" | "namespace">, in
   return `${memberName(owner, index)}.${childName(owner)}.${owner.namespace}.svc`;
 }
 
+/** Where brokers and tools reach name servers. @param ids of the members of the NameServer called `name` */
+export function nameServerEndpoints(namespace: string, name: string, ids: readonly number[]): readonly string[] {
+  return ids.map((id) => `${memberHost({ kind: "NameServer", name, namespace }, id)}:${ports.nameServer}`);
+}
+
 /** Index of the member that is reached at `address`, host and port; `undefined` for one of another set. */
 export function indexOfAddress(owner: Pick<Owner, "kind" | "name" | "namespace">, address: string): number | undefined {
   const index = /-(\d+)\./.exec(address.slice(childName(owner).length))?.[1];

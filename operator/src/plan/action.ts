@@ -13,24 +13,38 @@ export type Obstacle =
   | "leadersLeaving"
   | "podEnding"
   | "stillUp"
-  | "onDelete";
+  | "onDelete"
+  | "groupRefuses";
 
 /** One step for the pods and claims of any set. Each is safe to repeat: what it finds done already is well. */
 export type MemberAction =
-  | { readonly kind: "createClaim" | "createPod"; readonly index: number }
+  | { readonly kind: "createClaim" | "createPod" | "retireClaim"; readonly index: number }
+  | { readonly kind: "deleteClaim"; readonly index: number; readonly uid: string }
   | { readonly kind: "expandClaim"; readonly index: number; readonly bytes: number }
   | { readonly kind: "deletePod"; readonly index: number; readonly uid: string; readonly why: PodEnd };
 
 /** One step for a broker set. */
 export type BrokerAction =
   | MemberAction
-  | { readonly kind: "retireClaim"; readonly index: number }
-  | { readonly kind: "deleteClaim"; readonly index: number; readonly uid: string }
   | {
       readonly kind: "drain" | "cancelDrain" | "transferLeaders" | "forget";
       readonly index: number;
       readonly broker: number;
     };
+
+/** One step for a name server group. */
+export type NameServerAction = MemberAction | GroupAction;
+
+/** A step that the group itself takes. */
+export type GroupAction = {
+  readonly kind: "addMember" | "removeMember";
+  readonly index: number;
+  readonly why: string;
+};
+
+export function isOfGroup(action: NameServerAction): action is GroupAction {
+  return action.kind === "addMember" || action.kind === "removeMember";
+}
 
 /** What comes next: a step, waiting for something that is named, or nothing at all. */
 export type Next<Action> =

@@ -9,6 +9,7 @@ export type Resource = KubeObject & {
     readonly observedGeneration?: number;
     readonly readyReplicas?: number;
     readonly members?: readonly Member[];
+    readonly memberIds?: readonly number[];
     readonly conditions?: readonly Condition[];
   };
 };

@@ -164,6 +164,7 @@ export type ClusterDescription = {
   readonly stale: boolean;
   readonly nameServers: readonly NameServerDescription[];
   readonly featureLevelReady: number;
+  readonly nextNameServer: number;
 };
 
 export type NameServerDescription = {
