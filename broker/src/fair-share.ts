@@ -1,17 +1,15 @@
 import type { ClusterView } from "@saturnmq/wire";
 
 /**
- * Of a fair share, what brokers that come get of all connections soon. Who lets go cannot say where to: of the connections that a Service spreads anew most
- * come to brokers that were there before, so this share of all of them moves. The rest is a matter of their age.
+ * Whether a broker lets its clients' connections go, all of them, now that the cluster has changed: when it is to be emptied, and when brokers came. Who lets
+ * go cannot say where to: a Service spreads what comes anew over all brokers, so those that came get a fair share only of what moves. Of three quarters
+ * of 100 connections one of three that came one after the other got less than 8 % in every sixth case, of all in every thirtieth.
  */
-const soon = 0.75;
-
-/** Share of its clients' connections, 0 to 1, that a broker lets go when the cluster has changed: all when it is to be emptied, most when brokers came. */
-export function shareToShed(before: ClusterView | undefined, now: ClusterView, self: number): number {
-  if (before === undefined) return 0;
-  if (isDraining(now, self)) return isDraining(before, self) ? 0 : 1;
-  const [had, have] = [serving(before), serving(now)];
-  return had === 0 || have <= had ? 0 : soon;
+export function letsGo(before: ClusterView | undefined, now: ClusterView, self: number): boolean {
+  if (before === undefined) return false;
+  if (isDraining(now, self)) return !isDraining(before, self);
+  const had = serving(before);
+  return had > 0 && serving(now) > had;
 }
 
 function isDraining({ brokers }: ClusterView, broker: number): boolean {

@@ -5,7 +5,7 @@ import type { ClusterView, MetadataService } from "@saturnmq/wire";
 import { adminService } from "./admin/admin-service.ts";
 import { type BrokerConfig, requestBytesMax } from "./config.ts";
 import type { DataPlane } from "./data-plane-api.ts";
-import { shareToShed } from "./fair-share.ts";
+import { letsGo } from "./fair-share.ts";
 import { messagingService } from "./grpc/handlers/messaging-service.ts";
 import { metricsSink } from "./grpc/handlers/metrics-sink.ts";
 import type { Sessions } from "./grpc/handlers/sessions.ts";
@@ -90,9 +90,9 @@ export class Serving {
     const self = this.#store.identity.replicaId;
     let before: ClusterView | undefined;
     this.#world.metadata.watch((view) => {
-      const share = shareToShed(before, view, self);
+      const all = letsGo(before, view, self);
       before = view;
-      if (share > 0) transport.shed(share, shedOverMs);
+      if (all) transport.shed(1, shedOverMs);
     }, this.#signal);
   }
 
