@@ -29,12 +29,16 @@ export type UnaryMethod = {
 /** One request, any number of replies; the call ends with OK when `handle` is done. */
 export type ServerStreamingMethod = {
   readonly kind: "serverStreaming";
+  /** Lower-case names of the metadata that its calls know, for calls that wait by the ten thousand; default: all. */
+  readonly headers?: readonly string[];
   handle(bytes: Uint8Array, start: number, length: number, call: StreamingCall): void | Promise<void>;
 };
 
 /** Both sides write until one ends; a client stream is one that writes a single reply. Response headers leave once `open` has returned. */
 export type BidirectionalMethod = {
   readonly kind: "bidirectional";
+  /** As of `ServerStreamingMethod`. */
+  readonly headers?: readonly string[];
   open(call: StreamingCall): IncomingStream;
 };
 

@@ -1,7 +1,7 @@
 import { SaturnError } from "@saturnmq/kit";
 import { WireError } from "@saturnmq/wire";
 import type { Call, ServerStreamingMethod, StreamingCall, UnaryMethod } from "../transport/service.ts";
-import { clientIdOf } from "./names.ts";
+import { clientHeaders, clientIdOf } from "./names.ts";
 import type { Room } from "./room.ts";
 import { okCode, type Status, statusOf } from "./status.ts";
 
@@ -60,16 +60,22 @@ export function streaming<Request>(
   refuse: (status: Status, call: StreamingCall) => void,
   handle: (request: Request, caller: Caller & { readonly call: StreamingCall }) => Promise<number>,
 ): ServerStreamingMethod {
+  // What waits must not keep the request's bytes, and what was read with them: no function that lasts may be made where they are known.
+  const begin = (bytes: Uint8Array, start: number, length: number, call: StreamingCall): Promise<number> => {
+    try {
+      return handle(read(request, bytes, start, length), { clientId: callerOf(call, room).clientId, call });
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  };
+  const end = (call: StreamingCall, outcome: Promise<number>): Promise<void> =>
+    told(rpc, room, outcome, (status) => {
+      refuse(status, call);
+    });
   return {
     kind: "serverStreaming",
-    // Not asynchronous itself, which would keep the request's bytes, and what was read with them, for as long as the call takes.
-    handle: (bytes, start, length, call) => {
-      const begin = async (): Promise<number> =>
-        handle(read(request, bytes, start, length), { clientId: callerOf(call, room).clientId, call });
-      return told(rpc, room, begin(), (status) => {
-        refuse(status, call);
-      });
-    },
+    headers: clientHeaders,
+    handle: (bytes, start, length, call) => end(call, begin(bytes, start, length, call)),
   };
 }
 

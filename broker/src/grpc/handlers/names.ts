@@ -6,7 +6,7 @@ export type Resource = { readonly resourceNamespace: string; readonly name: stri
 
 const clientIdCharactersMax = 255;
 
-/** Metadata by which a fast method knows its client: id and language. */
+/** Metadata by which a client is known: id and language. Others are not kept for calls that wait. */
 export const clientHeaders: readonly string[] = ["x-mq-client-id", "x-mq-language"];
 
 /** @throws {SaturnError} `CLIENT_ID_REQUIRED` */

@@ -4,7 +4,7 @@ import type { BidirectionalMethod, IncomingStream, StreamingCall } from "../tran
 import { accessPoint } from "./access-point.ts";
 import { read } from "./answer.ts";
 import { parseFilter } from "./filter.ts";
-import { clientIdOf, groupNameOf, topicNameOf } from "./names.ts";
+import { clientHeaders, clientIdOf, groupNameOf, topicNameOf } from "./names.ts";
 import type { Room } from "./room.ts";
 import { mergeSettings } from "./settings.ts";
 import { ok } from "./status.ts";
@@ -23,58 +23,73 @@ const subscriptionsMax = 256;
  * Other commands are answers to questions that this version does not ask, or unknown, and are passed over.
  */
 export function telemetry(room: Room): BidirectionalMethod {
-  return { kind: "bidirectional", open: (call) => openStream(room, call) };
+  return { kind: "bidirectional", headers: clientHeaders, open: (call) => new OpenLine(room, call, clientIdOf(call)) };
 }
 
-function openStream(room: Room, call: StreamingCall): IncomingStream {
-  const clientId = clientIdOf(call);
-  const { language } = call.client;
-  const pending = new Set<Cancel>();
-  let first = true;
-  const close = (): void => {
-    forget();
-    for (const cancel of pending) cancel();
-    room.sessions.streamClosed(clientId);
-  };
-  const stop = (): void => {
-    close();
-    call.end();
-  };
-  const later = (delayMs: number, reply: Uint8Array): void => {
-    const cancel = room.timers.after(delayMs, () => {
-      pending.delete(cancel);
-      call.write(reply);
+/** One stream. There is one for each client, so it holds little. */
+class OpenLine implements IncomingStream {
+  readonly #room: Room;
+  readonly #call: StreamingCall;
+  readonly #clientId: string;
+  #forget: Cancel | undefined;
+  /** Answers that come later. */
+  #late: readonly Cancel[] | undefined;
+  #first = true;
+
+  constructor(room: Room, call: StreamingCall, clientId: string) {
+    this.#room = room;
+    this.#call = call;
+    this.#clientId = clientId;
+    const stop = (): void => {
+      this.end();
+    };
+    room.sessions.streamOpened(clientId, call.client.language);
+    this.#forget = room.stopping.onStop(stop);
+    call.onGone(() => {
+      this.#close();
     });
-    pending.add(cancel);
-  };
-  const forget = room.stopping.onStop(() => {
-    stop();
-  });
-  room.sessions.streamOpened(clientId, language);
-  call.onGone(close);
-  // The client opens another stream, on a connection that is to last.
-  call.onLeaving(stop);
-  return {
-    message: (bytes, start, length) => {
-      room.sessions.seen(clientId, language);
-      const { settings } = read(v2.TelemetryCommand, bytes, start, length);
-      if (settings === undefined) return;
-      checkSettings(settings);
-      const late = language === nodeLanguage && first;
-      first = false;
-      answer(room, call, settings).then(
-        (reply) => {
-          if (!late) call.write(reply);
-          else for (const delayMs of Object.values(lateForNode)) later(delayMs, reply);
-        },
-        (err: unknown) => {
-          room.log.error({ err, rpc: "Telemetry" }, "settings were not answered");
-          call.end({ code: "INTERNAL_SERVER_ERROR", message: "the broker failed; its log has the reason" });
-        },
-      );
-    },
-    end: stop,
-  };
+    // The client opens another stream, on a connection that is to last.
+    call.onLeaving(stop);
+  }
+
+  message(bytes: Uint8Array, start: number, length: number): void {
+    const { language } = this.#call.client;
+    this.#room.sessions.seen(this.#clientId, language);
+    const { settings } = read(v2.TelemetryCommand, bytes, start, length);
+    if (settings === undefined) return;
+    checkSettings(settings);
+    const isLate = language === nodeLanguage && this.#first;
+    this.#first = false;
+    void this.#answer(settings, isLate);
+  }
+
+  end(): void {
+    this.#close();
+    this.#call.end();
+  }
+
+  #close(): void {
+    this.#forget?.();
+    for (const cancel of this.#late ?? []) cancel();
+    this.#room.sessions.streamClosed(this.#clientId);
+  }
+
+  async #answer(settings: v2.Settings, isLate: boolean): Promise<void> {
+    try {
+      const reply = await answer(this.#room, this.#call, settings);
+      if (isLate) this.#late = Object.values(lateForNode).map((delayMs) => this.#later(delayMs, reply));
+      else this.#call.write(reply);
+    } catch (err) {
+      this.#room.log.error({ err, rpc: "Telemetry" }, "settings were not answered");
+      this.#call.end({ code: "INTERNAL_SERVER_ERROR", message: "the broker failed; its log has the reason" });
+    }
+  }
+
+  #later(delayMs: number, reply: Uint8Array): Cancel {
+    return this.#room.timers.after(delayMs, () => {
+      this.#call.write(reply);
+    });
+  }
 }
 
 /** @throws {SaturnError} `BAD_REQUEST`, which ends the stream */

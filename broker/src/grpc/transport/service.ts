@@ -30,13 +30,13 @@ export type UnaryMethod = {
 export type FastUnaryMethod = h2.FastUnaryMethod & { readonly otherwise: UnaryMethod["handle"] };
 
 /** One request, any number of replies; the call ends with OK when `handle` is done. */
-export type ServerStreamingMethod = {
+export type ServerStreamingMethod = Pick<h2.ServerStreamingMethod, "headers"> & {
   readonly kind: "serverStreaming";
   handle(bytes: Uint8Array, start: number, length: number, call: StreamingCall): void | Promise<void>;
 };
 
 /** Both sides write until one ends. Response headers leave when the call arrives, before the first reply. */
-export type BidirectionalMethod = {
+export type BidirectionalMethod = Pick<h2.BidirectionalMethod, "headers"> & {
   readonly kind: "bidirectional";
   open(call: StreamingCall): IncomingStream;
 };

@@ -12,7 +12,7 @@ import type { Answers, FastUnaryMethod, Service } from "../service.ts";
 import { Exchange } from "./exchange.ts";
 import { failureFields, failureOf } from "./failure.ts";
 import { Inflater } from "./inflate.ts";
-import { requestMetadata } from "./metadata.ts";
+import { namedMetadata, requestMetadata } from "./metadata.ts";
 import { isGrpc, keepHeaders, readHead } from "./request-head.ts";
 import { Routes } from "./routes.ts";
 import { type CallPort, ServedCall } from "./served-call.ts";
@@ -196,7 +196,7 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
     const { stream } = exchange;
     exchange.peer = exchange.connection.peer;
     if (method.kind === "fastUnary") keepHeaders(exchange, method, list);
-    else exchange.call = this.#newCall(exchange, list, rows);
+    else exchange.call = this.#newCall(exchange, list, rows, method.kind === "unary" ? undefined : method.headers);
     if (method.kind === "bidirectional") this.#openBoth(exchange);
     else if (!stream.remoteEnded) this.#expectBody(exchange);
     if (!this.waits(exchange.ticket)) return;
@@ -204,14 +204,15 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
     if (stream.remoteEnded) this.#requestEnded(exchange);
   }
 
-  #newCall(exchange: Exchange, list: FieldList, rows: RequestRows): ServedCall {
+  /** @param names of the metadata that it may be asked for; default: all */
+  #newCall(exchange: Exchange, list: FieldList, rows: RequestRows, names?: readonly string[]): ServedCall {
     return new ServedCall(
       {
         ticket: exchange.ticket,
         deadlineMs: exchange.deadlineMs,
         authority: rows.authority < 0 ? (list.find("host") ?? "") : list.value(rows.authority),
         peer: exchange.peer,
-        metadata: requestMetadata(list),
+        metadata: names === undefined ? requestMetadata(list) : namedMetadata(list, names),
         codeTrailer: this.#options.codeTrailer,
       },
       this.#port,

@@ -8,7 +8,7 @@ const base64 = /^[A-Za-z0-9+/]*={0,2}$/;
 /** A metadata entry. Values of names that end in `-bin` are base64 of any bytes. */
 export type MetadataEntry = readonly [name: string, value: string];
 
-/** All of a request's fields but the pseudo-headers, as texts that last: names and values by turns, one array for all. */
+/** A request's fields but the pseudo-headers, as texts that last: names and values by turns, one array for all. */
 export function requestMetadata(list: FieldList): readonly string[] {
   const entries: string[] = [];
   for (let row = 0; row < list.count; row += 1) {
@@ -16,7 +16,17 @@ export function requestMetadata(list: FieldList): readonly string[] {
     if (kind >= fieldKind.method && kind <= fieldKind.authority) continue;
     entries.push(list.name(row), list.value(row));
   }
-  return entries;
+  // Copied, as an array that grew has room for more.
+  return entries.slice();
+}
+
+/** As `requestMetadata`, of the fields with these names. */
+export function namedMetadata(list: FieldList, names: readonly string[]): readonly string[] {
+  const entries = names.flatMap((name) => {
+    const value = list.find(name);
+    return value === undefined ? [] : [name, value];
+  });
+  return entries.slice();
 }
 
 /** The bytes of a `-bin` entry, with or without padding; undefined when it is not base64. Several values joined by commas: of the first. */

@@ -101,7 +101,7 @@ export class ServedCall implements StreamingCall {
   drained(): Promise<void> {
     if (this.ended || !this.#port.waits(this)) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#drained = [...this.#drained, resolve];
+      this.#drained = withOne(this.#drained, resolve);
     });
   }
 
@@ -121,11 +121,11 @@ export class ServedCall implements StreamingCall {
 
   onGone(listener: () => void): void {
     if (this.#gone) listener();
-    else this.#onGone = [...this.#onGone, listener];
+    else this.#onGone = withOne(this.#onGone, listener);
   }
 
   onLeaving(listener: () => void): void {
-    this.#onLeaving = [...this.#onLeaving, listener];
+    this.#onLeaving = withOne(this.#onLeaving, listener);
   }
 
   /** The connection takes leave. */
@@ -150,4 +150,9 @@ export class ServedCall implements StreamingCall {
     this.#controller?.abort();
     for (const listener of this.#onGone) listener();
   }
+}
+
+/** A list with one more. The first makes no room for others: mostly it stays the only one. */
+function withOne(list: readonly (() => void)[], one: () => void): readonly (() => void)[] {
+  return list.length === 0 ? [one] : [...list, one];
 }
