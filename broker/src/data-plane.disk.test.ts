@@ -13,6 +13,7 @@ import { everything } from "./domain/filter.ts";
 import type { Delivery } from "./messaging.ts";
 import { FixedMetadata } from "./testing/fixed-metadata.ts";
 import { outgoing, textOf } from "./testing/plane-bench.ts";
+import { receive } from "./testing/receive.ts";
 
 let folder = "";
 
@@ -45,7 +46,7 @@ async function drain(plane: DataPlane, topic: TopicInfo, group: GroupInfo): Prom
   const all: Delivery[] = [];
   const request = { topic, group, filter: everything, batchSize: 32, invisibleMs: 60_000, waitMs: 20, clientId: "c" };
   for (;;) {
-    const deliveries = await plane.receive(request, new AbortController().signal);
+    const deliveries = await receive(plane, request);
     if (deliveries.length === 0) return all;
     all.push(...deliveries);
   }
@@ -63,7 +64,7 @@ test("a log on disk gives back after a restart what was sent and not acknowledge
     await Promise.all(texts.map((text) => plane.send(topic, [outgoing(text)], Infinity)));
     const request = { topic, group, filter: everything, batchSize: 32, invisibleMs: 200, waitMs: 20, clientId: "c" };
     for (let round = 0; round < 20; round += 1) {
-      const deliveries = await plane.receive(request, new AbortController().signal);
+      const deliveries = await receive(plane, request);
       const outcomes = await plane.ack(
         topic,
         group,

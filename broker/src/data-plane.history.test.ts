@@ -6,6 +6,7 @@ import type { Delivery } from "./messaging.ts";
 import { settle } from "./testing/manual-time.ts";
 import { OrderHistory } from "./testing/order-history.ts";
 import { outgoing, PlaneBench, textOf } from "./testing/plane-bench.ts";
+import { receive } from "./testing/receive.ts";
 
 const invisibleMs = 2_000;
 
@@ -169,7 +170,7 @@ class Run {
     // Sometimes a client asks again by the same attempt: it gets what it holds once more.
     const attemptId = this.#random.below(3) === 0 ? `attempt ${this.#random.below(4)}` : "";
     const asked = { ...request, batchSize, invisibleMs, attemptId, number: (this.#asked += 1) };
-    const received = this.#bench.plane.receive(asked, new AbortController().signal);
+    const received = receive(this.#bench.plane, asked);
     this.#unlessCut(received, (deliveries) => {
       if (life !== this.#life) return;
       const nowMs = this.#bench.time.monoMs();

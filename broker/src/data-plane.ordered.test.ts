@@ -3,6 +3,7 @@ import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { everything, tagFilter } from "./domain/filter.ts";
 import type { Delivery } from "./messaging.ts";
 import { type BenchOptions, outgoing, PlaneBench, textOf } from "./testing/plane-bench.ts";
+import { receive } from "./testing/receive.ts";
 
 type Bench = { readonly bench: PlaneBench; readonly topic: TopicInfo; readonly group: GroupInfo };
 
@@ -51,7 +52,7 @@ test("one holder a message group; the others flow; an acknowledgement lets the n
   expect(await bench.receive(topic, group)).toEqual([]);
   let woken: readonly Delivery[] = [];
   const request = { topic, group, filter: everything, batchSize: 9, invisibleMs: 9_000, waitMs: 30_000, clientId: "c" };
-  void bench.plane.receive(request, new AbortController().signal).then((deliveries) => (woken = deliveries));
+  void receive(bench.plane, request).then((deliveries) => (woken = deliveries));
   await bench.time.pass(1_000);
   expect(woken).toEqual([]);
   await bench.ack(topic, group, [a1, ...second.filter((one) => textOf(one) !== "b1")]);
@@ -122,7 +123,7 @@ test("nothing is delivered before its lease is durable", async () => {
   hold = true;
   let got: readonly Delivery[] = [];
   const request = { topic, group, filter: everything, batchSize: 1, invisibleMs: 9_000, waitMs: 5_000, clientId: "c" };
-  void bench.plane.receive(request, new AbortController().signal).then((deliveries) => (got = deliveries));
+  void receive(bench.plane, request).then((deliveries) => (got = deliveries));
   await bench.time.pass(1_000);
   expect(got).toEqual([]);
   hold = false;

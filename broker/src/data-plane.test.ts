@@ -3,6 +3,7 @@ import { SeededRandom } from "@saturnmq/kit";
 import { everything, tagFilter } from "./domain/filter.ts";
 import type { Waiter } from "./messaging.ts";
 import { lone, outgoing, PlaneBench, textOf } from "./testing/plane-bench.ts";
+import { receive } from "./testing/receive.ts";
 
 describe("send, receive, acknowledge", () => {
   test("what was sent comes once, byte for byte, and not again after its ack", async () => {
@@ -263,7 +264,7 @@ describe("long polling", () => {
       waitMs: 10_000,
       clientId: "c",
     };
-    void bench.plane.receive(request, new AbortController().signal).then((deliveries) => (answer = deliveries));
+    void receive(bench.plane, request).then((deliveries) => (answer = deliveries));
     await bench.time.pass(9_999);
     expect(answer).toBeUndefined();
     expect(bench.plane.counters().waitingReceives).toBe(1);
@@ -287,7 +288,7 @@ describe("long polling", () => {
       clientId: "c",
     };
     for (let waiter = 0; waiter < 5; waiter += 1) {
-      void bench.plane.receive(request, new AbortController().signal).then(([first]) => {
+      void receive(bench.plane, request).then(([first]) => {
         answers.push(`${waiter} ${first === undefined ? "nothing" : textOf(first)}`);
       });
     }
@@ -312,7 +313,7 @@ describe("long polling", () => {
       waitMs: 10_000,
       clientId: "c",
     };
-    const aborted = bench.plane.receive(request, abort.signal);
+    const aborted = receive(bench.plane, request, abort.signal);
     abort.abort();
     expect(await aborted).toEqual([]);
     await bench.send(topic, "a");
@@ -335,7 +336,7 @@ describe("long polling", () => {
       waitMs: 30_000,
       clientId: "c",
     };
-    void bench.plane.receive(request, new AbortController().signal).then(([first]) => (attempt = first?.attempt ?? 0));
+    void receive(bench.plane, request).then(([first]) => (attempt = first?.attempt ?? 0));
     await bench.time.pass(2_000);
     expect(attempt).toBe(2);
   });
@@ -356,7 +357,7 @@ describe("long polling", () => {
       waitMs: 30_000,
       clientId: "c",
     };
-    const held = bench.plane.receive({ ...request, group: await bench.group("other") }, new AbortController().signal);
+    const held = receive(bench.plane, { ...request, group: await bench.group("other") });
     await bench.plane[Symbol.asyncDispose]();
     expect(await held).toEqual([]);
     await expect(bench.plane.send(topic, [outgoing("c")], Infinity)).rejects.toThrow("shutting down");
@@ -525,7 +526,7 @@ describe("filters, starts, retention, deletion", () => {
     const refused = { code: "ILLEGAL_FILTER_EXPRESSION", message: expect.stringContaining("16 different filters") };
     await expect(bench.plane.subscribe(seventeenth)).rejects.toMatchObject(refused);
     const request = { ...seventeenth, batchSize: 1, invisibleMs: 1_000, waitMs: 10 };
-    await expect(bench.plane.receive(request, new AbortController().signal)).rejects.toMatchObject(refused);
+    await expect(receive(bench.plane, request)).rejects.toMatchObject(refused);
     await bench.plane.send(topic, [outgoing("m", "tag-15")], Infinity);
     expect((await bench.receive(topic, group, { filter: tagFilter(["tag-15"]) })).map(textOf)).toEqual(["m"]);
   });
@@ -609,7 +610,7 @@ describe("filters, starts, retention, deletion", () => {
       waitMs: 30_000,
       clientId: "c",
     };
-    const held = bench.plane.receive(request, new AbortController().signal);
+    const held = receive(bench.plane, request);
     const outcome = expect(held).rejects.toThrow("topic orders was deleted");
     await bench.metadata.deleteTopic({ name: "orders" });
     await outcome;

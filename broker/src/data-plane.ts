@@ -14,14 +14,15 @@ import { unreadMessages } from "./domain/group-progress.ts";
 import type { Refusals } from "./domain/leases.ts";
 import type {
   Delivery,
-  Departing,
   GroupTopicStatus,
   HandleTexts,
+  Hold,
   LoneMessage,
   OutgoingMessage,
   PeekedMessage,
   QueueStatus,
   ReceiveRequest,
+  Receiver,
   SendOutcome,
   SkippedMessage,
   SkipRequest,
@@ -190,9 +191,9 @@ class BrokerDataPlane implements DataPlane {
     return this.#cluster.subscribe(subscriber);
   }
 
-  receive(request: ReceiveRequest, signal: Departing): Promise<readonly Delivery[]> {
+  hold(request: ReceiveRequest, receiver: Receiver): Hold {
     this.#presence.note(request.clientId);
-    return this.#cluster.receive(request, signal);
+    return this.#cluster.hold(request, receiver);
   }
 
   isPresent(clientId: string): boolean {

@@ -39,12 +39,12 @@ export interface Messaging {
    */
   subscribe(subscriber: Subscriber): Promise<void>;
   /**
-   * Leases up to `batchSize` ready messages; when none is ready, waits until one is, `waitMs` have passed or `signal` aborts (then: empty).
+   * Leases up to `batchSize` ready messages; when none is ready, waits until one is, `waitMs` have passed or nobody waits any more (then: none).
    * A message that this filter does not want stays for those of the group that do.
    *
-   * @throws {SaturnError} `ILLEGAL_FILTER_EXPRESSION` when the group has too many filters on the topic
+   * @param receiver told once, perhaps within this call; refused with `ILLEGAL_FILTER_EXPRESSION` when the group has too many filters on the topic
    */
-  receive(request: ReceiveRequest, signal: Departing): Promise<readonly Delivery[]>;
+  hold(request: ReceiveRequest, receiver: Receiver): Hold;
   /** Whether a consumer is connected to this broker, or was not long ago to another, as far as known. */
   isPresent(clientId: string): boolean;
   /** Finishes messages; one outcome a handle, in order. `undefined`: done, or done before. */
@@ -131,11 +131,17 @@ export interface Waiter {
   settled(ticket: number, error: SaturnError | undefined, nowMs: number): void;
 }
 
-/** Tells once that nobody waits any more: of an `AbortSignal` what a wait needs. */
-export interface Departing {
-  readonly aborted: boolean;
-  addEventListener(type: "abort", listener: () => void): void;
-  removeEventListener(type: "abort", listener: () => void): void;
+/** Waits for messages, without a promise: there are many thousands at once. */
+export interface Receiver {
+  received(deliveries: readonly Delivery[]): void;
+  /** @param error a `SaturnError`, or a bug's */
+  refused(error: unknown): void;
+}
+
+/** A receive on hold. */
+export interface Hold {
+  /** Nobody waits any more: it ends with no messages, now if it has not ended. */
+  leave(): void;
 }
 
 export type SendOutcome = { readonly queue: number; readonly offset: number; readonly storedAtMs: number };

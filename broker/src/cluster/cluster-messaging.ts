@@ -13,13 +13,14 @@ import {
 } from "../led-shards.ts";
 import type {
   Delivery,
-  Departing,
   GroupTopicStatus,
+  Hold,
   Messaging,
   OutgoingMessage,
   PeekedMessage,
   QueueStatus,
   ReceiveRequest,
+  Receiver,
   SendOutcome,
   SkippedMessage,
   SkipRequest,
@@ -198,9 +199,8 @@ export class ClusterMessaging
     );
   }
 
-  receive(request: ReceiveRequest, signal: Departing): Promise<readonly Delivery[]> {
-    const gone = this.#options.directory.gone(request.topic, request.group);
-    return gone === undefined ? this.#receives.receive(request, signal) : Promise.reject(gone);
+  hold(request: ReceiveRequest, receiver: Receiver): Hold {
+    return this.#receives.hold(request, receiver, this.#options.directory.gone(request.topic, request.group));
   }
 
   async ack(

@@ -3,8 +3,8 @@ import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import type { Filter } from "../domain/filter.ts";
 import { TimingWheel } from "../domain/timing-wheel.ts";
 import type { Pop, Popped } from "../led-shards.ts";
-import type { Delivery, Departing, ReceiveRequest } from "../messaging.ts";
-import { Subscription, type Waiter, type WaitingQueue } from "./subscription.ts";
+import type { Delivery, Hold, ReceiveRequest, Receiver } from "../messaging.ts";
+import { Subscription, Waiter, type WaitingQueue } from "./subscription.ts";
 
 /** Longest time a receive is held (design 1). */
 const waitMaxMs = 40_000;
@@ -28,6 +28,9 @@ export interface ReadySource {
   /** Leases what is ready, without waiting. Rejects with a `SaturnError` only for what lies with the request; a source without answer has nothing. */
   pop(request: Pop, alive: () => boolean): Promise<Popped>;
 }
+
+/** What was answered already. */
+const ended: Hold = { leave: () => undefined };
 
 export type ReceivesOptions = {
   readonly clock: Clock;
@@ -73,35 +76,30 @@ export class Receives {
     return this.#total;
   }
 
-  receive(request: ReceiveRequest, signal: Departing): Promise<readonly Delivery[]> {
+  /** As `Messaging.hold`. @param refusal why it cannot be served */
+  hold(request: ReceiveRequest, receiver: Receiver, refusal?: SaturnError): Hold {
     this.#total += 1;
-    if (signal.aborted || this.#closed) return Promise.resolve([]);
-    return new Promise((resolve, reject) => {
-      const subscription = this.#subscription(request.topic, request.group);
-      const queue = subscription.queueOf(request.filter);
-      const gone = (): void => {
-        this.#end(subscription, waiter, []);
-      };
-      const unlisten = (): void => {
-        signal.removeEventListener("abort", gone);
-      };
-      const waiter: Waiter = {
-        ...{ request, queue, id: this.#freeIds.pop() ?? this.#waiters.length, serving: false, ended: false },
-        untilMonoMs: this.#options.clock.monoMs() + Math.min(request.waitMs, waitMaxMs),
-        ...{ resolve, reject, unlisten },
-      };
-      this.#waiters[waiter.id] = waiter;
-      this.#waiting += 1;
-      queue.waiters.add(waiter);
-      signal.addEventListener("abort", gone);
-      const holders = this.#holdersOf(waiter);
-      if (holders.length > 0) {
-        waiter.serving = true;
-        this.#run(subscription, waiter, this.#serveAgain(subscription, waiter, holders));
-        return;
-      }
-      this.#wait(subscription, waiter);
+    if (refusal !== undefined || this.#closed) {
+      if (refusal === undefined) receiver.received([]);
+      else receiver.refused(refusal);
+      return ended;
+    }
+    const subscription = this.#subscription(request.topic, request.group);
+    const waiter = new Waiter(request, receiver, subscription.queueOf(request.filter), {
+      id: this.#freeIds.pop() ?? this.#waiters.length,
+      untilMonoMs: this.#options.clock.monoMs() + Math.min(request.waitMs, waitMaxMs),
+      owner: this,
     });
+    this.#waiters[waiter.id] = waiter;
+    this.#waiting += 1;
+    waiter.queue.waiters.add(waiter);
+    this.#begin(subscription, waiter);
+    return waiter;
+  }
+
+  /** Nobody waits for it any more. */
+  left(waiter: Waiter): void {
+    this.#end(waiter.queue.subscription, waiter, []);
   }
 
   /** A topic, or one group of it, may have something ready. */
@@ -127,8 +125,7 @@ export class Receives {
     this.#wheel.advance(monoMs, (id) => {
       const waiter = this.#waiters[id];
       if (waiter === undefined || waiter.serving) return;
-      const { topic, group } = waiter.request;
-      this.#park(this.#subscription(topic, group), waiter);
+      this.#park(waiter.queue.subscription, waiter);
     });
     return this.#wheel.nextDueMs();
   }
@@ -224,6 +221,17 @@ export class Receives {
   #holdersOf({ request }: Waiter): readonly ReadySource[] {
     if (!request.group.order || (request.attemptId ?? "") === "") return [];
     return this.#options.sourcesOf(request.topic).filter((source) => source.holds(request));
+  }
+
+  /** Gives what this very attempt holds already again; else it is served in its turn. */
+  #begin(subscription: Subscription, waiter: Waiter): void {
+    const holders = this.#holdersOf(waiter);
+    if (holders.length === 0) {
+      this.#wait(subscription, waiter);
+      return;
+    }
+    waiter.serving = true;
+    this.#run(subscription, waiter, this.#serveAgain(subscription, waiter, holders));
   }
 
   /** Hands the same messages to the attempt that holds them; when there are none, it waits like any other. All are asked at once. */
@@ -332,14 +340,13 @@ export class Receives {
   #end(subscription: Subscription, waiter: Waiter, outcome: readonly Delivery[] | SaturnError): void {
     if (waiter.ended) return;
     waiter.ended = true;
-    waiter.unlisten();
     waiter.queue.waiters.delete(waiter);
     subscription.left(waiter.queue);
     this.#wheel.remove(waiter.id);
     this.#waiters[waiter.id] = undefined;
     this.#freeIds.push(waiter.id);
     this.#waiting -= 1;
-    if (outcome instanceof SaturnError) waiter.reject(outcome);
-    else waiter.resolve(outcome);
+    if (outcome instanceof SaturnError) waiter.receiver.refused(outcome);
+    else waiter.receiver.received(outcome);
   }
 }

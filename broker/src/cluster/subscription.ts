@@ -1,26 +1,50 @@
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { type Filter, filterKey } from "../domain/filter.ts";
-import type { Delivery, ReceiveRequest } from "../messaging.ts";
+import type { Hold, ReceiveRequest, Receiver } from "../messaging.ts";
 
-/** A receive on hold. */
-export type Waiter = {
+/** Whose receives on hold these are. */
+type Owner = { left(waiter: Waiter): void };
+
+/** A receive on hold. There are many thousands: it has no function of its own. */
+export class Waiter implements Hold {
   readonly request: ReceiveRequest;
-  /** Reading of the monotonic clock at which it ends empty. */
-  readonly untilMonoMs: number;
+  readonly receiver: Receiver;
+  readonly queue: WaitingQueue;
   /** Its number in the wheel of deadlines. */
   readonly id: number;
-  readonly queue: WaitingQueue;
+  /** Reading of the monotonic clock at which it ends empty. */
+  readonly untilMonoMs: number;
   /** Something is being fetched for it. */
-  serving: boolean;
+  serving = false;
   /** It was answered. */
-  ended: boolean;
-  resolve(deliveries: readonly Delivery[]): void;
-  reject(error: unknown): void;
-  unlisten(): void;
-};
+  ended = false;
+  readonly #owner: Owner;
+
+  constructor(
+    request: ReceiveRequest,
+    receiver: Receiver,
+    queue: WaitingQueue,
+    place: { readonly id: number; readonly untilMonoMs: number; readonly owner: Owner },
+  ) {
+    this.request = request;
+    this.receiver = receiver;
+    this.queue = queue;
+    this.id = place.id;
+    this.untilMonoMs = place.untilMonoMs;
+    this.#owner = place.owner;
+  }
+
+  leave(): void {
+    this.#owner.left(this);
+  }
+}
 
 /** Receives on hold that want the same messages: first come, first served. */
-export type WaitingQueue = { readonly filter: Filter; readonly waiters: Set<Waiter> };
+export type WaitingQueue = {
+  readonly subscription: Subscription;
+  readonly filter: Filter;
+  readonly waiters: Set<Waiter>;
+};
 
 /** One group on one topic: its receives on hold. */
 export class Subscription {
@@ -39,7 +63,7 @@ export class Subscription {
     const key = filterKey(filter);
     const known = this.#queues.get(key);
     if (known !== undefined) return known;
-    const queue: WaitingQueue = { filter, waiters: new Set() };
+    const queue: WaitingQueue = { subscription: this, filter, waiters: new Set() };
     this.#queues.set(key, queue);
     return queue;
   }

@@ -11,6 +11,7 @@ import { LinkedBrokers, type Links } from "../peer/linked-brokers.ts";
 import { FixedMetadata } from "./fixed-metadata.ts";
 import { ManualTime, settle } from "./manual-time.ts";
 import { outgoing } from "./plane-bench.ts";
+import { receive } from "./receive.ts";
 
 /** How long a message between brokers takes. */
 const hopMs = 1;
@@ -179,7 +180,7 @@ export class ClusterBench {
       waitMs: 100,
       clientId: "c",
     };
-    return this.plane(at).receive({ ...request, ...more }, new AbortController().signal);
+    return receive(this.plane(at), { ...request, ...more });
   }
 
   async ack(

@@ -5,3 +5,4 @@ export type { DataPlane } from "../data-plane-api.ts";
 export { everything } from "../domain/filter.ts";
 export type { Delivery, OutgoingMessage, PeekedMessage } from "../messaging.ts";
 export { type OpenBroker, openBroker } from "../open-broker.ts";
+export { receive } from "./receive.ts";

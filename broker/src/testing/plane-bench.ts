@@ -9,6 +9,7 @@ import { everything } from "../domain/filter.ts";
 import type { Delivery, LoneMessage, OutgoingMessage, ReceiveRequest, SendOutcome, Waiter } from "../messaging.ts";
 import { FixedMetadata } from "./fixed-metadata.ts";
 import { ManualTime, settle } from "./manual-time.ts";
+import { receive } from "./receive.ts";
 
 /** A message whose stored form is its text with a body in the middle. */
 export function outgoing(text: string, tag?: string, messageGroup?: string): OutgoingMessage {
@@ -114,7 +115,7 @@ export class PlaneBench {
   /** One receive, its time passed. */
   async receive(topic: TopicInfo, group: GroupInfo, more: Partial<ReceiveRequest> = {}): Promise<readonly Delivery[]> {
     const request = { topic, group, filter: everything, batchSize: 32, invisibleMs: 10_000, waitMs: 50, clientId: "c" };
-    const received = this.plane.receive({ ...request, ...more }, new AbortController().signal);
+    const received = receive(this.plane, { ...request, ...more });
     await this.time.pass((more.waitMs ?? request.waitMs) + 1);
     return received;
   }

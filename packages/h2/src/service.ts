@@ -26,12 +26,12 @@ export type UnaryMethod = {
   handle(bytes: Uint8Array, start: number, length: number, call: Call): Uint8Array | Promise<Uint8Array>;
 };
 
-/** One request, any number of replies; the call ends with OK when `handle` is done. */
+/** One request, any number of replies; the call ends with OK when `handle` is done, or by `StreamingCall.end` when it answers `"later"`. */
 export type ServerStreamingMethod = {
   readonly kind: "serverStreaming";
   /** Lower-case names of the metadata that its calls know, for calls that wait by the ten thousand; default: all. */
   readonly headers?: readonly string[];
-  handle(bytes: Uint8Array, start: number, length: number, call: StreamingCall): void | Promise<void>;
+  handle(bytes: Uint8Array, start: number, length: number, call: StreamingCall): Promise<void> | "later" | undefined;
 };
 
 /** Both sides write until one ends; a client stream is one that writes a single reply. Response headers leave once `open` has returned. */
@@ -112,7 +112,7 @@ export interface StreamingCall extends Call {
   write(reply: Uint8Array): boolean;
   /** Resolves when nothing waits any more, or the client is gone. */
   drained(): Promise<void>;
-  /** Ends a bidirectional call: OK without `failure`. Calling it again does nothing. */
+  /** Ends a bidirectional call, or one that is to end later: OK without `failure`. Calling it again does nothing. */
   end(failure?: { readonly code: ErrorCode; readonly message: string }): void;
   /** Calls `listener` when nobody waits for the answer any more; at once if so already. What `signal` tells, for calls that wait by the ten thousand. */
   onGone(listener: () => void): void;

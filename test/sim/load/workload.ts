@@ -1,4 +1,4 @@
-import { type Delivery as Delivered, everything } from "@saturnmq/broker/testing";
+import { type Delivery as Delivered, everything, receive } from "@saturnmq/broker/testing";
 import { SeededRandom } from "@saturnmq/kit";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import type { Delivery, Send, SendOutcome, Settlement } from "../../support/check/history.ts";
@@ -151,7 +151,7 @@ export class Workload {
       };
       const outcome = await this.calls.to(this.#client(random), this.#anyBroker(random), {
         timeoutMs: pollMs + callTimeoutMs,
-        invoke: (plane, signal) => plane.receive(request, signal),
+        invoke: (plane, signal) => receive(plane, request, signal),
         late: (plane, deliveries) => plane.giveBack(deliveries),
       });
       if (outcome.kind !== "reply") {

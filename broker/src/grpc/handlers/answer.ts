@@ -1,7 +1,7 @@
 import { SaturnError } from "@saturnmq/kit";
 import { WireError } from "@saturnmq/wire";
-import type { Call, ServerStreamingMethod, StreamingCall, UnaryMethod } from "../transport/service.ts";
-import { clientHeaders, clientIdOf } from "./names.ts";
+import type { Call, UnaryMethod } from "../transport/service.ts";
+import { clientIdOf } from "./names.ts";
 import type { Room } from "./room.ts";
 import { okCode, type Status, statusOf } from "./status.ts";
 
@@ -49,57 +49,8 @@ async function attempt<Reply extends WithStatus>(
   }
 }
 
-/**
- * A streaming method whose failures travel in a reply's `status`. `handle` answers the code that it has told; what it throws before its first
- * reply is told by `refuse`.
- */
-export function streaming<Request>(
-  rpc: string,
-  room: Room,
-  request: Decoder<Request>,
-  refuse: (status: Status, call: StreamingCall) => void,
-  handle: (request: Request, caller: Caller & { readonly call: StreamingCall }) => Promise<number>,
-): ServerStreamingMethod {
-  // What waits must not keep the request's bytes, and what was read with them: no function that lasts may be made where they are known.
-  const begin = (bytes: Uint8Array, start: number, length: number, call: StreamingCall): Promise<number> => {
-    try {
-      return handle(read(request, bytes, start, length), { clientId: callerOf(call, room).clientId, call });
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
-  };
-  const end = (call: StreamingCall, outcome: Promise<number>): Promise<void> =>
-    told(rpc, room, outcome, (status) => {
-      refuse(status, call);
-    });
-  return {
-    kind: "serverStreaming",
-    headers: clientHeaders,
-    handle: (bytes, start, length, call) => end(call, begin(bytes, start, length, call)),
-  };
-}
-
-/** Books how a streaming call ended; a failure is told by `refuse`. */
-async function told(
-  rpc: string,
-  room: Room,
-  outcome: Promise<number>,
-  refuse: (status: Status) => void,
-): Promise<void> {
-  const startedMs = room.clock.monoMs();
-  let code: number;
-  try {
-    code = await outcome;
-  } catch (error) {
-    const status = statusOf(error, rpc, room.log);
-    code = status.code;
-    refuse(status);
-  }
-  room.observe(rpc, code, room.clock.monoMs() - startedMs);
-}
-
 /** Checks who calls and notes the sign of life. @throws {SaturnError} `CLIENT_ID_REQUIRED` */
-function callerOf(call: Call, room: Room): Caller {
+export function callerOf(call: Call, room: Room): Caller {
   const clientId = clientIdOf(call);
   room.sessions.seen(clientId, call.client.language);
   return { clientId, call };

@@ -91,7 +91,7 @@ async function receive(
     ...request,
   };
   const bytes = v2.ReceiveMessageRequest.encode(asked);
-  await method.handle(bytes, 0, bytes.length, call);
+  if ((await method.handle(bytes, 0, bytes.length, call)) === "later") await call.done;
   return call.replies.map((reply) => v2.ReceiveMessageResponse.decode(reply));
 }
 

@@ -19,8 +19,10 @@ export type MessagingService = { readonly service: Service; readonly renewals: R
 /** `apache.rocketmq.v2.MessagingService`. Ends what it does on its own when `room.stopping` aborts. */
 export function messagingService(room: Room): MessagingService {
   const renewals = new Renewals(room);
-  room.stopping.onStop(() => {
-    renewals.close();
+  room.stopping.add({
+    stop: () => {
+      renewals.close();
+    },
   });
   const methods = new Map<string, Method>([
     ["QueryRoute", queryRoute(room)],

@@ -1,8 +1,9 @@
 import { SaturnError } from "@saturnmq/kit";
 import { type MessageCodec, v2 } from "@saturnmq/wire";
 import type { Method, UnaryMethod } from "../transport/service.ts";
-import { answering, streaming } from "./answer.ts";
+import { answering, callerOf, read } from "./answer.ts";
 import type { Room } from "./room.ts";
+import { statusOf } from "./status.ts";
 
 type AnyReply = {
   encode(reply: { readonly status?: { readonly code: number; readonly message: string } }): Uint8Array;
@@ -26,13 +27,22 @@ export function notBuilt(room: Room): ReadonlyMap<string, Method> {
 }
 
 function pullMessage(room: Room): Method {
-  return streaming(
-    "PullMessage",
-    room,
-    v2.PullMessageRequest,
-    (status, call) => call.write(v2.PullMessageResponse.encode({ status })),
-    () => refuse("PullMessage", "reading by offset"),
-  );
+  const rpc = "PullMessage";
+  return {
+    kind: "serverStreaming",
+    handle: (bytes, start, length, call) => {
+      const startedMs = room.clock.monoMs();
+      try {
+        read(v2.PullMessageRequest, bytes, start, length);
+        callerOf(call, room);
+        refuse(rpc, "reading by offset");
+      } catch (error) {
+        const status = statusOf(error, rpc, room.log);
+        call.write(v2.PullMessageResponse.encode({ status }));
+        room.observe(rpc, status.code, room.clock.monoMs() - startedMs);
+      }
+    },
+  };
 }
 
 function refuse(rpc: string, what: string): never {

@@ -1,30 +1,28 @@
-import type { Cancel } from "@saturnmq/kit";
+/** What ends when the broker begins to stop. */
+export interface Stoppable {
+  stop(): void;
+}
 
 /** The moment at which the broker begins to stop. Made for many thousands of waiters, which an `AbortSignal` keeps in a list. */
 export class Stopping {
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<Stoppable>();
   #begun = false;
 
-  /** Calls back once when the broker begins to stop; at once when it already has. */
-  onStop(callback: () => void): Cancel {
-    if (this.#begun) {
-      callback();
-      return () => undefined;
-    }
-    // Wrapped, so that one function may wait twice.
-    const waiter = (): void => {
-      callback();
-    };
-    this.#waiting.add(waiter);
-    return () => {
-      this.#waiting.delete(waiter);
-    };
+  /** Has it stop once when the broker begins to stop; at once when it already has. */
+  add(waiter: Stoppable): void {
+    if (this.#begun) waiter.stop();
+    else this.#waiting.add(waiter);
+  }
+
+  /** It has ended by itself. */
+  delete(waiter: Stoppable): void {
+    this.#waiting.delete(waiter);
   }
 
   begin(): void {
     this.#begun = true;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
-    for (const callback of waiting) callback();
+    for (const waiter of waiting) waiter.stop();
   }
 }

@@ -8,6 +8,7 @@ import { clientHeaders, clientIdOf, groupNameOf, topicNameOf } from "./names.ts"
 import type { Room } from "./room.ts";
 import { mergeSettings } from "./settings.ts";
 import { ok } from "./status.ts";
+import type { Stoppable } from "./stopping.ts";
 
 /**
  * The Node client asks for routes first and begins to wait for its settings only when it has them all; an answer that comes before that is
@@ -27,11 +28,10 @@ export function telemetry(room: Room): BidirectionalMethod {
 }
 
 /** One stream. There is one for each client, so it holds little. */
-class OpenLine implements IncomingStream {
+class OpenLine implements IncomingStream, Stoppable {
   readonly #room: Room;
   readonly #call: StreamingCall;
   readonly #clientId: string;
-  #forget: Cancel | undefined;
   /** Answers that come later. */
   #late: readonly Cancel[] | undefined;
   #first = true;
@@ -40,16 +40,15 @@ class OpenLine implements IncomingStream {
     this.#room = room;
     this.#call = call;
     this.#clientId = clientId;
-    const stop = (): void => {
-      this.end();
-    };
     room.sessions.streamOpened(clientId, call.client.language);
-    this.#forget = room.stopping.onStop(stop);
+    room.stopping.add(this);
     call.onGone(() => {
       this.#close();
     });
     // The client opens another stream, on a connection that is to last.
-    call.onLeaving(stop);
+    call.onLeaving(() => {
+      this.end();
+    });
   }
 
   message(bytes: Uint8Array, start: number, length: number): void {
@@ -63,13 +62,17 @@ class OpenLine implements IncomingStream {
     void this.#answer(settings, isLate);
   }
 
+  stop(): void {
+    this.end();
+  }
+
   end(): void {
     this.#close();
     this.#call.end();
   }
 
   #close(): void {
-    this.#forget?.();
+    this.#room.stopping.delete(this);
     for (const cancel of this.#late ?? []) cancel();
     this.#room.sessions.streamClosed(this.#clientId);
   }

@@ -7,6 +7,9 @@ export class FakeCall implements StreamingCall {
   readonly deadlineMs: number;
   readonly replies: Uint8Array[] = [];
   ended: { readonly code: ErrorCode; readonly message: string } | "ok" | undefined;
+  /** Resolves when the handler has ended it. */
+  readonly done: Promise<void>;
+  readonly #done: () => void;
   /** Told of each reply after it was kept. */
   onWrite: () => void = () => undefined;
   readonly #controller = new AbortController();
@@ -19,6 +22,11 @@ export class FakeCall implements StreamingCall {
       ...client,
     };
     this.deadlineMs = deadlineMs;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.done = promise;
+    this.#done = () => {
+      resolve(undefined);
+    };
   }
 
   get signal(): AbortSignal {
@@ -65,5 +73,6 @@ export class FakeCall implements StreamingCall {
 
   end(failure?: { readonly code: ErrorCode; readonly message: string }): void {
     this.ended ??= failure ?? "ok";
+    this.#done();
   }
 }

@@ -5,12 +5,14 @@ import type {
   Delivery,
   GroupTopicStatus,
   HandleTexts,
+  Hold,
   LoneMessage,
   Messaging,
   OutgoingMessage,
   PeekedMessage,
   QueueStatus,
   ReceiveRequest,
+  Receiver,
   SendOutcome,
   SkippedMessage,
   Subscriber,
@@ -103,19 +105,21 @@ export class FakeMessaging implements Messaging {
     return Promise.resolve();
   }
 
-  receive(request: ReceiveRequest, signal: AbortSignal): Promise<readonly Delivery[]> {
+  hold(request: ReceiveRequest, receiver: Receiver): Hold {
     this.received.push(request);
     const ready = this.stored.splice(0, request.batchSize);
-    if (ready.length > 0) return Promise.resolve(ready);
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve([]), request.waitMs);
-      const stop = (): void => {
-        clearTimeout(timer);
-        resolve([]);
-      };
-      if (signal.aborted) stop();
-      signal.addEventListener("abort", stop);
-    });
+    if (ready.length > 0) {
+      receiver.received(ready);
+      return { leave: () => undefined };
+    }
+    let ended = false;
+    const end = (): void => {
+      clearTimeout(timer);
+      if (!ended) receiver.received([]);
+      ended = true;
+    };
+    const timer = setTimeout(end, request.waitMs);
+    return { leave: end };
   }
 
   knownGroup(name: string): GroupInfo | undefined {

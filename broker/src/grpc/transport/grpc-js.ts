@@ -140,10 +140,10 @@ function unary(handle: Answer, room: CallRoom): handleUnaryCall<Buffer, Uint8Arr
 function serverStreaming(method: ServerStreamingMethod, room: CallRoom) {
   return (grpc: ServerWritableStream<Buffer, Uint8Array>): void => {
     const call = new GrpcJsStream(grpc, room);
-    const run = async (): Promise<void> => method.handle(grpc.request, 0, grpc.request.length, call);
+    const run = async (): Promise<unknown> => method.handle(grpc.request, 0, grpc.request.length, call);
     run().then(
-      () => {
-        call.end();
+      (ended) => {
+        if (ended !== "later") call.end();
       },
       (error: unknown) => {
         call.fail(error);

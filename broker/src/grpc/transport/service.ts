@@ -29,10 +29,10 @@ export type UnaryMethod = {
 /** A unary method of which `handle` serves the common case without an object a call. grpc-js gives everything to `otherwise`. */
 export type FastUnaryMethod = h2.FastUnaryMethod & { readonly otherwise: UnaryMethod["handle"] };
 
-/** One request, any number of replies; the call ends with OK when `handle` is done. */
+/** One request, any number of replies; the call ends with OK when `handle` is done, or by `StreamingCall.end` when it answers `"later"`. */
 export type ServerStreamingMethod = Pick<h2.ServerStreamingMethod, "headers"> & {
   readonly kind: "serverStreaming";
-  handle(bytes: Uint8Array, start: number, length: number, call: StreamingCall): void | Promise<void>;
+  handle(bytes: Uint8Array, start: number, length: number, call: StreamingCall): Promise<void> | "later" | undefined;
 };
 
 /** Both sides write until one ends. Response headers leave when the call arrives, before the first reply. */

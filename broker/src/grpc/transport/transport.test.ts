@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Client, credentials, type ServiceError, status } from "@grpc/grpc-js";
+import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { SaturnError, SeededRandom, silentLogger } from "@saturnmq/kit";
 import { systemClock, systemTimers } from "@saturnmq/kit/node";
@@ -54,6 +54,21 @@ const echo: Service = {
         handle: async (bytes, start, _length, call) => {
           for (let left = bytes[start] ?? 0; left > 0; left -= 1)
             if (!call.write(Buffer.alloc(200_000, left))) await call.drained();
+        },
+      },
+    ],
+    [
+      "Later",
+      {
+        kind: "serverStreaming",
+        headers: ["x-kept"],
+        handle: (bytes, start, _length, call) => {
+          const code = bytes[start] ?? 0;
+          setTimeout(() => {
+            call.write(Buffer.from(call.header("x-kept") ?? "nothing"));
+            call.end(code === 0 ? undefined : { code: "TOPIC_NOT_FOUND", message: "there is none" });
+          }, 20);
+          return "later";
         },
       },
     ],
@@ -218,6 +233,27 @@ describe.each<TransportKind>(["h2", "grpc-js"])("the %s transport", (kind) => {
     const stream = client.makeServerStreamRequest("/test.Echo/Count", asIs, asIs, Buffer.from([40]));
     for await (const reply of stream) replies.push((reply as Buffer)[0] ?? 0);
     expect(replies).toEqual(Array.from({ length: 40 }, (_, at) => 40 - at));
+    client.close();
+  });
+
+  test("ends a stream of replies when the handler says so, well or not, and keeps the metadata that it names", async () => {
+    const client = dial(false);
+    const metadata = new Metadata();
+    metadata.set("x-kept", "kept");
+    metadata.set("x-other", "other");
+    for (const code of [0, 1]) {
+      const stream = client.makeServerStreamRequest("/test.Echo/Later", asIs, asIs, Buffer.from([code]), metadata);
+      const replies: string[] = [];
+      const failure = await new Promise<ServiceError | undefined>((resolve) => {
+        stream.on("data", (reply: Buffer) => replies.push(reply.toString()));
+        stream.on("error", resolve as (e: Error) => void).on("end", () => {
+          setImmediate(resolve, undefined);
+        });
+      });
+      expect(replies).toEqual(["kept"]);
+      if (code === 1) expect(failure).toMatchObject({ code: status.NOT_FOUND, details: "there is none" });
+      else expect(failure).toBeUndefined();
+    }
     client.close();
   });
 

@@ -299,7 +299,7 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
       if (method.kind !== "serverStreaming") return;
       const run = method.handle(bytes, start, length, call);
       if (run instanceof Promise) this.#await(call, run);
-      else call.end();
+      else if (run !== "later") call.end();
     });
   }
 
