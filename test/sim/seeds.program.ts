@@ -44,6 +44,8 @@ else await runOwn(stride ?? 1);
 /** Runs this process's share, and tells whoever started it, or the terminal. */
 async function runOwn(step: number): Promise<void> {
   if (given.mutant !== undefined) plantMutant(given.mutant);
+  // Refusals are ordinary here, and what a seed that fails is repeated with shows where.
+  if (count > 1) Error.stackTraceLimit = 0;
   // Only now, so that the mutant is planted before anything of the product is loaded.
   const { simulate } = await import("./simulate.ts");
   const powerOnly = given["power-cuts"] || given["sync-off"];

@@ -1,14 +1,15 @@
 import type { DataPlane, PeekedMessage } from "@saturnmq/broker/testing";
 import { DiskError, SaturnError, SeededRandom } from "@saturnmq/kit";
+import type { LogStore } from "@saturnmq/store";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { checkHistory } from "../support/check/check-history.ts";
 import type { History, Read } from "../support/check/history.ts";
-import { configurationsGoOn } from "./invariants/configurations-go-on.ts";
 import { type Invariant, Violation } from "./invariants/invariant.ts";
 import { metadataAgrees } from "./invariants/metadata-agrees.ts";
 import { oneLeaderATerm } from "./invariants/one-leader-a-term.ts";
 import { raftRules } from "./invariants/raft/raft-rules.ts";
-import { votersAreWhole } from "./invariants/voters-are-whole.ts";
+import type { RaftRule } from "./invariants/raft/raft-step.ts";
+import { votersAreWhole } from "./invariants/raft/voters-are-whole.ts";
 import { type Lane, Workload } from "./load/workload.ts";
 import { Nemesis } from "./nemesis.ts";
 import { findDivergence, type Replicas, settledReplicas } from "./replicas.ts";
@@ -81,8 +82,8 @@ class Run {
   readonly #cluster: SimulatedCluster;
   readonly #workload: Workload;
   readonly #nemesis: Nemesis;
-  readonly #invariants: Invariant[];
-  readonly #raftRules = raftRules();
+  readonly #invariants: readonly Invariant[] = [oneLeaderATerm(), metadataAgrees()];
+  readonly #raftRules: readonly RaftRule[];
   readonly #beganCpuMs = cpuMs();
   readonly #readings = new Map<Lane, Reading>();
   #failure: Error | undefined;
@@ -109,8 +110,9 @@ class Run {
     this.#nemesis = new Nemesis(this.#cluster, swarm, new SeededRandom(seed ^ 0x9e37), (act) => {
       this.#workload.atNextAck = act;
     });
-    this.#invariants = [oneLeaderATerm(), metadataAgrees(), configurationsGoOn()];
-    if (swarm.logBytesMax === 0) this.#invariants.push(votersAreWhole());
+    const logOf = (name: string): LogStore | undefined =>
+      this.#cluster.brokers.find(({ machine }) => machine.name === name)?.broker?.store;
+    this.#raftRules = [...raftRules(), ...(swarm.logBytesMax === 0 ? [votersAreWhole(logOf)] : [])];
   }
 
   /** Something that no client, operator or fault explains. */

@@ -102,12 +102,12 @@ export class HostedShards {
 
   reports(): readonly ReplicaReport[] {
     const { store } = this.#options;
-    return Array.from(this.#groups, ([shard, group]) => {
+    return [...this.#groups].map(([shard, group]) => {
       const { lastIndex, lastTerm } = store.view(shard);
-      const { incoming, outgoing, learners, revision } = group.configuration.configuration;
+      const { term, serving: leads, commitIndex } = group;
+      const { incoming: voters, outgoing, learners, revision } = group.configuration.configuration;
       const progress = group.followers.map(({ replica, matchIndex }) => ({ broker: replica, match: matchIndex }));
-      const place = { term: group.term, leads: group.serving, lastIndex, lastTerm, commitIndex: group.commitIndex };
-      return { shard, ...place, voters: incoming, outgoing, learners, revision, progress };
+      return { shard, term, leads, lastIndex, lastTerm, commitIndex, voters, outgoing, learners, revision, progress };
     });
   }
 

@@ -305,9 +305,10 @@ export class LogWriter {
     if (this.#sealTimer !== undefined) return;
     const tick = (): void => {
       this.#sealTimer = undefined;
-      if (this.#closed || this.#failure !== undefined || this.#sealed) return;
+      // The end of a commit under way arms it again.
+      if (this.#closed || this.#failure !== undefined || this.#sealed || this.#committing) return;
       const left = this.#lastWriteAt + sealAfterMs - clock.monoMs();
-      if (left > 0 || this.#committing) this.#sealTimer = timers.after(Math.max(1, left), tick);
+      if (left > 0) this.#sealTimer = timers.after(Math.max(1, left), tick);
       // A failure has been reported by then.
       else this.seal().catch(() => undefined);
     };

@@ -13,8 +13,8 @@ export class MemoryInode {
   #pending: Change[] = [];
 
   constructor(bytes: Uint8Array = new Uint8Array()) {
-    this.#live = bytes;
-    this.#durable = bytes.slice();
+    this.#live = copied(bytes);
+    this.#durable = copied(bytes);
   }
 
   /** As readers see it. */
@@ -54,7 +54,7 @@ export class MemoryInode {
         });
     }
     this.#pending = [];
-    this.#live = this.#durable.slice();
+    this.#live = copied(this.#durable);
   }
 
   #apply(change: Change): void {
@@ -90,8 +90,19 @@ function written(target: Uint8Array, bytes: Uint8Array, position: number): Uint8
   return fitting;
 }
 
+/** `bytes`, which have their memory to themselves, with another length; what is new is zero. */
 function resized(bytes: Uint8Array, length: number): Uint8Array {
-  const next = new Uint8Array(length);
-  next.set(bytes.subarray(0, length));
+  if (length <= bytes.buffer.byteLength) {
+    const next = new Uint8Array(bytes.buffer, 0, length);
+    if (length > bytes.length) next.fill(0, bytes.length);
+    return next;
+  }
+  // Twice as much as is there, so that a file that grows write by write is not copied by each.
+  const next = new Uint8Array(new ArrayBuffer(Math.max(length, 2 * bytes.length)), 0, length);
+  next.set(bytes);
   return next;
+}
+
+function copied(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
 }

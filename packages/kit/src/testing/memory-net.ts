@@ -25,7 +25,7 @@ export type MemoryNetOptions = {
  */
 export class MemoryNet {
   readonly #options: MemoryNetOptions;
-  readonly #weather = new Map<string, Weather>();
+  readonly #directions = new Map<string, Direction>();
   readonly #listeners = new Map<string, ListenOptions>();
   readonly #connections = new Set<MemoryConnection>();
   #lastPort = 10_000;
@@ -44,7 +44,8 @@ export class MemoryNet {
 
   /** Changes the direction from one host to another; what is not named stays. */
   setWeather(from: string, to: string, change: Partial<Weather>): void {
-    this.#weather.set(key(from, to), { ...this.#weatherOf(from, to), ...change });
+    const direction = this.#direction(from, to);
+    direction.weather = { ...direction.weather, ...change };
     for (const connection of this.#connections)
       if (connection.host === from && connection.otherHost === to) connection.weatherChanged();
   }
@@ -112,26 +113,31 @@ export class MemoryNet {
   }
 
   #newConnection(host: string, otherHost: string, remote: string): MemoryConnection {
+    const direction = this.#direction(host, otherHost);
     const connection = new MemoryConnection({
       ...this.#options,
       host,
       otherHost,
       remote,
-      weather: () => this.#weatherOf(host, otherHost),
+      weather: () => direction.weather,
       gone: () => this.#connections.delete(connection),
     });
     this.#connections.add(connection);
     return connection;
   }
 
-  #weatherOf(from: string, to: string): Weather {
-    return this.#weather.get(key(from, to)) ?? fairWeather;
+  #direction(from: string, to: string): Direction {
+    const key = `${from}>${to}`;
+    const known = this.#directions.get(key);
+    if (known !== undefined) return known;
+    const direction = { weather: fairWeather };
+    this.#directions.set(key, direction);
+    return direction;
   }
 }
 
-function key(from: string, to: string): string {
-  return `${from}>${to}`;
-}
+/** From one host to another. */
+type Direction = { weather: Weather };
 
 type ConnectionOptions = MemoryNetOptions & {
   readonly host: string;

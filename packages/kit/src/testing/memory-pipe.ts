@@ -45,7 +45,7 @@ export class MemoryPipe {
   }
 
   send(parcel: Parcel): void {
-    if (parcel.kind !== "data") this.#put(parcel);
+    if (parcel.kind !== "data" || parcel.bytes.length <= segmentBytes) this.#put(parcel);
     else
       for (let at = 0; at < parcel.bytes.length; at += segmentBytes)
         this.#put({ kind: "data", bytes: parcel.bytes.subarray(at, at + segmentBytes) });

@@ -164,7 +164,7 @@ export class LocalGroup implements Group, LoopMember {
   get followers(): readonly FollowerStatus[] {
     const { role, configuration } = this.#state;
     if (role.kind !== "leader") return [];
-    return Array.from(role.progress, ([replica, progress]) => {
+    return [...role.progress].map(([replica, progress]) => {
       const { match: matchIndex, mode, heardMs: heardMonoMs, uncounted } = progress;
       return { replica, voter: isVoter(configuration, replica), matchIndex, mode, heardMonoMs, healing: uncounted };
     });

@@ -9,8 +9,6 @@ type Persisted = Extract<Input, { kind: "persisted" }>;
 /** Where a log ended. `truncations`: how often something had been discarded by then. */
 type End = { readonly index: number; readonly term: number; readonly truncations: number };
 type Promised = {
-  /** Of the life that it was last seen in. */
-  readonly state: RaftState;
   /** The first is durable; a write that was under way when the process ended may have made any of the others so. */
   readonly ends: End[];
   readonly hardStates: HardState[];
@@ -18,25 +16,32 @@ type Promised = {
 
 /** Remembers, over a replica's lives, what its log has promised. */
 export class Promises implements RaftRule {
+  /** By group and replica, of its newest life. */
   readonly #replicas = new Map<string, Promised>();
+  readonly #lives = new WeakMap<RaftState, Promised>();
 
   stepped(step: RaftStep): void {
-    const { group, state, input, before } = step;
-    const key = `${group} ${state.self}`;
-    const known = this.#replicas.get(key);
-    if (known?.state !== state) {
-      if (known !== undefined && state.standing === "whole") checkKept(step, known);
-      const { lastIndex: index, lastTerm: term, hardState } = before;
-      this.#replicas.set(key, { state, ends: [{ index, term, truncations: 0 }], hardStates: [hardState] });
-    }
-    const promised = this.#replicas.get(key);
-    if (promised === undefined) return;
+    const { state, input } = step;
+    const promised = this.#lives.get(state) ?? this.#begin(step);
     if (input.kind === "persisted") settle(promised, input);
     const { lastIndex: index, lastTerm: term, truncations, hardState } = state;
     const end = promised.ends.at(-1);
     if (end?.index !== index || end.term !== term || end.truncations !== truncations)
       promised.ends.push({ index, term, truncations });
     if (promised.hardStates.at(-1) !== hardState) promised.hardStates.push(hardState);
+  }
+
+  /** A life of a replica begins, with what its log has. */
+  #begin(step: RaftStep): Promised {
+    const { group, state, before } = step;
+    const key = `${group} ${state.self}`;
+    const known = this.#replicas.get(key);
+    if (known !== undefined && state.standing === "whole") checkKept(step, known);
+    const { lastIndex: index, lastTerm: term, hardState } = before;
+    const promised: Promised = { ends: [{ index, term, truncations: 0 }], hardStates: [hardState] };
+    this.#replicas.set(key, promised);
+    this.#lives.set(state, promised);
+    return promised;
   }
 
   /** The last entry that a replica, up or down, has on its disk; 0 when nothing is known of it. */

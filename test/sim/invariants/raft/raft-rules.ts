@@ -1,4 +1,5 @@
 import { commitRule } from "./commit-rule.ts";
+import { configurationsGoOn } from "./configurations-go-on.ts";
 import { electionSafety } from "./election-safety.ts";
 import { leaderCompleteness } from "./leader-completeness.ts";
 import { leaseExclusivity } from "./lease-exclusivity.ts";
@@ -9,5 +10,6 @@ import type { RaftRule } from "./raft-step.ts";
 /** Those of one run. */
 export function raftRules(): readonly RaftRule[] {
   const promises = new Promises();
-  return [promises, commitRule(promises), electionSafety(), leaderCompleteness(), leaseExclusivity(), noSuspicion()];
+  const ofLeaders = [commitRule(promises), electionSafety(), leaderCompleteness(), leaseExclusivity()];
+  return [promises, ...ofLeaders, configurationsGoOn(), noSuspicion()];
 }

@@ -1,4 +1,4 @@
-import type { LogView } from "raft-ts";
+import type { ConfigurationAt, LogView } from "raft-ts";
 import type { Effect, Input, RaftState } from "raft-ts/testing";
 
 /** One step of a replica's core, right after it. What it staged the log shows only later. */
@@ -30,6 +30,18 @@ export interface RaftRule {
 /** Whether the replica has come to lead by this step. */
 export function isElected({ before, state }: RaftStep): boolean {
   return state.role.kind === "leader" && before.role !== "leader";
+}
+
+/** Tells of each step the newest configuration that the replica takes for committed, when it did not say so before. */
+export function newlyCommitted(): (step: RaftStep) => ConfigurationAt | undefined {
+  const told = new WeakMap<LogView, number>();
+  return ({ state, before, log }) => {
+    if (state.commit === before.commit) return undefined;
+    const at = log.configurationAt(state.commit);
+    if (at === undefined || at.index === told.get(log)) return undefined;
+    told.set(log, at.index);
+    return at;
+  };
 }
 
 /** Term of the entry at `index`, as far as it is known. */
