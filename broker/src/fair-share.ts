@@ -12,6 +12,23 @@ export function letsGo(before: ClusterView | undefined, now: ClusterView, self: 
   return had > 0 && serving(now) > had;
 }
 
+/**
+ * How many connections a broker has above its share of all, when these are a tenth of that or more: it lets them go a while after brokers came, so that chance
+ * does not leave one of them with few.
+ *
+ * @param others counts of all other brokers that serve
+ */
+export function surplusOf(own: number, others: readonly number[]): number {
+  const share = others.reduce((sum, count) => sum + count, own) / (others.length + 1);
+  return own > 1.1 * share ? Math.floor(own - share) : 0;
+}
+
+/** The other brokers that take clients. */
+export function othersServing({ brokers }: ClusterView, self: number): readonly number[] {
+  const serve = [...brokers.values()].filter(({ id, state, draining }) => id !== self && state === "up" && !draining);
+  return serve.map(({ id }) => id);
+}
+
 function isDraining({ brokers }: ClusterView, broker: number): boolean {
   return brokers.get(broker)?.draining === true;
 }

@@ -72,8 +72,8 @@ export async function startBroker(config: BrokerConfig, deps: BrokerDeps): Promi
   // Awaited later; should something else fail before, it must not count as unhandled.
   certificate.catch(() => undefined);
   const sessions = new Sessions(world.clock);
-  const { store, dataPlane } = await openBroker(world, (clientId) => sessions.isPresent(clientId), opened);
-  const serving = new Serving({ ...world, sessions }, store, dataPlane, ending.signal);
+  const { store, dataPlane, counts } = await openBroker(world, (clientId) => sessions.isPresent(clientId), opened);
+  const serving = new Serving({ ...world, sessions, counts }, store, dataPlane, ending.signal);
   await serving.openGrpc(await certificate);
   opened.defer(() => serving.close(0));
   if (config.tls.certificateFile !== "") {

@@ -10,6 +10,7 @@ import { logBound } from "./log-bound.ts";
 import { Membership } from "./membership.ts";
 import { type BrokerAddresses, openLog } from "./open-log.ts";
 import { type BrokerLinks, openBrokerLinks } from "./peer/broker-links.ts";
+import type { ConnectionCounts } from "./peer/connection-counts.ts";
 
 /** What a broker without its clients' ports is made with: everything that a simulator replaces. */
 export type BrokerWorld = {
@@ -32,7 +33,12 @@ export type BrokerWorld = {
   readonly createDriver?: typeof createDriver;
 };
 
-export type OpenBroker = { readonly store: LogStore; readonly dataPlane: DataPlane };
+export type OpenBroker = {
+  readonly store: LogStore;
+  readonly dataPlane: DataPlane;
+  /** How many connections the others have; alone there are none. */
+  readonly counts: ConnectionCounts | undefined;
+};
 
 /**
  * A broker but for the ports of its clients: log, links to the others, shards, membership. What it opens is pushed onto `opened`, to be closed in
@@ -88,7 +94,7 @@ export async function openBroker(
     },
     room: dataPlane.forwarding,
   });
-  return { store, dataPlane };
+  return { store, dataPlane, counts: links?.connections };
 }
 
 function linksOf(world: BrokerWorld, { identity }: LogStore): Promise<BrokerLinks> {

@@ -1,11 +1,11 @@
 import { hostname } from "node:os";
 import type { Clock, Logger, Random, Timers } from "@saturnmq/kit";
 import type { LogStore } from "@saturnmq/store";
-import type { ClusterView, MetadataService } from "@saturnmq/wire";
+import type { MetadataService } from "@saturnmq/wire";
 import { adminService } from "./admin/admin-service.ts";
+import { spreadClients } from "./client-spread.ts";
 import { type BrokerConfig, requestBytesMax } from "./config.ts";
 import type { DataPlane } from "./data-plane-api.ts";
-import { letsGo } from "./fair-share.ts";
 import { messagingService } from "./grpc/handlers/messaging-service.ts";
 import { metricsSink } from "./grpc/handlers/metrics-sink.ts";
 import type { Sessions } from "./grpc/handlers/sessions.ts";
@@ -15,6 +15,7 @@ import { serve } from "./grpc/transport/serve.ts";
 import type { Service, Transport } from "./grpc/transport/service.ts";
 import type { RunningHttp } from "./http/http.ts";
 import { RpcBook } from "./http/rpc-book.ts";
+import type { ConnectionCounts } from "./peer/connection-counts.ts";
 
 export type ServingWorld = {
   readonly config: BrokerConfig;
@@ -24,11 +25,11 @@ export type ServingWorld = {
   readonly random: Random;
   readonly logger: Logger;
   readonly sessions: Sessions;
+  /** Of the other brokers; alone there are none. */
+  readonly counts: ConnectionCounts | undefined;
 };
 
 const wildcardHosts: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
-/** Over which connections are let go when the cluster has changed. */
-const shedOverMs = 30_000;
 
 /** The two ports of a broker over its data plane. */
 export class Serving {
@@ -77,23 +78,13 @@ export class Serving {
         this.#rpcs.record(path.slice(1), grpcStatus, tookMs);
       },
     });
-    this.#followMembers(this.#transport);
+    const self = this.#store.identity.replicaId;
+    spreadClients({ ...this.#world, self, transport: this.#transport }, this.#signal);
   }
 
   /** What TLS connections that come from now on get. */
   setCertificate(pair: KeyPair): void {
     this.#transport?.setCertificate(pair);
-  }
-
-  /** Lets clients go to brokers that came, or to all others when this one is to be emptied. */
-  #followMembers(transport: Transport): void {
-    const self = this.#store.identity.replicaId;
-    let before: ClusterView | undefined;
-    this.#world.metadata.watch((view) => {
-      const all = letsGo(before, view, self);
-      before = view;
-      if (all) transport.shed(1, shedOverMs);
-    }, this.#signal);
   }
 
   /** Loaded only now: clients are served while this takes its time. @throws {SaturnError} when the port cannot be opened */

@@ -11,6 +11,7 @@ import {
 } from "@saturnmq/peer";
 import { type ClusterView, featureLevelKnown } from "@saturnmq/wire";
 import type { Brokers } from "../cluster/ports.ts";
+import { ConnectionCounts } from "./connection-counts.ts";
 import { answerForward, type ForwardRoom } from "./forward-server.ts";
 import { LinkedBrokers } from "./linked-brokers.ts";
 
@@ -43,6 +44,7 @@ export type BrokerLinksTarget = {
 export interface BrokerLinks extends AsyncDisposable {
   readonly port: number;
   readonly brokers: Brokers;
+  readonly connections: ConnectionCounts;
   /** Raft's transport. */
   readonly send: PeerLinks["send"];
   /** Until it is called, what comes in is refused. */
@@ -67,8 +69,11 @@ export async function openBrokerLinks(options: BrokerLinksOptions): Promise<Brok
       const ready: ForwardRoom["ready"] = (broker, words) => brokers.ready(broker, words);
       return answerForward({ ...target.room, clock, logger, ready }, from, request, signal);
     },
-    peerState: (from, key, value) => brokers.peerState(from, key, value),
+    peerState: (from, key, value) => {
+      if (!connections.peerState(from, key, value)) brokers.peerState(from, key, value);
+    },
     linkChanged: (peer, change) => {
+      if (!change.up) connections.gone(peer);
       if (!change.up) target?.peerUnreachable(peer);
       else if (change.restarted) target?.peerRestarted(peer);
       brokers.linkChanged(peer, change.up);
@@ -77,6 +82,7 @@ export async function openBrokerLinks(options: BrokerLinksOptions): Promise<Brok
       if (mustStop(reason)) fatal(new Error(`broker ${peer} refuses this one, broker ${id}: ${reason}`));
     },
   });
+  const connections = new ConnectionCounts((to, key, value) => links.publish(to, key, value));
   const brokers = new LinkedBrokers({
     ...{ links, clock, timers, logger },
     provesNothing: (error) => error instanceof PeerCallError && error.outcome !== "unknown",
@@ -84,7 +90,7 @@ export async function openBrokerLinks(options: BrokerLinksOptions): Promise<Brok
   });
   return {
     port: links.port,
-    brokers,
+    ...{ brokers, connections },
     send: (to, message) => links.send(to, message),
     attach: (given) => {
       target = given;
