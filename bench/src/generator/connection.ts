@@ -131,6 +131,15 @@ export class Connection {
     this.#socket.write(bytes, sent);
   }
 
+  /** Has all that is written until this turn ends leave in one write. */
+  gather(): void {
+    if (this.#socket.writableCorked > 0) return;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#socket.uncork();
+    });
+  }
+
   /** Ends the connection; open streams get no outcome. */
   close(): void {
     this.#closing = true;

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { assert } from "@saturnmq/kit";
-import { duration, FieldCursor, field, numberField } from "./protobuf.ts";
+import { duration, FieldCursor, field, fieldBytes, numberField, writeLength } from "./protobuf.ts";
 
 /** RocketMQ 5 `Code`s that the generator tells apart. */
 export const code = { ok: 20_000, messageNotFound: 40_401, topicNotFound: 40_402 } as const;
@@ -107,10 +107,26 @@ export type AckFields = { readonly messageId: string; readonly receiptHandle: st
 
 /** `AckMessageRequest`. */
 export function encodeAck({ topic, group }: Subscription, entries: readonly AckFields[]): Buffer {
-  const encoded = entries.map((entry) =>
-    field(3, Buffer.concat([field(1, entry.messageId), field(2, entry.receiptHandle)])),
+  const head = Buffer.concat([field(1, resource(group)), field(2, resource(topic))]);
+  const sizeMax = entries.reduce(
+    (sum, entry) => sum + 3 * (entry.messageId.length + entry.receiptHandle.length) + 16,
+    0,
   );
-  return Buffer.concat([field(1, resource(group)), field(2, resource(topic)), ...encoded]);
+  const bytes = Buffer.allocUnsafe(head.length + sizeMax);
+  let end = head.copy(bytes);
+  for (const entry of entries) end = writeAckEntry(bytes, end, entry);
+  return bytes.subarray(0, end);
+}
+
+/** Writes one entry of an `AckMessageRequest` and answers its end. */
+function writeAckEntry(bytes: Buffer, at: number, { messageId, receiptHandle }: AckFields): number {
+  const idBytes = Buffer.byteLength(messageId);
+  const handleBytes = Buffer.byteLength(receiptHandle);
+  let next = writeLength(bytes, at, 0x1a, fieldBytes(idBytes) + fieldBytes(handleBytes));
+  next = writeLength(bytes, next, 0x0a, idBytes);
+  next += bytes.write(messageId, next);
+  next = writeLength(bytes, next, 0x12, handleBytes);
+  return next + bytes.write(receiptHandle, next);
 }
 
 /** `Status.code` in `bytes[start, end)`. */

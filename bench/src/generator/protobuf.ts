@@ -19,6 +19,22 @@ export function field(number: number, content: string | Uint8Array): Buffer {
   return Buffer.concat([varint(number * 8 + 2), varint(bytes.length), bytes]);
 }
 
+/** Size of a field with a one-byte key and fewer than 2^14 bytes behind a length. */
+export const fieldBytes = (length: number): number => (length < 128 ? 2 : 3) + length;
+
+/** Writes the key and the length of a length-delimited field, below 2^14 bytes, and answers where its content goes. */
+export function writeLength(bytes: Uint8Array, at: number, key: number, length: number): number {
+  assert(length < 16_384, "a field is too long");
+  bytes[at] = key;
+  if (length < 128) {
+    bytes[at + 1] = length;
+    return at + 2;
+  }
+  bytes[at + 1] = (length & 127) | 128;
+  bytes[at + 2] = length >>> 7;
+  return at + 3;
+}
+
 /** A varint field: integers, enums, booleans. */
 export function numberField(number: number, value: number): Buffer {
   return Buffer.concat([varint(number * 8), varint(value)]);

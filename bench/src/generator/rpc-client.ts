@@ -47,6 +47,7 @@ type CallOptions = {
 export const grpcOk = 0;
 const refusedStream = 7; // HTTP/2 error code REFUSED_STREAM: not processed (RFC 9113, 8.7).
 const cancel = Buffer.from([0, 0, 0, 8]); // HTTP/2 error code CANCEL.
+const nothing = Buffer.alloc(0);
 /** How much longer than its deadline a call waits for the server's own answer before it gives up, milliseconds. */
 const deadlineGraceMs = 1_000;
 
@@ -59,6 +60,7 @@ export class RpcClient {
   readonly address: Address;
   readonly #connection: Connection;
   readonly #calls = new Map<number, Call>();
+  readonly #blocks = new HeaderBlocks();
   #closed: Error | undefined;
   #goAwayAfter = windowMax;
 
@@ -160,8 +162,8 @@ export class RpcClient {
     const { promise, resolve } = Promise.withResolvers<CallResult>();
     const stream = this.#connection.takeStream();
     const authority = `${this.address.host}:${this.address.port}`;
-    const headers = requestHeaders(method, authority, clientId, timeoutMs);
-    const block = encodeHeaders(headers, new Set(headers.map(([name]) => name))).first;
+    const block = this.#blocks.of(method, authority, clientId, timeoutMs);
+    this.#connection.gather();
     this.#calls.set(stream, {
       onMessage,
       messages: [],
@@ -169,7 +171,7 @@ export class RpcClient {
       deadline: setTimeout(() => {
         this.#giveUp(stream, timeoutMs);
       }, timeoutMs + deadlineGraceMs),
-      unread: Buffer.alloc(0),
+      unread: nothing,
       receivedBytes: 0,
       window: this.#connection.peer.initialWindow,
       unsent: grpcMessage(request),
@@ -213,7 +215,8 @@ export class RpcClient {
       this.#connection.write(windowUpdateFrame(stream, call.receivedBytes));
       call.receivedBytes = 0;
     }
-    let unread = Buffer.concat([call.unread, bytes.subarray(start, end)]);
+    const arrived = bytes.subarray(start, end);
+    let unread = call.unread.length === 0 ? arrived : Buffer.concat([call.unread, arrived]);
     while (unread.length >= 5 && unread.length >= 5 + unread.readUInt32BE(1)) {
       const length = unread.readUInt32BE(1);
       const message = unread.subarray(5, 5 + length);
@@ -276,5 +279,27 @@ export class RpcClient {
   #close(reason: Error): void {
     this.#closed = reason;
     for (const stream of this.#calls.keys()) this.#finish(stream, { kind: "unknown", reason: reason.message });
+  }
+}
+
+/** The last few kinds of calls. */
+const blocksMax = 16;
+
+/** Header blocks of calls, kept for a second: then they would tell another time. */
+class HeaderBlocks {
+  readonly #blocks = new Map<string, Buffer>();
+  #second = 0;
+
+  of(method: string, authority: string, clientId: string, timeoutMs: number): Buffer {
+    const second = Math.floor(Date.now() / 1_000);
+    if (second !== this.#second || this.#blocks.size === blocksMax) this.#blocks.clear();
+    this.#second = second;
+    const key = `${method} ${timeoutMs} ${clientId}`;
+    const known = this.#blocks.get(key);
+    if (known !== undefined) return known;
+    const headers = requestHeaders(method, authority, clientId, timeoutMs);
+    const block = encodeHeaders(headers, new Set(headers.map(([name]) => name))).first;
+    this.#blocks.set(key, block);
+    return block;
   }
 }
