@@ -1,7 +1,7 @@
 import { ClosedStreams } from "./closed-streams.ts";
 import type { FieldList } from "./field-list.ts";
 import { frameProblem, headersPrefixBytes } from "./frame-rules.ts";
-import { FrameSplitter } from "./frame-splitter.ts";
+import { FrameSplitter, type FrameTaker } from "./frame-splitter.ts";
 import { HeaderBlock } from "./header-block.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { Leaving } from "./leaving.ts";
@@ -20,8 +20,8 @@ import {
   windowAtStart,
   windowMax,
 } from "./protocol.ts";
-import { checkRequest, checkTrailers, emptyRows, type RequestRows } from "./request-rules.ts";
-import { Sender } from "./sender.ts";
+import { checkRequest, checkTrailers, type RequestRows } from "./request-rules.ts";
+import { Sender, type SenderUser } from "./sender.ts";
 import { settingProblem } from "./settings.ts";
 import type { Stream, StreamPool } from "./stream.ts";
 import { StreamTable } from "./stream-table.ts";
@@ -60,6 +60,8 @@ export type ConnectionRoom<User> = {
   readonly user: ConnectionUser<User>;
   /** Decoded fields of the block at hand. */
   readonly list: FieldList;
+  /** Where the fields of the request at hand lie in the list. */
+  readonly rows: RequestRows;
 };
 
 const smallContinuationBytes = 1_024;
@@ -71,7 +73,7 @@ const nothing = Buffer.alloc(0);
  * The server's end of one HTTP/2 connection (RFC 9113), without a socket or a clock: bytes come in by `receive`, time by its arguments, frames go
  * out to `output`, requests to the user. Whatever the bytes, it answers them or ends with GOAWAY; it never throws.
  */
-export class Connection<User> {
+export class Connection<User> implements FrameTaker, SenderUser<User> {
   state: ConnectionState = "preface";
   /** Why it failed or was cut, for the log. */
   reason = "";
@@ -92,13 +94,7 @@ export class Connection<User> {
   readonly #table = new StreamTable<User>();
   readonly #closed = new ClosedStreams();
   readonly #decoder = new HpackDecoder();
-  readonly #rows = emptyRows();
-  readonly #splitter = new FrameSplitter({
-    take: (bytes, at, end) => this.#take(bytes, at, end),
-    tooLarge: () => {
-      this.#fail(errorCode.frameSize, "a frame is larger than SETTINGS_MAX_FRAME_SIZE");
-    },
-  });
+  readonly #splitter = new FrameSplitter(this);
   readonly #block: HeaderBlock;
   readonly #lifetime: Lifetime;
   readonly #leaving: Leaving;
@@ -119,14 +115,7 @@ export class Connection<User> {
     this.#lifetime = new Lifetime(room.limits, nowMs, ageEndMs);
     this.#leaving = new Leaving(room.limits.leaveMs);
     this.#tariff = new Tariff(nowMs);
-    this.sender = new Sender(output, room.limits, {
-      sent: (stream) => this.#sent(stream),
-      drained: (stream) => room.user.drained(stream),
-      overflowed: () => {
-        this.abusive = true;
-        this.cut("the peer does not take what it asked for");
-      },
-    });
+    this.sender = new Sender(output, room.limits, this);
     this.#greet();
   }
 
@@ -243,10 +232,33 @@ export class Connection<User> {
     this.sender.small(frameType.windowUpdate, 0, 0, 4, windowMax - windowAtStart);
   }
 
-  #take(bytes: Buffer, at: number, end: number): boolean {
+  // What the splitter and the sender tell.
+
+  take(bytes: Buffer, at: number, end: number): boolean {
     if (this.state === "preface") this.#preface(bytes, at, end);
     else this.#checkedFrame(bytes, at, end);
     return this.#isLive();
+  }
+
+  tooLarge(): void {
+    this.#fail(errorCode.frameSize, "a frame is larger than SETTINGS_MAX_FRAME_SIZE");
+  }
+
+  /** Our half of the stream is over. */
+  sent(stream: Stream<User>): void {
+    this.#tariff.answered();
+    if (stream.remoteEnded) this.#release(stream, false);
+    // The answer does not need the rest of the request (RFC 9113, 8.1).
+    else this.reset(stream, errorCode.none);
+  }
+
+  drained(stream: Stream<User>): void {
+    this.#room.user.drained(stream);
+  }
+
+  overflowed(): void {
+    this.abusive = true;
+    this.cut("the peer does not take what it asked for");
   }
 
   #preface(bytes: Buffer, at: number, end: number): void {
@@ -424,14 +436,14 @@ export class Connection<User> {
   }
 
   #request(stream: Stream<User>, list: FieldList): void {
-    const problem = checkRequest(list, this.#rows);
-    const length = this.#rows.contentLength;
+    const problem = checkRequest(list, this.#room.rows);
+    const length = this.#room.rows.contentLength;
     if (problem !== undefined || (stream.remoteEnded && length > 0)) {
       this.#streamError(stream.id, errorCode.protocol);
       return;
     }
     stream.contentLeft = length;
-    this.#room.user.request(this, stream, list, this.#rows);
+    this.#room.user.request(this, stream, list, this.#room.rows);
   }
 
   /** HEADERS on a stream that is or was open: the trailers of a request. */
@@ -559,14 +571,6 @@ export class Connection<User> {
   /** Never opened: a stream above all that were, or one that only a server could open. */
   #isIdle(id: number): boolean {
     return id === 0 || id % 2 === 0 || (id > this.#lastId && id <= this.#leaving.lastStream);
-  }
-
-  /** Our half of the stream is over. */
-  #sent(stream: Stream<User>): void {
-    this.#tariff.answered();
-    if (stream.remoteEnded) this.#release(stream, false);
-    // The answer does not need the rest of the request (RFC 9113, 8.1).
-    else this.reset(stream, errorCode.none);
   }
 
   #release(stream: Stream<User>, resetByUs: boolean): void {

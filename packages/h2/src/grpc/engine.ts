@@ -6,7 +6,7 @@ import { type HeaderField, standardHead, standardTrailers } from "../core/hpack-
 import { type Limits, price } from "../core/limits.ts";
 import type { MessageReader } from "../core/message-reader.ts";
 import { errorCode } from "../core/protocol.ts";
-import type { RequestRows } from "../core/request-rules.ts";
+import { emptyRows, type RequestRows } from "../core/request-rules.ts";
 import { type Stream, StreamPool } from "../core/stream.ts";
 import type { Answers, FastUnaryMethod, Service } from "../service.ts";
 import { Exchange } from "./exchange.ts";
@@ -73,6 +73,7 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
       streams: this.streams,
       user: this,
       list: new FieldList(options.limits.headerListBytesMax),
+      rows: emptyRows(),
     };
     this.#port = {
       write: (call, reply) => this.#writeReply(call, reply),

@@ -3,7 +3,7 @@ import { FieldList } from "../core/field-list.ts";
 import { standardHead, standardTrailers } from "../core/hpack-encoder.ts";
 import { defaultLimits, type Limits } from "../core/limits.ts";
 import { ChunkPool, Output } from "../core/output.ts";
-import type { RequestRows } from "../core/request-rules.ts";
+import { emptyRows, type RequestRows } from "../core/request-rules.ts";
 import { type Stream, StreamPool } from "../core/stream.ts";
 import { type Frame, hello, parseFrames } from "./frames.ts";
 
@@ -35,6 +35,7 @@ export class CoreHarness implements ConnectionUser<Noted> {
       streams: this.streams,
       user: this,
       list: new FieldList(limits.headerListBytesMax ?? defaultLimits.headerListBytesMax),
+      rows: emptyRows(),
     };
     this.connection = new Connection<Noted>(room, this.#output, this.nowMs, ageEndMs);
   }
