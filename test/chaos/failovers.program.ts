@@ -150,7 +150,7 @@ export type SuspensionResult = Pick<ScenarioResult, "report" | "acknowledged"> &
 
 export type OpenAtWaking = {
   readonly byNewLeader: number;
-  /** Begun before the stop: the majority had stored it by then, and the woken leader learned of that from what lay in its sockets. True, and late. */
+  /** Begun before the stop, in the log that the new leader took over: the woken broker asked it when it was told of it, before it answered. */
   readonly byStoppedLeaderBefore: number;
   /** Begun after it: acknowledged by somebody who leads no more. */
   readonly byStoppedLeaderAfter: number;

@@ -183,6 +183,35 @@ describe("A read index (Raft thesis §6.4)", () => {
   });
 });
 
+describe("A leader whose process slept", () => {
+  test.each([
+    { sleptMs: raftTimes.leaderQuietMs, answers: false },
+    { sleptMs: raftTimes.leaderQuietMs / 2, answers: true },
+  ])("for $sleptMs ms answers what a majority stored before: $answers", async ({ sleptMs, answers }) => {
+    const { cluster, leader } = await three();
+    await cluster.until(() => leader.group.leaseValid(cluster.time.monoMs()));
+    leader.machine.propose("before");
+    leader.group.wake();
+    const sent = Promise.withResolvers<undefined>();
+    cluster.passes = (from, _to, message) => {
+      if (from === leader.id && message.kind === "group" && message.message.kind === "appendRequest")
+        sent.resolve(undefined);
+      return true;
+    };
+    await sent.promise;
+    cluster.sleep(leader.id);
+    await cluster.turn();
+    cluster.time.advance(sleptMs);
+    expect(leader.answered.has("before")).toBe(false);
+    cluster.wake(leader.id);
+    await cluster.turn();
+    expect(leader.answered.has("before")).toBe(answers);
+    expect(leader.group.role).toBe(answers ? "leader" : "follower");
+    await cluster.until(() => [...cluster.members.values()].some(({ machine }) => machine.values.includes("before")));
+    await cluster[Symbol.asyncDispose]();
+  });
+});
+
 describe("A snapshot", () => {
   test("brings a newcomer to where the log begins, chunk by chunk, and goes on after an interruption", async () => {
     const cluster = new DriverCluster();

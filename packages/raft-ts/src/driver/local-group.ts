@@ -84,6 +84,7 @@ export class LocalGroup implements Group, LoopMember {
   /** Whom the machine was last told to follow. */
   #toldLeader: ReplicaId = 0;
   #leaseUntilMs = -Infinity;
+  #nextTickMs: number;
   /** Why the core refused what it was asked in this step. */
   #refusal: string | undefined;
   #closing: Promise<void> | undefined;
@@ -108,6 +109,7 @@ export class LocalGroup implements Group, LoopMember {
       nowMs: host.monoMs(),
       ...host.draw(),
     });
+    this.#nextTickMs = nextTickMs(this.#state);
     const { log, guard, fail, logger, monoMs } = host;
     this.#held = new HeldPayloads(host.budget);
     this.#source = this.#makeSource();
@@ -197,7 +199,7 @@ export class LocalGroup implements Group, LoopMember {
   }
 
   get nextTickMs(): number {
-    return nextTickMs(this.#state);
+    return this.#nextTickMs;
   }
 
   leaseValid(nowMonoMs: number): boolean {
@@ -302,6 +304,7 @@ export class LocalGroup implements Group, LoopMember {
   }
 
   apply(): void {
+    if (!this.#closed) this.#noticeTime(this.#host.monoMs());
     if (this.#closed || !this.#applier.run(Math.min(this.#state.commit, this.#state.durableIndex))) return;
     this.#tellConfigured();
     this.#startServing();
@@ -328,13 +331,23 @@ export class LocalGroup implements Group, LoopMember {
 
   #step(input: Input, payloads: readonly (Payload | undefined)[] = nothing): void {
     if (this.#closed) return;
+    if (input.kind !== "tick") this.#noticeTime(input.nowMs);
     const effects = this.#host.step(this.#state, input, this.#view);
     // Most steps change neither.
     if (input.kind !== "propose") this.#leaseUntilMs = leaseUntilMs(this.#state);
     for (const effect of effects) this.#perform(effect, payloads);
     if (this.#requests.reading) this.#confirmReads(input.nowMs);
     if (this.#sender.busy) this.#sender.endExcept((to) => this.#needsSnapshot(to));
+    this.#nextTickMs = nextTickMs(this.#state);
     this.#host.deadlineChanged(this);
+  }
+
+  /**
+   * A leader whose process slept may find answers of before in its sockets, and another may lead by now: it learns that it lost its quorum before it
+   * takes anything else, and answers nobody.
+   */
+  #noticeTime(nowMs: number): void {
+    if (this.#state.role.kind === "leader" && nowMs >= this.#nextTickMs) this.tick(nowMs);
   }
 
   #needsSnapshot(to: ReplicaId): boolean {

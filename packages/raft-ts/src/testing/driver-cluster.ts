@@ -32,6 +32,8 @@ export class DriverCluster implements AsyncDisposable {
   /** Answers false for a message that is to be lost. */
   passes: (from: ReplicaId, to: ReplicaId, message: PeerMessage) => boolean = () => true;
   readonly #random = new SeededRandom(4);
+  /** By member whose process sleeps, what it takes up when it wakes. */
+  readonly #asleep = new Map<ReplicaId, { readonly messages: (() => void)[]; readonly timers: (() => void)[] }>();
 
   /** Starts replicas: with first voters, or to be made members. */
   start(ids: readonly ReplicaId[], voters?: readonly ReplicaId[]): void {
@@ -83,6 +85,18 @@ export class DriverCluster implements AsyncDisposable {
     return leader;
   }
 
+  /** Stops a member's process: messages and timers find nobody. */
+  sleep(id: ReplicaId): void {
+    this.#asleep.set(id, { messages: [], timers: [] });
+  }
+
+  /** Lets it go on. What came meanwhile lies in its sockets, and an event loop may read those before it looks at timers that are due. */
+  wake(id: ReplicaId): void {
+    const missed = this.#asleep.get(id);
+    this.#asleep.delete(id);
+    for (const run of [...(missed?.messages ?? []), ...(missed?.timers ?? [])]) run();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(Array.from(this.members.values(), ({ driver }) => driver.close()));
   }
@@ -107,7 +121,12 @@ export class DriverCluster implements AsyncDisposable {
     const driver = createDriver({
       log,
       clock: this.time,
-      timers: this.time,
+      timers: {
+        after: (delayMs, callback) =>
+          this.time.after(delayMs, () => {
+            this.#run(id, "timers", callback);
+          }),
+      },
       turn: { soon: (callback) => void setImmediate(callback) },
       random: this.#random,
       logger: silentLogger,
@@ -122,7 +141,16 @@ export class DriverCluster implements AsyncDisposable {
 
   #send(from: ReplicaId, to: ReplicaId, message: PeerMessage): void {
     const copy = structuredClone(message);
-    if (this.passes(from, to, message)) setImmediate(() => this.members.get(to)?.driver.receive(from, copy));
+    if (!this.passes(from, to, message)) return;
+    setImmediate(() => {
+      this.#run(to, "messages", () => this.members.get(to)?.driver.receive(from, copy));
+    });
+  }
+
+  #run(id: ReplicaId, kind: "messages" | "timers", callback: () => void): void {
+    const missed = this.#asleep.get(id);
+    if (missed === undefined) callback();
+    else missed[kind].push(callback);
   }
 }
 

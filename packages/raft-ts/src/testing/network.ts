@@ -34,6 +34,8 @@ export class Network {
   readonly #random: SeededRandom;
   readonly #deliver: Deliver;
   readonly #cut = new Set<string>();
+  /** By receiver, what each message to it takes longer. */
+  readonly #lateMs = new Map<ReplicaId, number>();
   readonly #lastArrivalMs = new Map<string, number>();
   /** By link, the latest life of the sender that was heard: links drop what earlier ones left. */
   readonly #heard = new Map<string, number>();
@@ -49,9 +51,15 @@ export class Network {
     this.#cut.add(`${from}>${to}`);
   }
 
+  /** Whatever is sent to `to` from now on takes so much longer. */
+  delayTo(to: ReplicaId, lateMs: number): void {
+    this.#lateMs.set(to, lateMs);
+  }
+
   /** Every link works again. */
   heal(): void {
     this.#cut.clear();
+    this.#lateMs.clear();
   }
 
   send(from: ReplicaId, to: ReplicaId, message: PeerMessage, incarnation: number): void {
@@ -73,7 +81,8 @@ export class Network {
   #delay(from: ReplicaId, to: ReplicaId): number {
     const { delayMinMs, delayMaxMs, straggling, ordered } = this.weather;
     const late = this.#random.fraction() < straggling ? 1_000 * this.#random.fraction() : 0;
-    const delayMs = delayMinMs + (delayMaxMs - delayMinMs) * this.#random.fraction() + late;
+    const delayMs =
+      delayMinMs + (delayMaxMs - delayMinMs) * this.#random.fraction() + late + (this.#lateMs.get(to) ?? 0);
     if (!ordered) return delayMs;
     const link = `${from}>${to}`;
     const arrivalMs = Math.max(this.#queue.nowMs + delayMs, (this.#lastArrivalMs.get(link) ?? 0) + 0.001);

@@ -1,4 +1,4 @@
-import { SeededRandom } from "@saturnmq/kit";
+import { defined, SeededRandom } from "@saturnmq/kit";
 import { EventQueue } from "@saturnmq/kit/testing";
 import { membersOf } from "../core/membership.ts";
 import { votersOf } from "../core/quorum.ts";
@@ -64,7 +64,8 @@ const walkEveryMs = 60;
 /**
  * One seeded run: size, faults and load are drawn from `seed`; every invariant is checked after every event; then faults end for a random majority (for
  * all, where members change), which must come to serve. Then, in good weather: one follower is cut off for a while, and must disturb nobody when it returns;
- * a voter is removed, and must disturb nobody either; a follower loses the end of its log, and must heal; leadership is handed over, and must be; a leader goes deaf, and must be replaced.
+ * a voter is removed, and must disturb nobody either; a follower loses the end of its log, and must heal; leadership is handed over, and must be; a leader goes deaf, and must be replaced; another
+ * gets its answers late and then goes mute, and must not believe in its lease longer than those who are loyal to it.
  *
  * @throws {Violation} when an invariant is broken
  */
@@ -77,6 +78,7 @@ export async function simulate(seed: number, plant: Plant = {}): Promise<Report>
   await simulation.removedPhase();
   await simulation.handOverPhase();
   await simulation.deafLeaderPhase();
+  await simulation.muteLeaderPhase();
   return simulation.report();
 }
 
@@ -336,6 +338,23 @@ class Simulation implements World, Stage {
     const serves = this.active.some((node) => node !== deaf && node.group(group)?.serving === true);
     if (!serves)
       throw new Violation("Check-quorum (Raft thesis §6.2)", `node ${deaf.id} hears nobody and blocks its group`);
+  }
+
+  /** Answers that are on their way when a leader goes mute tell of a loyalty that began when they were asked for. */
+  async muteLeaderPhase(): Promise<void> {
+    const [group = 0] = this.groups;
+    if (this.#voters(group).length < 3) return;
+    this.network.heal();
+    await this.#waitFor(
+      "a leader after a deaf one",
+      livenessMs,
+      () => this.leader(group)?.group(group)?.serving === true,
+    );
+    const mute = defined(this.leader(group), "leader");
+    this.network.delayTo(mute.id, 400 + this.random.below(150));
+    await this.#runUntil(this.nowMs + 1_000);
+    for (const other of this.nodes) this.network.cut(mute.id, other);
+    await this.#runUntil(this.nowMs + 2_000);
   }
 
   report(): Report {
