@@ -75,7 +75,7 @@ export const mutants: readonly Mutant[] = [
     file: `${raft}/core/voter.ts`,
     from: "return state.nowMs < state.quietUntilMs || state.nowMs < state.heardMs + raftTimes.leaderQuietMs;",
     to: "return false;",
-    seed: 9,
+    seed: 63,
   },
   {
     name: "counts its own entries before they are durable",
