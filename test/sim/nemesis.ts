@@ -1,5 +1,6 @@
 import { SaturnError, type SeededRandom } from "@saturnmq/kit";
 import type { Disturbance } from "../support/process/disturbances.ts";
+import type { Heard } from "./load/workload.ts";
 import type { Fault, Swarm } from "./swarm.ts";
 import type { BrokerNode, SimulatedCluster } from "./world/cluster.ts";
 import type { Machine } from "./world/machine.ts";
@@ -14,17 +15,22 @@ export class Nemesis {
   readonly #cluster: SimulatedCluster;
   readonly #swarm: Swarm;
   readonly #random: SeededRandom;
-  readonly #atNextAck: (act: () => void) => void;
+  readonly #atNext: (what: Heard, act: () => void) => void;
   /** Ids of brokers whose disks are gone. */
   readonly #lost = new Set<number>();
   #calm = false;
   #requests = 0;
   #shrinking = false;
 
-  /** @param atNextAck runs something in the event in which a client next hears that its message is stored */
-  constructor(cluster: SimulatedCluster, swarm: Swarm, random: SeededRandom, atNextAck: (act: () => void) => void) {
+  /** @param atNext runs something in the event in which a client next hears of what is named */
+  constructor(
+    cluster: SimulatedCluster,
+    swarm: Swarm,
+    random: SeededRandom,
+    atNext: (what: Heard, act: () => void) => void,
+  ) {
     this.#cluster = cluster;
-    this.#atNextAck = atNextAck;
+    this.#atNext = atNext;
     this.#swarm = swarm;
     this.#random = random;
   }
@@ -207,7 +213,7 @@ export class Nemesis {
   }
 
   #cutPowerAtAck(): boolean {
-    this.#atNextAck(() => {
+    this.#atNext(this.#pick(["stored", "acked", "delivered"] as const), () => {
       if (this.#calm) return;
       for (const machine of this.#cluster.machines)
         if (this.#random.below(2) === 0) this.#down(machine, () => machine.cutPower());

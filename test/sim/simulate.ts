@@ -107,8 +107,8 @@ class Run {
       },
     });
     this.#workload = new Workload({ seed, swarm, cluster: this.#cluster, bug: (error) => this.bug(error) });
-    this.#nemesis = new Nemesis(this.#cluster, swarm, new SeededRandom(seed ^ 0x9e37), (act) => {
-      this.#workload.atNextAck = act;
+    this.#nemesis = new Nemesis(this.#cluster, swarm, new SeededRandom(seed ^ 0x9e37), (what, act) => {
+      this.#workload.atNext.set(what, act);
     });
     const logOf = (name: string): LogStore | undefined =>
       this.#cluster.brokers.find(({ machine }) => machine.name === name)?.broker?.store;

@@ -31,6 +31,9 @@ const pollMs = 3_000;
 /** What a send is refused with when nothing was stored. */
 const provesNothingStored: ReadonlySet<string> = new Set(["TOO_MANY_REQUESTS", "TOPIC_NOT_FOUND", "MESSAGE_CORRUPTED"]);
 
+/** A client hears that its message is stored, that one is acknowledged, or gets some. */
+export type Heard = "stored" | "acked" | "delivered";
+
 /** Producers and consumers at work. Each awaits its own calls, one after the other, and repeats none. */
 export class Workload {
   readonly lanes: Lane[] = [];
@@ -46,8 +49,8 @@ export class Workload {
   #receives = 0;
   /** By producer, when its last send was acknowledged, milliseconds. */
   readonly acknowledgedMs = new Map<number, number>();
-  /** Run once, when a send is acknowledged next. */
-  atNextAck: (() => void) | undefined;
+  /** What is run once, when a client next hears of something. */
+  readonly atNext = new Map<Heard, () => void>();
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
@@ -110,7 +113,10 @@ export class Workload {
       });
       const endedMs = cluster.queue.nowMs;
       const known = this.#sendOutcome(outcome);
-      if (known.kind === "ok") this.#acknowledged(producer, endedMs);
+      if (known.kind === "ok") {
+        this.acknowledgedMs.set(producer, endedMs);
+        this.#runNext("stored");
+      }
       const told = group === undefined ? {} : { messageGroup: group };
       lane.sends.push({
         ...name,
@@ -122,10 +128,9 @@ export class Workload {
     }
   }
 
-  #acknowledged(producer: number, nowMs: number): void {
-    this.acknowledgedMs.set(producer, nowMs);
-    const act = this.atNextAck;
-    this.atNextAck = undefined;
+  #runNext(what: Heard): void {
+    const act = this.atNext.get(what);
+    this.atNext.delete(what);
     act?.();
   }
 
@@ -162,6 +167,7 @@ export class Workload {
       const received = outcome.value.map((delivery, position) =>
         this.#note(lane, delivery, { receive: this.#receives, position, invokedMs, invisibleMs }),
       );
+      if (received.length > 0) this.#runNext("delivered");
       for (const [at, delivery] of outcome.value.entries()) {
         const noted = received[at];
         if (noted !== undefined) await this.#handle(lane, delivery, noted, random);
@@ -227,6 +233,7 @@ export class Workload {
       timeoutMs: callTimeoutMs,
       invoke,
     });
+    if (kind === "ack" && outcome.kind === "reply") this.#runNext("acked");
     const { consumerGroup, receive, position } = noted;
     lane.settlements.push({
       ...{ kind, consumerGroup, receive, position, invokedMs, endedMs: queue.nowMs },

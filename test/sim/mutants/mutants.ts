@@ -149,7 +149,7 @@ export const mutants: readonly Mutant[] = [
     file: `${shard}/ordered-reader.ts`,
     from: "await this.#shard.settled();",
     to: "",
-    seed: 5,
+    seed: 36,
   },
   {
     name: "measures leases by the wall clock",
