@@ -16,7 +16,7 @@ export class ParkedCalls {
     return this.#rows - this.#free.length;
   }
 
-  /** A row for use; below twice the most that were ever in use at once. */
+  /** A row for use. */
   take(): number {
     const row = this.#free.pop() ?? this.#rows++;
     if (row === this.#tickets.length) {
