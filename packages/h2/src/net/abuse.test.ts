@@ -99,7 +99,8 @@ test("an address that offends again and again waits longer each time, and others
   };
   const tookMs: number[] = [];
   for (let n = 0; n < penalty.free + 5; n += 1) tookMs.push(await offend());
-  expect(tookMs.at(-1)).toBeGreaterThan(8 * penalty.firstMs);
+  // Some of it is forgiven while the offences go on.
+  expect(tookMs.at(-1)).toBeGreaterThan(Math.min(...tookMs.slice(0, penalty.free)) + 2 * penalty.firstMs);
   const waiting = RawClient.open(server.port, [], "127.0.2.1").then(async (client) => {
     await bystander(client, 1);
     client.close();
