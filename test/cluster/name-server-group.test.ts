@@ -1,9 +1,7 @@
 /**
  * Three name servers as processes start them: folders on disk, ports on this machine, the group formed over gRPC, Raft's messages over links.
  */
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
@@ -16,6 +14,7 @@ import {
   type RunningNameServer,
   startNameServer,
 } from "@saturnmq/nameserver";
+import { quietHost, quietPorts } from "../support/network/quiet-ports.ts";
 
 const ids = [1, 2, 3];
 const patienceMs = 30_000;
@@ -27,10 +26,10 @@ const closing: { close(): Promise<void> }[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "saturnmq-group-"));
-  const ports = await freePorts(2 * ids.length);
+  const ports = await quietPorts(2 * ids.length);
   members = ids.map((id, at) => ({
     id,
-    host: "127.0.0.1",
+    host: quietHost,
     grpcPort: ports[at] ?? 0,
     peerPort: ports[ids.length + at] ?? 0,
   }));
@@ -41,14 +40,6 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
-}
-
 function start(
   self: number,
   fields: NameServerConfigInput = {},
@@ -56,7 +47,7 @@ function start(
 ): Promise<RunningNameServer> {
   const dataDir = join(folder, String(self));
   const { grpcPort, peerPort } = members.find(({ id }) => id === self) ?? { grpcPort: 0, peerPort: 0 };
-  const place = { dataDir, host: "127.0.0.1", grpcPort, peerPort, httpPort: 0, self, members };
+  const place = { dataDir, host: quietHost, grpcPort, peerPort, httpPort: 0, self, members };
   const config = parseNameServerConfig({ ...place, shards: 6, replicationFactor: 1, shutdownMs: 200, ...fields });
   const fatal = (error: unknown): void => {
     throw error;
@@ -69,7 +60,7 @@ function start(
 
 function connect(): RemoteMetadata {
   const world = { clock: systemClock(), timers: systemTimers(), random: new SeededRandom(2), logger: silentLogger };
-  const endpoints = members.map(({ grpcPort }) => `127.0.0.1:${grpcPort}`);
+  const endpoints = members.map(({ grpcPort }) => `${quietHost}:${grpcPort}`);
   const remote = openRemoteMetadata({ endpoints, callMs: 8_000, ...world });
   closing.push(remote);
   return remote;

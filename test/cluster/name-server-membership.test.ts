@@ -1,9 +1,7 @@
 /**
  * A name server group whose members change while it is used: folders on disk, ports on this machine, as processes have them.
  */
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
@@ -12,6 +10,7 @@ import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import { openRemoteMetadata, type RemoteMetadata } from "@saturnmq/metadata-client";
 import { parseNameServerConfig, type RunningNameServer, startNameServer } from "@saturnmq/nameserver";
 import type { NameServerDescription } from "@saturnmq/wire";
+import { quietHost, quietPorts } from "../support/network/quiet-ports.ts";
 
 const patienceMs = 90_000;
 const stepMs = 30_000;
@@ -26,9 +25,9 @@ const closing: { close(): Promise<void> }[] = [];
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "saturnmq-members-"));
-  const ports = await freePorts(2 * places);
+  const ports = await quietPorts(2 * places);
   addresses = Array.from({ length: places }, (_, at) => {
-    return { host: "127.0.0.1", grpcPort: ports[at] ?? 0, peerPort: ports[places + at] ?? 0 };
+    return { host: quietHost, grpcPort: ports[at] ?? 0, peerPort: ports[places + at] ?? 0 };
   });
   requests = 0;
   failures = [];
@@ -41,21 +40,13 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
-}
-
 const memberOf = (id: number) => ({ id, ...(addresses[id - 1] ?? { host: "", grpcPort: 0, peerPort: 0 }) });
 
 /** @param ids the members that it is configured with */
 async function start(self: number, ids: readonly number[]): Promise<void> {
   const { grpcPort, peerPort } = memberOf(self);
   const config = parseNameServerConfig({
-    ...{ dataDir: join(folder, String(self)), host: "127.0.0.1", grpcPort, peerPort, httpPort: 0, self },
+    ...{ dataDir: join(folder, String(self)), host: quietHost, grpcPort, peerPort, httpPort: 0, self },
     ...{ members: ids.map(memberOf), shards: 6, replicationFactor: 1, shutdownMs: 200 },
   });
   // Whoever is removed is told to end by those that stay.
@@ -74,7 +65,7 @@ async function stop(id: number): Promise<void> {
 /** As a broker that is told of these name servers. */
 function connect(ids: readonly number[]): RemoteMetadata {
   const world = { clock: systemClock(), timers: systemTimers(), random: new SeededRandom(2), logger: silentLogger };
-  const endpoints = ids.map((id) => `127.0.0.1:${memberOf(id).grpcPort}`);
+  const endpoints = ids.map((id) => `${quietHost}:${memberOf(id).grpcPort}`);
   const remote = openRemoteMetadata({ endpoints, callMs: 15_000, ...world });
   closing.push(remote);
   return remote;
