@@ -19,20 +19,19 @@ export function field(number: number, content: string | Uint8Array): Buffer {
   return Buffer.concat([varint(number * 8 + 2), varint(bytes.length), bytes]);
 }
 
-/** Size of a field with a one-byte key and fewer than 2^14 bytes behind a length. */
-export const fieldBytes = (length: number): number => (length < 128 ? 2 : 3) + length;
+/** Size of a field with a one-byte key and fewer than 2^21 bytes behind a length. */
+export const fieldBytes = (length: number): number => (length < 128 ? 2 : length < 16_384 ? 3 : 4) + length;
 
-/** Writes the key and the length of a length-delimited field, below 2^14 bytes, and answers where its content goes. */
+/** Writes the key and the length of a length-delimited field, below 2^21 bytes, and answers where its content goes. */
 export function writeLength(bytes: Uint8Array, at: number, key: number, length: number): number {
-  assert(length < 16_384, "a field is too long");
+  assert(length < 2 ** 21, "a field is too long");
   bytes[at] = key;
-  if (length < 128) {
-    bytes[at + 1] = length;
-    return at + 2;
+  let next = at + 1;
+  for (let rest = length; ; rest >>>= 7) {
+    bytes[next] = rest < 128 ? rest : (rest & 127) | 128;
+    next += 1;
+    if (rest < 128) return next;
   }
-  bytes[at + 1] = (length & 127) | 128;
-  bytes[at + 2] = length >>> 7;
-  return at + 3;
 }
 
 /** A varint field: integers, enums, booleans. */

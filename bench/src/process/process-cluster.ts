@@ -30,7 +30,7 @@ export type ProcessClusterOptions = {
   /** Failure zones, to members in turn; none: all are in one without a name. */
   readonly zones?: readonly string[];
   readonly shards: number;
-  /** 1 to 254: addresses are 127.0.network.y. Default: the first on which nobody listens. */
+  /** 1 to 254: addresses are 127.0.network.y. Default: one on which nobody listens. */
   readonly network?: number;
   /** Default 4 MiB, so that kills also meet the ends of segments. */
   readonly segmentBytes?: number;
@@ -230,9 +230,18 @@ async function isReady(host: string, signal: AbortSignal): Promise<boolean> {
   return response.ok;
 }
 
-/** The first network of loopback addresses on whose first broker's port nobody listens. @throws {Error} when there is none */
+/** Networks 20 to 254 of loopback addresses. */
+const networks = { first: 20, count: 235 };
+
+/**
+ * A network of loopback addresses on whose first broker's port nobody listens. Each process looks from another one on, so that two that look at the
+ * same time do not find the same.
+ *
+ * @throws {Error} when there is none
+ */
 async function freeNetwork(): Promise<number> {
-  for (let network = 20; network < 255; network += 1) {
+  for (let nth = 0; nth < networks.count; nth += 1) {
+    const network = networks.first + ((process.pid + nth) % networks.count);
     if (await isFree(`127.0.${network}.1`)) return network;
   }
   throw new Error("every network of loopback addresses is in use");
