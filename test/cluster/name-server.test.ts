@@ -17,6 +17,7 @@ import {
 } from "@saturnmq/nameserver";
 import { type ClusterView, emptyReport, errorCodeTrailer, featureLevelKnown } from "@saturnmq/wire";
 import { LoyalBrokers } from "../support/loyal-brokers.ts";
+import { quietHost } from "../support/network/quiet-ports.ts";
 
 // A busy machine takes its time.
 jest.setTimeout(60_000);
@@ -34,7 +35,7 @@ afterEach(async () => {
 });
 
 async function start(fields: NameServerConfigInput = {}): Promise<RunningNameServer> {
-  const defaults = { dataDir: folder, host: "127.0.0.1", grpcPort: 0, httpPort: 0, shards: 6, shutdownMs: 200 };
+  const defaults = { dataDir: folder, host: quietHost, grpcPort: 0, httpPort: 0, shards: 6, shutdownMs: 200 };
   const config = parseNameServerConfig({ ...defaults, ...fields });
   const server = await startNameServer(config, {
     logger: silentLogger,
@@ -49,7 +50,7 @@ async function start(fields: NameServerConfigInput = {}): Promise<RunningNameSer
 function connect(port: number, cache?: ViewCache): RemoteMetadata {
   const world = { clock: systemClock(), timers: systemTimers(), random: new SeededRandom(2), logger: silentLogger };
   const kept = cache === undefined ? {} : { cache };
-  const remote = openRemoteMetadata({ endpoints: [`127.0.0.1:${port}`], callMs: 1_500, ...world, ...kept });
+  const remote = openRemoteMetadata({ endpoints: [`${quietHost}:${port}`], callMs: 1_500, ...world, ...kept });
   closing.push(remote);
   return remote;
 }
@@ -132,7 +133,7 @@ describe("a name server's process", () => {
 
   test("says over HTTP that it lives, is ready, and how it is", async () => {
     const { httpPort } = await start();
-    const get = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${httpPort}${path}`);
+    const get = (path: string): Promise<Response> => fetch(`http://${quietHost}:${httpPort}${path}`);
     expect(await (await get("/healthz")).json()).toEqual({ status: "alive" });
     expect(await (await get("/readyz")).json()).toEqual({ status: "ready" });
     expect(await (await get("/metrics")).text()).toMatch(/saturnmq_nameserver_leads 1\n/);
@@ -306,7 +307,7 @@ describe("broken calls", () => {
   test("garbage, unknown calls and calls for brokers get clear answers; streams that lie are ended", async () => {
     const server = await start({ replicationFactor: 1 });
     using clients = new DisposableStack();
-    const client = clients.adopt(new Client(`127.0.0.1:${server.grpcPort}`, credentials.createInsecure()), (open) =>
+    const client = clients.adopt(new Client(`${quietHost}:${server.grpcPort}`, credentials.createInsecure()), (open) =>
       open.close(),
     );
     // Text, and a sub-message, that are longer than what follows.
@@ -348,7 +349,7 @@ describe("broken calls", () => {
   test("a watcher that has seen another cluster, or more than there is, is refused", async () => {
     const server = await start();
     using clients = new DisposableStack();
-    const client = clients.adopt(new Client(`127.0.0.1:${server.grpcPort}`, credentials.createInsecure()), (open) =>
+    const client = clients.adopt(new Client(`${quietHost}:${server.grpcPort}`, credentials.createInsecure()), (open) =>
       open.close(),
     );
     const refused = (clusterId: string, revision: number): Promise<ServiceError> => {
