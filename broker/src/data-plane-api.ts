@@ -19,6 +19,8 @@ export type DataPlaneSettings = {
   readonly leaderWaitMs?: number;
   /** How often retention, checkpoints and disk room are looked at. Default: 1 s. */
   readonly housekeepingMs?: number;
+  /** Payload bytes that a replica asks for at a time while what it lacks is filled in. Default: 256 KiB. */
+  readonly fillingBytes?: number;
 };
 
 export type DataPlaneOptions = {

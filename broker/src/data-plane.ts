@@ -40,6 +40,7 @@ const defaults: Required<DataPlaneSettings> = {
   stagedBytesMax: 64 * 1024 ** 2,
   leaderWaitMs: 3_000,
   housekeepingMs: 1_000,
+  fillingBytes: 256 * 1024,
 };
 
 /**

@@ -5,7 +5,7 @@ import { createDriver, type Turn } from "raft-ts";
 import { noBrokers } from "./cluster/ports.ts";
 import type { BrokerConfig } from "./config.ts";
 import { createDataPlane } from "./data-plane.ts";
-import type { DataPlane } from "./data-plane-api.ts";
+import type { DataPlane, DataPlaneSettings } from "./data-plane-api.ts";
 import { logBound } from "./log-bound.ts";
 import { Membership } from "./membership.ts";
 import { type BrokerAddresses, openLog } from "./open-log.ts";
@@ -29,6 +29,8 @@ export type BrokerWorld = {
   readonly turn: Turn;
   readonly random: Random;
   readonly storeOptions: Partial<LogStoreOptions>;
+  /** What tests set that no operator does. */
+  readonly settings?: Pick<DataPlaneSettings, "fillingBytes">;
   /** Tests watch the shards' groups by it. Default: raft-ts's own. */
   readonly createDriver?: typeof createDriver;
 };
@@ -78,7 +80,7 @@ export async function openBroker(
     ...{ store, driver, metadata, clock, timers, random, logger, fatal, isPresent },
     brokerId: store.identity.replicaId,
     brokers: links?.brokers ?? noBrokers,
-    settings: { retentionMs: config.store.retentionMs, retentionBytes: logBound(config, disk) },
+    settings: { ...world.settings, retentionMs: config.store.retentionMs, retentionBytes: logBound(config, disk) },
   });
   opened.use(dataPlane);
   membership.speakFor(dataPlane);

@@ -45,7 +45,15 @@ async function entriesOf(store: MemoryLogStore, from: number, to: number): Promi
 function fill(store: MemoryLogStore, ask: (range: EntryRange) => Promise<readonly BackfillEntry[]>) {
   const time = new ManualTime();
   const filling = new Filling({
-    ...{ shard, range: { from: 1, to: last }, store, clock: time, timers: time, logger: silentLogger },
+    ...{
+      shard,
+      range: { from: 1, to: last },
+      chunkBytes: 4_096,
+      store,
+      clock: time,
+      timers: time,
+      logger: silentLogger,
+    },
     ask: (_shard, range) => ask(range),
   });
   return { time, filling };

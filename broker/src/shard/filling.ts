@@ -1,8 +1,6 @@
 import { type Clock, DiskError, type Logger, pause, type Timers } from "@saturnmq/kit";
 import type { Backfill, BackfillEntry, EntryRange, LogStore } from "@saturnmq/store";
 
-/** Payload bytes asked for at a time. */
-const chunkBytes = 256 * 1024;
 /** While messages are written, nothing is asked for until four times as long as a chunk took has passed: a fifth of the disk is guaranteed. */
 const restShare = 4;
 /** A chunk that took no measurable time still leaves the others a turn. */
@@ -17,6 +15,8 @@ export type AskEntries = (shard: number, range: EntryRange, bytes: number) => Pr
 export type FillingOptions = {
   readonly shard: number;
   readonly range: EntryRange;
+  /** Payload bytes asked for at a time. */
+  readonly chunkBytes: number;
   readonly store: Pick<LogStore, "openBackfill" | "committing">;
   readonly ask: AskEntries;
   readonly clock: Clock;
@@ -64,7 +64,7 @@ export class Filling {
   }
 
   async #fill(backfill: Backfill, range: EntryRange): Promise<void> {
-    const { shard, ask, clock, store } = this.#options;
+    const { shard, ask, chunkBytes, clock, store } = this.#options;
     const startedMs = clock.monoMs();
     const entries = await ask(shard, range, chunkBytes);
     if (entries.length === 0 || !(await this.#add(backfill, entries))) return this.#rest(retryMs);

@@ -17,6 +17,7 @@ import { ShardState } from "../domain/shard-state.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Filling } from "./filling.ts";
+import { Fillings } from "./fillings.ts";
 import type { ReadableShard } from "./readable-shard.ts";
 import type { ShardHost } from "./shard-host.ts";
 import { ShardReader } from "./shard-reader.ts";
@@ -36,6 +37,8 @@ export type HostedShardsOptions = {
   readonly fatal: (error: unknown) => void;
   readonly checkpoints: Checkpoints;
   readonly host: Omit<ShardHost, "restored">;
+  /** Payload bytes that a replica that is filled in asks for at a time. */
+  readonly fillingBytes: number;
   /** By number, and in the order in which they take turns: filled and emptied here. */
   readonly shards: Map<number, ReadableShard>;
   readonly runtimes: ShardRuntime[];
@@ -46,9 +49,7 @@ export class HostedShards {
   readonly #options: HostedShardsOptions;
   readonly #snapshots: SnapshotSource & SnapshotSink;
   readonly #groups = new Map<number, Group>();
-  readonly #fillings = new Map<number, Filling>();
-  /** By shard, when all that was begun to fill it has ended. */
-  readonly #fillingRuns = new Map<number, Promise<void>>();
+  readonly #fillings: Fillings;
   readonly #walks: ShardWalks;
   readonly #unfilledLeads: UnfilledLeads;
   /** Shards whose lead is being handed over. */
@@ -62,6 +63,7 @@ export class HostedShards {
   constructor(options: HostedShardsOptions) {
     const { self, store, timers, logger, fatal } = options;
     this.#options = options;
+    this.#fillings = new Fillings({ changed: () => this.#tellFilling(), fatal });
     this.#snapshots = checkpointSnapshots(store);
     this.#walks = new ShardWalks({
       transfer: (shard, to) => this.#transfer(shard, to),
@@ -72,7 +74,7 @@ export class HostedShards {
     this.#unfilledLeads = new UnfilledLeads({
       transfer: (shard, to) => this.#transfer(shard, to),
       isWhole: (broker, shard) => this.#walks.isWhole(broker, shard),
-      unfilled: () => this.#fillings.keys(),
+      unfilled: () => this.#fillings.shards,
       ...{ timers, logger, fatal, groups: this.#groups },
     });
   }
@@ -163,7 +165,7 @@ export class HostedShards {
     this.#closed = true;
     this.#walks.close();
     this.#unfilledLeads.close();
-    for (const filling of this.#fillings.values()) filling.end();
+    this.#fillings.close();
     await this.#following;
   }
 
@@ -248,7 +250,7 @@ export class HostedShards {
     const hosted = shards.get(shard);
     if (group === undefined || hosted === undefined) return undefined;
     const { runtime } = hosted;
-    this.#endFilling(shard);
+    this.#fillings.end(shard);
     this.#groups.delete(shard);
     await group.close();
     shards.delete(shard);
@@ -274,42 +276,22 @@ export class HostedShards {
 
   /** Fills in what a replica lacks of what its shard keeps. */
   #fill(shard: number): void {
-    this.#endFilling(shard);
-    const { store, shards, clock, timers, logger, fatal } = this.#options;
+    this.#fillings.end(shard);
+    const { store, shards, clock, timers, logger, fillingBytes } = this.#options;
     const { runtime } = defined(shards.get(shard), "a hosted shard");
     const range = { from: runtime.state.logStart, to: store.view(shard).firstIndex - 1 };
     // When it was given up here, its log start was raised above all that it held.
     store.keepFrom(shard, range.from);
     if (store.missing(shard, range.from, range.to).length === 0) return this.#tellFilling();
     const filling = new Filling({
-      ...{ shard, range, store, clock, timers, logger },
+      ...{ shard, range, chunkBytes: fillingBytes, store, clock, timers, logger },
       ask: (number, { from, to }, bytes) => this.#ask({ shard: number, from, to, bytes }),
     });
-    this.#fillings.set(shard, filling);
-    this.#tellFilling();
-    // One that was ended, since another snapshot came or the replica was closed, still has to let go of what it opened.
-    const run = (this.#fillingRuns.get(shard) ?? Promise.resolve()).then(() => (filling.ended ? false : filling.run()));
-    this.#fillingRuns.set(
-      shard,
-      run.then(
-        () => undefined,
-        () => undefined,
-      ),
-    );
-    run.then((whole) => {
-      if (!whole || this.#fillings.get(shard) !== filling) return;
-      this.#fillings.delete(shard);
-      this.#tellFilling();
-    }, fatal);
-  }
-
-  #endFilling(shard: number): void {
-    this.#fillings.get(shard)?.end();
-    if (this.#fillings.delete(shard)) this.#tellFilling();
+    this.#fillings.begin(shard, filling);
   }
 
   #tellFilling(): void {
-    this.#options.brokers.tellFilling([...this.#fillings.keys()]);
+    this.#options.brokers.tellFilling(this.#fillings.shards);
     this.#unfilledLeads.wake();
   }
 

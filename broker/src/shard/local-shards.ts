@@ -70,6 +70,7 @@ export type LocalLimits = {
   readonly retentionBytes: number | (() => Promise<number>);
   readonly stagedBytesMax: number;
   readonly housekeepingMs: number;
+  readonly fillingBytes: number;
 };
 
 /** The handles of a call that one shard's leader has to do with, and their places among all. */
@@ -119,6 +120,7 @@ export class LocalShards implements LedShards, AsyncDisposable {
     this.#hosted = new HostedShards({
       ...{ self, store, driver, brokers, clock, timers, logger, fatal, host: this.#host() },
       ...{ checkpoints: this.#checkpoints, shards: this.#shards, runtimes: this.#runtimes },
+      fillingBytes: limits.fillingBytes,
     });
   }
 

@@ -22,6 +22,8 @@ export function brokerProgram(
       ...cluster,
       addresses,
       storeOptions,
+      // What a minute's work leaves to fill in takes a while then, in which all else happens.
+      settings: { fillingBytes: 1_024 },
       createDriver: watchedDriver("shard", process, watch),
     };
     opened(await openBroker(world, isPresent, stack));
