@@ -109,9 +109,7 @@ export class Nemesis {
         network.reset(machine.name, this.#pick(machines).name);
         return true;
       case "slowNetwork":
-        network.setLatency(5 + random.below(120));
-        this.#later(500 + random.below(5_000), () => network.setLatency(1));
-        return this.#noted(fault, 6_000);
+        return this.#slowNetwork(machine);
       case "slowDisk":
         return this.#slowDisk(machine);
       case "wallJump":
@@ -195,6 +193,16 @@ export class Nemesis {
     const zone = this.#random.below(this.#swarm.zones);
     const inZone = (_: unknown, at: number): boolean => at % this.#swarm.zones === zone;
     return new Set([...brokers.filter(inZone), ...nameServers.filter(inZone)].map(({ machine }) => machine.name));
+  }
+
+  /** All of it a little, or one link a lot: then the others go on, and whoever is behind it must not hold them up. */
+  #slowNetwork(machine: Machine): boolean {
+    const { network, machines } = this.#cluster;
+    const random = this.#random;
+    if (random.below(2) === 0) network.setLatency(5 + random.below(120));
+    else network.slowLink(machine.name, this.#pick(machines).name, 100 + random.below(1_500), 1 + random.below(40));
+    this.#later(500 + random.below(5_000), () => network.setLatency(1));
+    return this.#noted("slowNetwork", 6_000);
   }
 
   #slowDisk(machine: Machine): boolean {

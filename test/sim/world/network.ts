@@ -55,11 +55,18 @@ export class SimulatedNetwork {
     this.#cut.clear();
   }
 
-  /** Messages between any two machines take up to so long, milliseconds. */
+  /** Messages between any two machines take up to so long, milliseconds; there is bandwidth for all. */
   setLatency(maxMs: number): void {
     this.#latencyMaxMs = maxMs;
+    const weather = { latencyMinMs: 0.1, latencyMaxMs: 0.1 + maxMs, bytesPerMs: 1_000_000 };
     for (const from of this.#names)
-      for (const to of this.#names)
-        if (from !== to) this.#net.setWeather(from, to, { latencyMinMs: 0.1, latencyMaxMs: 0.1 + maxMs });
+      for (const to of this.#names) if (from !== to) this.#net.setWeather(from, to, weather);
+  }
+
+  /** One link alone is slow, both ways, and narrow: messages take half of `maxMs` to all of it and as long as their bytes need. */
+  slowLink(a: string, b: string, maxMs: number, bytesPerMs: number): void {
+    const weather = { latencyMinMs: maxMs / 2, latencyMaxMs: maxMs, bytesPerMs };
+    this.#net.setWeather(a, b, weather);
+    this.#net.setWeather(b, a, weather);
   }
 }
