@@ -45,6 +45,8 @@ export type RunningBroker = {
   close(deadlineMs?: number): Promise<void>;
 };
 
+/** A broker whose shards have all their voters here leads them within some ten milliseconds, unless loading the HTTP server holds it up. */
+const clientsFirstMs = 250;
 const readyWaitMs = 10_000;
 const readyPollMs = 2;
 /** Any long time. */
@@ -82,8 +84,10 @@ export async function startBroker(config: BrokerConfig, deps: BrokerDeps): Promi
     const watch = new CertificateWatch({ files: config.tls, present: await certificate, timers, logger, changed });
     opened.defer(() => watch.close());
   }
+  await untilReady(dataPlane, world, clientsFirstMs);
   await serving.openHttp();
-  await untilReady(dataPlane, world);
+  await untilReady(dataPlane, world, readyWaitMs);
+  if (!dataPlane.ready) world.logger.warn({}, "ports are open, but not every shard is served yet");
   return running(serving, store, config, opened.move());
 }
 
@@ -91,11 +95,10 @@ export async function startBroker(config: BrokerConfig, deps: BrokerDeps): Promi
  * Waits until every shard of this broker is served; with voters elsewhere that may take longer than anybody should wait here, and `/readyz`
  * goes on telling.
  */
-async function untilReady(dataPlane: DataPlane, { clock, timers, logger }: BrokerWorld): Promise<void> {
+async function untilReady(dataPlane: DataPlane, { clock, timers }: BrokerWorld, waitMs: number): Promise<void> {
   const startedMs = clock.monoMs();
-  while (!dataPlane.ready && clock.monoMs() - startedMs < readyWaitMs)
+  while (!dataPlane.ready && clock.monoMs() - startedMs < waitMs)
     await new Promise<void>((resolve) => timers.after(readyPollMs, resolve));
-  if (!dataPlane.ready) logger.warn({}, "ports are open, but not every shard is served yet");
 }
 
 function running(

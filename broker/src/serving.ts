@@ -87,7 +87,7 @@ export class Serving {
     this.#transport?.setCertificate(pair);
   }
 
-  /** Loaded only now: clients are served while this takes its time. @throws {SaturnError} when the port cannot be opened */
+  /** Loaded only now: clients come first, this takes its time. @throws {SaturnError} when the port cannot be opened */
   async openHttp(): Promise<void> {
     const { serveHttp } = await import("./http/http.ts");
     const { host, httpPort } = this.#world.config;
