@@ -110,6 +110,8 @@ type GroupPart = {
   used: number;
   blockFirst: number;
   blockCount: number;
+  /** By stream and partition; the newest run of each. */
+  readonly current: Map<number, Map<number, RunPart>>;
 };
 
 type ConfigurationPart = { readonly group: GroupId; readonly known: KnownConfiguration };
@@ -151,8 +153,6 @@ class SummaryBuilder {
   readonly #segment: Segment;
   readonly #valid: Validity;
   readonly #groups = new Map<GroupId, GroupPart>();
-  /** By group, stream, partition; the newest run of each. */
-  readonly #current = new Map<string, RunPart>();
   readonly #runs: RunPart[] = [];
   #lastRun: RunPart | undefined;
   readonly #configurationsOf: ConfigurationsOf;
@@ -253,7 +253,7 @@ class SummaryBuilder {
     if ((view.getUint8(at + recordAt.flags) & recordFlags.message) !== 0) {
       const stream = view.getUint32(at + recordAt.stream, true);
       const partition = view.getUint32(at + recordAt.partition, true);
-      const run = this.#runOf(part.group, stream, partition, getU64(view, at + recordAt.offset));
+      const run = this.#runOf(part, stream, partition, getU64(view, at + recordAt.offset));
       run.rows.push(offset, length, view.getUint32(at + recordAt.tagHash, true));
     }
     return length;
@@ -273,6 +273,7 @@ class SummaryBuilder {
         used: 0,
         blockFirst: index,
         blockCount: 0,
+        current: new Map(),
       };
       this.#groups.set(group, part);
     }
@@ -280,17 +281,20 @@ class SummaryBuilder {
   }
 
   /** The run that the message continues, or a new one. Messages of one queue often follow each other. */
-  #runOf(group: GroupId, stream: number, partition: number, offset: number): RunPart {
+  #runOf(part: GroupPart, stream: number, partition: number, offset: number): RunPart {
+    const { group } = part;
     const last = this.#lastRun;
     if (last !== undefined && continues(last, offset)) {
       const { key } = last;
       if (key.partition === partition && key.stream === stream && key.group === group) return last;
     }
-    const name = `${group}/${stream}/${partition}`;
-    let run = this.#current.get(name);
+    const { current } = part;
+    const ofStream = current.get(stream) ?? new Map<number, RunPart>();
+    if (ofStream.size === 0) current.set(stream, ofStream);
+    let run = ofStream.get(partition);
     if (run === undefined || !continues(run, offset)) {
       run = { key: { group, stream, partition }, firstOffset: offset, rows: [] };
-      this.#current.set(name, run);
+      ofStream.set(partition, run);
       this.#runs.push(run);
     }
     this.#lastRun = run;

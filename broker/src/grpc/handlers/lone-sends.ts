@@ -2,7 +2,7 @@ import { type SaturnError, topicNameProblem } from "@saturnmq/kit";
 import { type SendMessageScanner, SendReply, type TopicInfo, v2 } from "@saturnmq/wire";
 import type { Waiter } from "../../messaging.ts";
 import type { Answers, FastCall } from "../transport/service.ts";
-import { clientHeaders, clientIdProblem } from "./names.ts";
+import { clientHeaders, clientIdProblem, languageOf } from "./names.ts";
 import { ParkedSends } from "./parked-sends.ts";
 import { RecentNames } from "./recent-names.ts";
 import type { Room } from "./room.ts";
@@ -22,7 +22,7 @@ export class LoneSends implements Waiter {
   readonly headers = clientHeaders;
   readonly #room: Room;
   readonly #message = new ScannedMessage();
-  readonly #topicNames = new RecentNames();
+  readonly #topicNames = new RecentNames((name) => topicNameProblem(name) === undefined);
   readonly #reply = new SendReply(ok);
   readonly #replyBytes = Buffer.alloc(this.#reply.bytesMax(idBytesMax));
   readonly #parked = new ParkedSends(idBytesMax);
@@ -45,7 +45,7 @@ export class LoneSends implements Waiter {
     }
     this.#parked.fill(row, call.ticket, call.answers, call.startedMs);
     this.#parked.setOffset(row, outcome.offset);
-    this.#room.sessions.seen(clientId, (call.header(1) ?? "").toUpperCase(), call.startedMs);
+    this.#room.sessions.seen(clientId, languageOf(call.header(1)), call.startedMs);
     return true;
   }
 
@@ -98,8 +98,7 @@ export class LoneSends implements Waiter {
     const { start, length } = scanner.topicName;
     const name = this.#topicNames.text(scanner.bytes, start, length);
     const topic = this.#room.messaging.knownTopic(name);
-    if (topic === undefined || topicNameProblem(name) !== undefined) return undefined;
-    if (topic.type !== "NORMAL" || scanner.messageId.length > idBytesMax) return undefined;
-    return validateMessage(scanner, this.#room.limits, this.#room.clock.wallMs()) === "NORMAL" ? topic : undefined;
+    if (topic === undefined || topic.type !== "NORMAL" || scanner.messageId.length > idBytesMax) return undefined;
+    return validateMessage(scanner, this.#room.limits, this.#room.clock) === "NORMAL" ? topic : undefined;
   }
 }

@@ -9,6 +9,19 @@ const clientIdCharactersMax = 255;
 /** Metadata by which a client is known: id and language. Others are not kept for calls that wait. */
 export const clientHeaders: readonly string[] = ["x-mq-client-id", "x-mq-language"];
 
+let lastLanguage = "";
+let lastUpperCase = "";
+
+/** A client's language in upper case, as `x-mq-language` names it; "" when it does not. Remembers the last: clients of one kind call most. */
+export function languageOf(header: string | undefined): string {
+  const language = header ?? "";
+  if (language !== lastLanguage) {
+    lastLanguage = language;
+    lastUpperCase = language.toUpperCase();
+  }
+  return lastUpperCase;
+}
+
 /** @throws {SaturnError} `CLIENT_ID_REQUIRED` */
 export function clientIdOf(call: Call): string {
   const { clientId } = call.client;

@@ -4,7 +4,7 @@ import { noRefusals, type Refusals } from "../../domain/leases.ts";
 import type { Waiter } from "../../messaging.ts";
 import type { FastCall } from "../transport/service.ts";
 import { acksReply } from "./acks-reply.ts";
-import { clientHeaders, clientIdProblem } from "./names.ts";
+import { clientHeaders, clientIdProblem, languageOf } from "./names.ts";
 import { ParkedCalls } from "./parked-calls.ts";
 import { RecentNames } from "./recent-names.ts";
 import type { Renewals } from "./renewals.ts";
@@ -57,7 +57,7 @@ export class PlainAcks implements Waiter {
     this.#refusals[row] = refusals;
     this.#lengths[row] = this.#reply.write(this.#roomFor(row), 0, this.#request);
     this.#request.close();
-    this.#room.sessions.seen(clientId, (call.header(1) ?? "").toUpperCase(), call.startedMs);
+    this.#room.sessions.seen(clientId, languageOf(call.header(1)), call.startedMs);
     return true;
   }
 

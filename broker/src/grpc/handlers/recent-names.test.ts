@@ -13,6 +13,17 @@ test("a name is the text of its bytes, whatever came before in its place", () =>
   }
 });
 
+test("a name that is not legal is none, however often it comes", () => {
+  const names = new RecentNames((name) => name !== "orderZ");
+  for (const [name, expected] of [
+    ["orders", "orders"],
+    ["orderZ", ""],
+    ["orderZ", ""],
+    ["orders", "orders"],
+  ] as const)
+    expect(names.text(Buffer.from(name), 0, name.length)).toBe(expected);
+});
+
 test("the bytes of a name may be used for something else afterwards", () => {
   const names = new RecentNames();
   const bytes = Buffer.from("orders");

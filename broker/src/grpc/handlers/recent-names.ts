@@ -4,13 +4,20 @@ const slots = 256;
 export class RecentNames {
   readonly #bytes = new Array<Uint8Array>(slots).fill(new Uint8Array(0));
   readonly #names = new Array<string>(slots).fill("");
+  readonly #isLegal: (name: string) => boolean;
 
-  /** The UTF-8 text at `bytes[start, start + length)`. The same string object as the last time, if it was here since. */
+  /** @param isLegal asked when a name is made, not each time that it comes */
+  constructor(isLegal: (name: string) => boolean = () => true) {
+    this.#isLegal = isLegal;
+  }
+
+  /** The UTF-8 text at `bytes[start, start + length)`, "" when that is not legal. The same string object as the last time, if it was here since. */
   text(bytes: Buffer, start: number, length: number): string {
     const slot = this.#slotOf(bytes, start, length);
     const known = this.#bytes[slot];
     if (known?.length === length && isEqual(known, bytes, start)) return this.#names[slot] ?? "";
-    const name = bytes.toString("utf8", start, start + length);
+    const text = bytes.toString("utf8", start, start + length);
+    const name = this.#isLegal(text) ? text : "";
     this.#bytes[slot] = Uint8Array.from(bytes.subarray(start, start + length));
     this.#names[slot] = name;
     return name;

@@ -51,14 +51,13 @@ function readRequest(
   const messages: OutgoingMessage[] = [];
   const types = new Set<MessageTypeName>();
   let topicName: string | undefined;
-  const nowMs = room.clock.wallMs();
   try {
     scanner.open(bytes, start, end);
     while (scanner.next()) {
       topicName ??= topicOf(scanner);
       if (!scanner.sharesTopic)
         throw corrupted("the messages of one request are of different topics: send each topic's apart");
-      const type = validateMessage(scanner, room.limits, nowMs);
+      const type = validateMessage(scanner, room.limits, room.clock);
       types.add(type);
       scanner.messageType = messageTypeNumber(type);
       messages.push(storedForm(scanner, layout));

@@ -17,7 +17,7 @@ function validate({ body = Buffer.from("b"), properties = new Map(), ...system }
   const scanner = new SendMessageScanner();
   scanner.open(bytes, 0, bytes.length);
   expect(scanner.next()).toBe(true);
-  return validateMessage(scanner, limits, nowMs);
+  return validateMessage(scanner, limits, { wallMs: () => nowMs });
 }
 
 describe("validation of a message (contract 2.13)", () => {

@@ -1,4 +1,4 @@
-import { SaturnError } from "@saturnmq/kit";
+import { type Clock, SaturnError } from "@saturnmq/kit";
 import { momentMs, type SendMessageScanner, type Span, type SpanList } from "@saturnmq/wire";
 import { type MessageTypeName, messageTypeName } from "./message-types.ts";
 
@@ -31,10 +31,14 @@ const reservedBytesMax = Math.max(...[...reservedNames].map((name) => name.lengt
 /**
  * Checks the scanner's present message and tells its type: the one it names, or, when it names none, the one its fields make it.
  *
- * @param nowMs wall clock
+ * @param clock read only for a message with a time of delivery
  * @throws {SaturnError} with the code of the first rule broken (contract 2.13)
  */
-export function validateMessage(scanner: SendMessageScanner, limits: MessageLimits, nowMs: number): MessageTypeName {
+export function validateMessage(
+  scanner: SendMessageScanner,
+  limits: MessageLimits,
+  clock: Pick<Clock, "wallMs">,
+): MessageTypeName {
   checkBody(scanner, limits.bodyBytesMax);
   if (scanner.tag.length > 0) checkTag(scanner);
   checkKeys(scanner);
@@ -42,7 +46,7 @@ export function validateMessage(scanner: SendMessageScanner, limits: MessageLimi
   checkProperties(scanner, limits);
   if (isBlank(scanner.bytes, scanner.messageId.start, scanner.messageId.length))
     throw new SaturnError("ILLEGAL_MESSAGE_ID", "the message id is blank: give each message one");
-  checkTimes(scanner, nowMs);
+  checkTimes(scanner, clock);
   return typeOf(scanner);
 }
 
@@ -128,8 +132,8 @@ function tooLarge(message: string): SaturnError {
   return new SaturnError("MESSAGE_PROPERTIES_TOO_LARGE", message);
 }
 
-function checkTimes({ delivery, orphanedRecovery }: SendMessageScanner, nowMs: number): void {
-  if (delivery.present && momentMs(delivery) > nowMs + delayMaxMs)
+function checkTimes({ delivery, orphanedRecovery }: SendMessageScanner, clock: Pick<Clock, "wallMs">): void {
+  if (delivery.present && momentMs(delivery) > clock.wallMs() + delayMaxMs)
     throw new SaturnError("ILLEGAL_DELIVERY_TIME", "the delivery time is too far away: the limit is 40 days from now");
   if (orphanedRecovery.present && momentMs(orphanedRecovery) > orphanedRecoveryMaxMs)
     throw new SaturnError("BAD_REQUEST", "the orphaned transaction's recovery duration is above 3600 s");
