@@ -17,3 +17,4 @@ export {
   type NetErrorCode,
 } from "./net.ts";
 export { type Random, SeededRandom } from "./random.ts";
+export { viewOver } from "./view-over.ts";

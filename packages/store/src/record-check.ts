@@ -1,3 +1,4 @@
+import { viewOver } from "@saturnmq/kit";
 import { crc32 } from "@saturnmq/kit/node";
 import { type RecordRange, recordAt, recordHeadBytes, recordLength } from "./record.ts";
 
@@ -66,16 +67,4 @@ export function countRecords(range: RecordRange): number {
     at += length;
   }
   return count;
-}
-
-let lastBytes: Uint8Array | undefined;
-let lastView: DataView | undefined;
-
-/** A view over all of `bytes`. The last one is remembered: batches are few and appended again and again. */
-function viewOver(bytes: Uint8Array): DataView {
-  if (lastView === undefined || lastBytes !== bytes) {
-    lastBytes = bytes;
-    lastView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-  return lastView;
 }
