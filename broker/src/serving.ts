@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import type { Clock, Logger, Random, Timers } from "@saturnmq/kit";
+import type { RunningHttp } from "@saturnmq/kit/http";
 import type { LogStore } from "@saturnmq/store";
 import type { MetadataService } from "@saturnmq/wire";
 import { adminService } from "./admin/admin-service.ts";
@@ -13,7 +14,6 @@ import { Stopping } from "./grpc/handlers/stopping.ts";
 import type { KeyPair } from "./grpc/transport/certificate.ts";
 import { serve } from "./grpc/transport/serve.ts";
 import type { Service, Transport } from "./grpc/transport/service.ts";
-import type { RunningHttp } from "./http/http.ts";
 import { RpcBook } from "./http/rpc-book.ts";
 import type { ConnectionCounts } from "./peer/connection-counts.ts";
 
@@ -89,13 +89,22 @@ export class Serving {
 
   /** Loaded only now: clients come first, this takes its time. @throws {SaturnError} when the port cannot be opened */
   async openHttp(): Promise<void> {
-    const { serveHttp } = await import("./http/http.ts");
-    const { host, httpPort } = this.#world.config;
+    const [{ serveHttp }, { openMetrics }] = await Promise.all([
+      import("@saturnmq/kit/http"),
+      import("./http/metrics.ts"),
+    ]);
+    const { logger, config } = this.#world;
+    const registry = openMetrics({
+      rpcs: this.#rpcs,
+      counters: () => this.#counters(),
+      gauges: () => this.#gauges(),
+    });
     this.#http = await serveHttp({
-      host,
-      port: httpPort,
+      host: config.host,
+      port: config.httpPort,
       notReady: () => this.#notReady(),
-      metrics: { rpcs: this.#rpcs, counters: () => this.#counters(), gauges: () => this.#gauges() },
+      metrics: () => registry.metrics(),
+      logger,
     });
   }
 

@@ -1,5 +1,7 @@
 import { randomBytes, randomInt, randomUUID } from "node:crypto";
 import type { Clock, Disk, Logger, Net, Random, Timers } from "@saturnmq/kit";
+import { type RunningHttp, serveHttp } from "@saturnmq/kit/http";
+import { addGauges, processRegistry } from "@saturnmq/kit/metrics";
 import { nodeDisk, nodeNet, systemClock, systemTimers } from "@saturnmq/kit/node";
 import { grpcRpc } from "@saturnmq/metadata-client";
 import type { LogStore } from "@saturnmq/store";
@@ -7,7 +9,6 @@ import { immediateTurn } from "raft-ts";
 import type { NameServerConfig } from "./config.ts";
 import { serveGrpc } from "./grpc/serve.ts";
 import type { ServedPort } from "./grpc/service.ts";
-import { type RunningHttp, serveHttp } from "./http/http.ts";
 import { type MemberWorld, openMember } from "./open-member.ts";
 import type { OpenMetadata } from "./open-metadata.ts";
 
@@ -51,7 +52,7 @@ export async function startNameServer(config: NameServerConfig, deps: NameServer
   const alive = setInterval(() => undefined, aliveMs);
   opened.defer(() => clearInterval(alive));
   const about: About = { metadata: undefined };
-  const http = await serveHealth(config, about);
+  const http = await serveHealth(config, about, deps.logger);
   opened.defer(() => http.close());
   const ending = new AbortController();
   opened.defer(() => ending.abort());
@@ -75,12 +76,14 @@ function worldOf(config: NameServerConfig, deps: NameServerDeps, opened: AsyncDi
 type About = { metadata: OpenMetadata | undefined };
 
 /** Open from the start: a member that waits for the others lives, and says what it waits for. */
-function serveHealth({ host, httpPort }: NameServerConfig, about: About): Promise<RunningHttp> {
+function serveHealth({ host, httpPort }: NameServerConfig, about: About, logger: Logger): Promise<RunningHttp> {
   const notReady = (): readonly string[] => {
     if (about.metadata === undefined) return ["the group is not open: not all members are there"];
     return about.metadata.metadata.leader === 0 ? ["no name server leads"] : [];
   };
-  return serveHttp({ host, port: httpPort, notReady, gauges: () => gaugesOf(about.metadata) });
+  const registry = processRegistry();
+  addGauges(registry, "saturnmq_nameserver", () => gaugesOf(about.metadata));
+  return serveHttp({ host, port: httpPort, notReady, metrics: () => registry.metrics(), logger });
 }
 
 type Parts = {

@@ -1,12 +1,12 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import type { Logger, Random } from "@saturnmq/kit";
+import { serveHttp } from "@saturnmq/kit/http";
 import { systemClock, systemTimers } from "@saturnmq/kit/node";
 import type { OperatorConfig } from "./config.ts";
 import type { Control } from "./control/control.ts";
 import { Controllers } from "./control/controllers.ts";
 import { type ClusterAdmin, GrpcClusterAdmin } from "./grpc/cluster-admin.ts";
-import { serveHttp } from "./http/http.ts";
 import { ApiClient } from "./kube/api-client.ts";
 import type { Credentials } from "./kube/credentials.ts";
 import { Election } from "./kube/election.ts";
@@ -62,7 +62,8 @@ export async function startOperator(
     host: config.host,
     port: config.httpPort,
     notReady: () => controllers.notReady(),
-    gauges,
+    metrics: () => Promise.resolve(prometheusText(gauges())),
+    logger,
   });
   opened.defer(() => http.close());
   // Last in, first out: nothing is begun, then the lease is given back, and the port answers until then.
@@ -71,6 +72,12 @@ export async function startOperator(
   const leading = lead(election, controllers, logger);
   const held = opened.move();
   return { httpPort: http.port, leading, close: () => held.disposeAsync() };
+}
+
+/** Present values by their Prometheus name, as Prometheus's text. */
+function prometheusText(gauges: Readonly<Record<string, number>>): string {
+  const lines = Object.entries(gauges).map(([name, value]) => `# TYPE ${name} gauge\n${name} ${value}\n`);
+  return lines.join("");
 }
 
 async function lead(election: Election, controllers: Controllers, logger: Logger): Promise<void> {

@@ -1,8 +1,6 @@
-import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from "prom-client";
+import { addCounters, addGauges, processRegistry, type Reading } from "@saturnmq/kit/metrics";
+import type { Metric, Registry } from "prom-client";
 import { latencyBoundsMs, type RpcBook, type RpcRow } from "./rpc-book.ts";
-
-/** Values by camelCase name. */
-type Reading = () => Readonly<Record<string, number>>;
 
 /** What `/metrics` shows, read at each scrape. */
 export type MetricsSource = {
@@ -15,59 +13,13 @@ export type MetricsSource = {
 
 const millisecondsPerSecond = 1_000;
 
-/** A registry that reads `source` whenever it is scraped, and the process's own metrics (memory, CPU, event-loop delay, garbage collection). */
+/** A registry that reads `source` whenever it is scraped, and the process's own metrics. */
 export function openMetrics(source: MetricsSource): Registry {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry });
-  const counters = onceATurn(source.counters);
-  const gauges = onceATurn(source.gauges);
-  for (const name of Object.keys(counters())) addCounter(registry, name, counters);
-  for (const name of Object.keys(gauges())) addGauge(registry, name, gauges);
+  const registry = processRegistry();
+  addCounters(registry, "saturnmq", source.counters);
+  addGauges(registry, "saturnmq", source.gauges);
   registry.registerMetric(rpcHistogram(source.rpcs));
   return registry;
-}
-
-/** A registry collects all its metrics in one turn: what a broker has to add up for one of them is added up for all. */
-function onceATurn(read: Reading): Reading {
-  let values: Readonly<Record<string, number>> | undefined;
-  return () => {
-    if (values !== undefined) return values;
-    queueMicrotask(() => {
-      values = undefined;
-    });
-    return (values = read());
-  };
-}
-
-function addCounter(registry: Registry, name: string, counters: Reading): void {
-  new Counter({
-    name: `saturnmq_${snake(name)}_total`,
-    help: `Total of ${words(name)} since the process started.`,
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(counters()[name] ?? 0);
-    },
-  });
-}
-
-function addGauge(registry: Registry, name: string, gauges: Reading): void {
-  new Gauge({
-    name: `saturnmq_${snake(name)}`,
-    help: `Present ${words(name)}.`,
-    registers: [registry],
-    collect() {
-      this.set(gauges()[name] ?? 0);
-    },
-  });
-}
-
-function words(camelCase: string): string {
-  return camelCase.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-}
-
-function snake(camelCase: string): string {
-  return words(camelCase).replaceAll(" ", "_");
 }
 
 /**
