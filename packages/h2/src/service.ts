@@ -110,6 +110,8 @@ export interface Call {
 export interface StreamingCall extends Call {
   /** Appends a reply. False: it waits for the client, so wait for `drained` before the next. Nothing happens once the client is gone. */
   write(reply: Uint8Array): boolean;
+  /** The same for the reply `bytes[start, start + length)`, which are the caller's again when this returns. */
+  writeFrom(bytes: Uint8Array, start: number, length: number): boolean;
   /** Resolves when nothing waits any more, or the client is gone. */
   drained(): Promise<void>;
   /** Ends a bidirectional call, or one that is to end later: OK without `failure`. Calling it again does nothing. */

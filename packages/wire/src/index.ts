@@ -2,7 +2,7 @@ export * as forward from "./forward/messages.ts";
 export { type GrpcMethod, grpcMethod, type WireMethod } from "./grpc-definition.ts";
 export { AckReply } from "./hot/ack-reply.ts";
 export { AckScanner } from "./hot/ack-scanner.ts";
-export { type Deliverable, encodeDelivery, storedBody } from "./hot/delivery.ts";
+export { type Deliverable, DeliveryWriter, storedBody } from "./hot/delivery.ts";
 export { SendMessageScanner } from "./hot/send-message-scanner.ts";
 export { SendReply } from "./hot/send-reply.ts";
 export { type Moment, momentMs, type Span, SpanList } from "./hot/spans.ts";

@@ -1,5 +1,5 @@
 import { defined, SaturnError } from "@saturnmq/kit";
-import { encodeDelivery, type GroupInfo, type TopicInfo, v2 } from "@saturnmq/wire";
+import { DeliveryWriter, type GroupInfo, type TopicInfo, v2 } from "@saturnmq/wire";
 import type { Delivery, Hold, ReceiveRequest, Receiver } from "../../messaging.ts";
 import type { ServerStreamingMethod, StreamingCall } from "../transport/service.ts";
 import { callerOf, read } from "./answer.ts";
@@ -179,8 +179,8 @@ async function deliver(room: Room, call: StreamingCall, deliveries: readonly Del
   try {
     call.write(okReply);
     for (; written < deliveries.length && !call.gone; written += 1) {
-      const delivery = defined(deliveries[written], "delivery");
-      if (!call.write(encodeDelivery(delivery, storeHost, language))) await call.drained();
+      writer.write(defined(deliveries[written], "delivery"), storeHost, language);
+      if (!call.writeFrom(writer.bytes, writer.start, writer.end - writer.start)) await call.drained();
     }
     call.write(timeReply(room));
   } catch (err) {
@@ -192,6 +192,8 @@ async function deliver(room: Room, call: StreamingCall, deliveries: readonly Del
   return written;
 }
 
+/** What it holds goes out in the turn in which it was written: one does for all. */
+const writer = new DeliveryWriter();
 const nothingNew = refusal("MESSAGE_NOT_FOUND", "no new message");
 const okReply = v2.ReceiveMessageResponse.encode({ status: ok });
 const emptyReply = v2.ReceiveMessageResponse.encode({ status: nothingNew });

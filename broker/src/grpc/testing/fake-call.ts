@@ -67,6 +67,10 @@ export class FakeCall implements StreamingCall {
     return true;
   }
 
+  writeFrom(bytes: Uint8Array, start: number, length: number): boolean {
+    return this.write(Buffer.from(bytes.subarray(start, start + length)));
+  }
+
   drained(): Promise<void> {
     return Promise.resolve();
   }

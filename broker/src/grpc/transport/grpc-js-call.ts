@@ -127,6 +127,10 @@ export class GrpcJsStream implements StreamingCall {
     return this.#grpc.write(reply);
   }
 
+  writeFrom(bytes: Uint8Array, start: number, length: number): boolean {
+    return this.write(Buffer.from(bytes.subarray(start, start + length)));
+  }
+
   drained(): Promise<void> {
     const grpc = this.#grpc;
     if (this.gone || !grpc.writableNeedDrain) return Promise.resolve();

@@ -47,7 +47,8 @@ export type { Answers, ClientHeaders, FastCall, IncomingStream } from "@saturnmq
 export type Call = Pick<h2.Call, "client" | "deadlineMs" | "signal" | "gone" | "header">;
 
 /** grpc-js never tells that a connection takes leave (`onLeaving`). */
-export type StreamingCall = Call & Pick<h2.StreamingCall, "write" | "drained" | "end" | "onGone" | "onLeaving">;
+export type StreamingCall = Call &
+  Pick<h2.StreamingCall, "write" | "writeFrom" | "drained" | "end" | "onGone" | "onLeaving">;
 
 /** A transport that serves. */
 export type Transport = Pick<h2.Transport, "port" | "connections" | "shed" | "setCertificate" | "close">;

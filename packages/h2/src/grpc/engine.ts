@@ -76,7 +76,7 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
       rows: emptyRows(),
     };
     this.#port = {
-      write: (call, reply) => this.#writeReply(call, reply),
+      write: (call, bytes, start, length, owned) => this.#writeReply(call, bytes, start, length, owned),
       waits: (call) => this.#exchangeOf(call).stream.queuedBytes > 0,
       finish: (call, failure) => {
         this.#finish(this.#exchangeOf(call), failure);
@@ -423,7 +423,7 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
       this.#answer(this.#exchangeOf(call).stream, reply, 0, reply.length, true);
       return;
     }
-    this.#writeReply(call, reply);
+    this.#writeReply(call, reply, 0, reply.length, true);
     call.end();
   }
 
@@ -441,11 +441,11 @@ export class Engine implements ConnectionUser<Exchange>, Answers {
     connection.touch();
   }
 
-  #writeReply(call: ServedCall, reply: Uint8Array): boolean {
+  #writeReply(call: ServedCall, bytes: Uint8Array, start: number, length: number, owned: boolean): boolean {
     const exchange = this.#exchangeOf(call);
     const { stream, connection } = exchange;
     this.#sendHead(exchange);
-    connection.sender.message(stream, reply, 0, reply.length, 5, true);
+    connection.sender.message(stream, bytes, start, length, 5, owned);
     connection.touch();
     return call.ended || stream.queuedBytes === 0;
   }

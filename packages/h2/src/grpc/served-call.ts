@@ -6,8 +6,8 @@ import type { Failure } from "./status.ts";
 
 /** What a call needs of the transport. Each is called only while the call is open. */
 export interface CallPort {
-  /** Sends the head if it has not left, then a message. False: it waits. */
-  write(call: ServedCall, reply: Uint8Array): boolean;
+  /** Sends the head if it has not left, then a message. False: it waits. @param owned nobody changes the bytes later */
+  write(call: ServedCall, bytes: Uint8Array, start: number, length: number, owned: boolean): boolean;
   /** Whether something waits to be sent. */
   waits(call: ServedCall): boolean;
   /** Ends the call. */
@@ -95,7 +95,11 @@ export class ServedCall implements StreamingCall {
   }
 
   write(reply: Uint8Array): boolean {
-    return this.ended || this.#port.write(this, reply);
+    return this.ended || this.#port.write(this, reply, 0, reply.length, true);
+  }
+
+  writeFrom(bytes: Uint8Array, start: number, length: number): boolean {
+    return this.ended || this.#port.write(this, bytes, start, length, false);
   }
 
   drained(): Promise<void> {

@@ -177,7 +177,11 @@ describe("a foreign client", () => {
     const client = dial(false);
     const replies: number[] = [];
     const stream = client.makeServerStreamRequest("/test.Echo/Count", asIs, asIs, Buffer.from([40]));
-    for await (const reply of stream) replies.push((reply as Buffer)[0] ?? 0);
+    for await (const reply of stream as AsyncIterable<Buffer>) {
+      const [byte = 0] = reply;
+      expect(reply.equals(Buffer.alloc(200_000, byte))).toBe(true);
+      replies.push(byte);
+    }
     expect(replies).toEqual(Array.from({ length: 40 }, (_, at) => 40 - at));
     client.close();
   });

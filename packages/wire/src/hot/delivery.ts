@@ -1,9 +1,8 @@
-import { assert } from "@saturnmq/kit";
 import { Cursor } from "../protobuf/cursor.ts";
 import { utf8Length, writeUtf8 } from "../protobuf/utf8.ts";
 import { varintBytes, writeVarint } from "../protobuf/varint.ts";
 import { WireError } from "../wire-error.ts";
-import { type BodyDigest, bodyDigest } from "./body-digest.ts";
+import { checksumBytesMax, digestType, writeChecksum } from "./body-digest.ts";
 
 /** A stored message on its way to a consumer, with what only this delivery knows. */
 export type Deliverable = {
@@ -20,32 +19,60 @@ export type Deliverable = {
   readonly invisibleMs: number;
 };
 
+/** In front of a message: room for the key and the length that come before it. */
+const headBytesMax = 1 + 5;
+/** The delivery's fields, at most, without store host and receipt handle. */
+const extraBytesMax = 128 + checksumBytesMax;
+/** UTF-8 of one UTF-16 unit, at most. */
+const unitBytesMax = 3;
+/** Room that is kept for the next delivery. */
+const keptBytes = 64 * 1024;
+
 /**
- * `ReceiveMessageResponse { message }`: the stored bytes, with the delivery's fields appended inside SystemProperties and the two lengths around them
- * written anew.
+ * Writes `ReceiveMessageResponse { message }`: the stored bytes, with the delivery's fields appended inside SystemProperties and the two lengths around
+ * them written anew.
+ *
+ * One copy, one splice, one patch: the stored bytes are copied whole, the fields go behind them, and what a longer length needs is made by moving the
+ * SystemProperties, which come last. Reused: nothing is allocated for a message.
  *
  * The fields are never sent as a second copy of the sub-message, which parsers should merge: google-protobuf for JavaScript replaces.
- *
- * @param language of the client, for the digest (`bodyDigest`)
- * @throws {WireError} when the stored bytes are not in the stored form
  */
-export function encodeDelivery(delivery: Deliverable, storeHost: string, language: string): Buffer {
-  const { message, bodyCrc } = delivery;
-  const systemStart = findSystemProperties(message);
-  const digest = bodyDigest(language, bodyCrc, () => bodyAt(message));
-  const content = places.contentLength + extraSize(delivery, storeHost, digest);
-  const length = systemStart + 1 + varintBytes(content) + content;
-  const target = Buffer.allocUnsafe(1 + varintBytes(length) + length);
-  target[0] = 18;
-  let next = writeVarint(target, 1, length);
-  target.set(message.subarray(0, systemStart), next);
-  next += systemStart;
-  target[next] = 26;
-  next = writeVarint(target, next + 1, content);
-  target.set(message.subarray(places.contentStart), next);
-  const end = writeExtra(target, next + places.contentLength, delivery, storeHost, digest);
-  assert(end === target.length, "a delivery is as long as it was measured");
-  return target;
+export class DeliveryWriter {
+  /** Where the reply lies that was written last, until the next is: `bytes[start, end)`. */
+  bytes = Buffer.allocUnsafeSlow(keptBytes);
+  start = 0;
+  end = 0;
+
+  /**
+   * @param language of the client, for the digest (`digestType`)
+   * @throws {WireError} when the stored bytes are not in the stored form
+   */
+  write(delivery: Deliverable, storeHost: string, language: string): void {
+    const { message } = delivery;
+    const systemAt = headBytesMax + findSystemProperties(message) + 1;
+    const contentAt = headBytesMax + places.contentStart;
+    const target = this.#room(message.length + unitBytesMax * (storeHost.length + delivery.receiptHandle.length));
+    target.set(message, headBytesMax);
+    const extraAt = headBytesMax + message.length;
+    const end = writeExtra(target, extraAt, delivery, storeHost, language);
+    const content = places.contentLength + end - extraAt;
+    const movedBy = systemAt + varintBytes(content) - contentAt;
+    if (movedBy !== 0) target.copyWithin(contentAt + movedBy, contentAt, end);
+    writeVarint(target, systemAt, content);
+    this.end = end + movedBy;
+    const length = this.end - headBytesMax;
+    this.start = headBytesMax - varintBytes(length) - 1;
+    target[this.start] = 18;
+    writeVarint(target, this.start + 1, length);
+  }
+
+  /** The buffer, for a delivery of so many bytes besides the fields of its own. Large ones do not keep theirs. */
+  #room(length: number): Buffer {
+    const needed = headBytesMax + length + extraBytesMax;
+    if (needed > this.bytes.length || this.bytes.length > keptBytes)
+      this.bytes = Buffer.allocUnsafeSlow(Math.max(needed, keptBytes));
+    return this.bytes;
+  }
 }
 
 /** The body of a stored message: a view, not a copy. */
@@ -92,8 +119,6 @@ function findSystemProperties(message: Uint8Array): number {
   throw new WireError("a stored message has no SystemProperties");
 }
 
-const delimited = (length: number): number => 1 + varintBytes(length) + length;
-
 /** Content of a `Timestamp` or `Duration` of whole milliseconds. */
 function millisecondsSize(ms: number): number {
   const seconds = Math.floor(ms / 1_000);
@@ -117,39 +142,31 @@ function writeMilliseconds(target: Uint8Array, at: number, key: number, ms: numb
   return next;
 }
 
-function writeText(target: Uint8Array, at: number, key: number, text: string): number {
+function writeText(target: Buffer, at: number, key: number, text: string): number {
   target[at] = key;
-  return writeUtf8(target, writeVarint(target, at + 1, utf8Length(text)), text);
+  const start = writeVarint(target, at + 1, text.length);
+  for (let n = 0; n < text.length; n += 1) {
+    const unit = text.charCodeAt(n);
+    if (unit >= 0x80) return writeUtf8(target, writeVarint(target, at + 1, utf8Length(text)), text);
+    target[start + n] = unit;
+  }
+  return start + text.length;
 }
 
-/** `Digest { type, checksum }`; the type is one byte. */
-const digestSize = (digest: BodyDigest): number => 2 + delimited(digest.checksum.length);
-
-function extraSize(delivery: Deliverable, storeHost: string, digest: BodyDigest): number {
-  return (
-    delimited(digestSize(digest)) +
-    delimited(millisecondsSize(delivery.storedAtMs)) +
-    delimited(utf8Length(storeHost)) +
-    delimited(utf8Length(delivery.receiptHandle)) +
-    (1 + varintBytes(delivery.queue)) +
-    (1 + varintBytes(delivery.offset)) +
-    delimited(millisecondsSize(delivery.invisibleMs)) +
-    (2 + varintBytes(delivery.attempt))
-  );
-}
-
-function writeExtra(
-  target: Uint8Array,
-  at: number,
-  delivery: Deliverable,
-  storeHost: string,
-  digest: BodyDigest,
-): number {
+function writeDigest(target: Buffer, at: number, { message, bodyCrc }: Deliverable, language: string): number {
+  // Every length in here is one byte.
   target[at] = 34;
-  let next = writeVarint(target, at + 1, digestSize(digest));
-  target[next] = 8;
-  target[next + 1] = digest.type;
-  next = writeText(target, next + 2, 18, digest.checksum);
+  target[at + 2] = 8;
+  target[at + 3] = digestType(language);
+  target[at + 4] = 18;
+  const end = writeChecksum(target, at + 6, language, bodyCrc, message, places.bodyStart, places.bodyLength);
+  target[at + 5] = end - at - 6;
+  target[at + 1] = end - at - 2;
+  return end;
+}
+
+function writeExtra(target: Buffer, at: number, delivery: Deliverable, storeHost: string, language: string): number {
+  let next = writeDigest(target, at, delivery, language);
   next = writeMilliseconds(target, next, 74, delivery.storedAtMs);
   next = writeText(target, next, 82, storeHost);
   next = writeText(target, next, 98, delivery.receiptHandle);
