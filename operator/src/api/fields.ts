@@ -61,7 +61,9 @@ export const podTemplate = z.strictObject({
   labels: labels
     .optional()
     .describe("Further labels of the pods. Those of saturnmq.io and app.kubernetes.io stay as they are."),
-  annotations: labels.optional().describe("Further annotations of the pods."),
+  annotations: labels
+    .optional()
+    .describe("Further annotations of the pods; a new one restarts them, one after the other."),
   nodeSelector: labels.optional().describe("Labels that a node must have."),
   tolerations: z
     .array(passedOn)

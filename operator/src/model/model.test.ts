@@ -86,6 +86,8 @@ describe("revisions", () => {
     { resources: { requests: { cpu: "1" } } },
     { tlsSecretRef: { name: "tls" } },
     { podTemplate: { nodeSelector: { disk: "fast" } } },
+    { podTemplate: { labels: { team: "orders" } } },
+    { podTemplate: { annotations: { restartedAt: "2026-12-01" } } },
     { zones: { whenUnsatisfiable: "DoNotSchedule" } },
   ])("%j is another revision", (further) => {
     expect(revision(further)).not.toBe(revision({}));

@@ -37,7 +37,9 @@ const gracePeriodSeconds = 60;
 
 /** What the pods of a set are made from; a pod with another revision is outdated. The operator's own version is no part of it. */
 export function podRevision(plan: PodPlan): string {
-  return revisionOf({ spec: podSpec(plan, 0, []), config: plan.config });
+  const { template } = plan;
+  const metadata = given({ labels: template?.labels, annotations: template?.annotations });
+  return revisionOf({ ...metadata, spec: podSpec(plan, 0, []), config: plan.config });
 }
 
 /** The pod of one member. @param env environment of this member alone, part of no revision */
