@@ -62,7 +62,7 @@ kube-test: $(INSTALLED) ## Run test/kube: the operator on a real API server, bui
 	@test/kube/control-plane/build.sh "$${XDG_CACHE_HOME:-$$HOME/.cache}/saturnmq/kube-v1.37.1" etcd kube helm
 	@$(JEST) test/kube $(ARGS)
 
-kube-long: $(INSTALLED) ## Run test/kube with the bursts, reversals and times that prove more and take long
+kube-long: $(INSTALLED) ## Run test/kube with all writes after which an operator is killed, and what else takes long
 	@SATURNMQ_NIGHTLY=1 $(MAKE) kube-test
 
 kube-real: image ## As root: run the image's pods by a real kubelet, containerd and runc (the first time builds and downloads them)

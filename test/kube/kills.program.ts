@@ -1,12 +1,12 @@
 // The operator is killed right after each of ten kinds of write, before it learns that the write was done, in one life of a cluster. Runs in namespaces of its
 // own, which kills.test.ts makes; prints a line of JSON a check. Arguments: folder for everything, folder of binaries, hosts file.
 import process from "node:process";
-import { ClusterTools } from "@saturnmq/bench";
 import { isApiError } from "@saturnmq/operator/kube";
 import { ApiProxy } from "./support/api-proxy.ts";
 import { operatorNamespace } from "./support/audited.ts";
 import { check } from "./support/check.ts";
 import { CustomResources } from "./support/custom-resources.ts";
+import { expectExact } from "./support/exact.ts";
 import { installOperator } from "./support/operator.ts";
 import { eventually } from "./support/step.ts";
 import { World, worldOptions } from "./support/world.ts";
@@ -62,7 +62,7 @@ async function main(): Promise<void> {
     await resources.scale("main", 3);
     await resources.settled("Broker", 3, settledSeconds);
   });
-  await check("there is nothing twice and nothing too many", () => expectExact(resources));
+  await check("there is nothing twice and nothing too many", () => expectExact(resources, 3));
   await check(`the operator was killed at all ${moments.length} moments`, async () => {
     const missing = moments.filter(([what]) => !done.has(what)).map(([what]) => what);
     if (missing.length > 0) throw new Error(`not when ${missing.join(", ")}`);
@@ -94,23 +94,6 @@ async function killOperator({ client, nodes }: World): Promise<void> {
     await client.call("DELETE", path, { body: { gracePeriodSeconds: 0 } }).catch((error: unknown) => {
       if (!isApiError(error, "notFound")) throw error;
     });
-}
-
-/** Pods, claims and brokers that the cluster knows are three each, by the same names. */
-async function expectExact(resources: CustomResources): Promise<unknown> {
-  const tools = new ClusterTools(() => `main-broker-clients.${namespace}.svc:8081`);
-  const named = (objects: readonly { readonly metadata: { readonly name: string } }[]): string =>
-    objects
-      .map(({ metadata }) => metadata.name)
-      .toSorted()
-      .join();
-  const pods = named(await resources.pods());
-  const claims = named(await resources.claims());
-  const hosts = (await tools.brokers()).map(({ address }) => ({ metadata: { name: address.split(".")[0] ?? "" } }));
-  const brokers = named(hosts);
-  if (pods !== claims || pods !== brokers || pods.split(",").length !== 3)
-    throw new Error(`pods ${pods}; claims ${claims}; brokers ${brokers}`);
-  return pods;
 }
 
 await main();

@@ -1,5 +1,6 @@
 import process from "node:process";
 import { Informer, isApiError, type KubeObject } from "@saturnmq/operator/kube";
+import { type Run, runProcess } from "./container.ts";
 import { type Machine, now } from "./machine.ts";
 import type { PodObject } from "./pod-object.ts";
 import { PodProcess } from "./pod-process.ts";
@@ -8,9 +9,10 @@ export type NodePlan = { readonly name: string; readonly zone: string };
 
 const leaseMs = 2_000;
 
-/** The kubelets of a few nodes, whose pods are processes of this machine. */
+/** The kubelets of a few nodes, whose pods are processes of this machine, or run otherwise. */
 export class Nodes {
   readonly #machine: Machine;
+  readonly #runContainer: Run;
   readonly #plans: readonly NodePlan[];
   readonly #pods = new Map<string, PodProcess>();
   readonly #informer: Informer<PodObject>;
@@ -19,8 +21,9 @@ export class Nodes {
   #addresses = 0;
   #beat: NodeJS.Timeout | undefined;
 
-  constructor(machine: Machine, plans: readonly NodePlan[]) {
+  constructor(machine: Machine, plans: readonly NodePlan[], runContainer = runProcess) {
     this.#machine = machine;
+    this.#runContainer = runContainer;
     this.#plans = plans;
     this.#informer = new Informer<PodObject>({
       ...machine.informing,
@@ -125,7 +128,7 @@ export class Nodes {
     this.#addresses += 1;
     const fresh = `10.64.${Math.floor(this.#addresses / 250)}.${(this.#addresses % 250) + 1}`;
     // An address that a pod has is its for ever.
-    const admitted = new PodProcess(this.#machine, pod, pod.status?.podIP ?? fresh);
+    const admitted = new PodProcess(this.#machine, this.#runContainer, pod, pod.status?.podIP ?? fresh);
     this.#pods.set(pod.metadata.uid, admitted);
     if (pod.metadata.deletionTimestamp === undefined) void admitted.start();
     return admitted;

@@ -1,27 +1,26 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { isApiError } from "@saturnmq/operator/kube";
+import type { Run, Running } from "./container.ts";
 import { type Machine, now } from "./machine.ts";
 import { type Container, type PodObject, type Probe, portOf } from "./pod-object.ts";
 import { writeProjected } from "./projected-volume.ts";
 import { folderOfClaim, writeConfigMap } from "./volumes.ts";
 
-const saturnmq = fileURLToPath(new URL("../../../cli/bin/saturnmq.js", import.meta.url));
 const tokenPath = "/var/run/secrets/kubernetes.io/serviceaccount";
 const backoffMs = 500;
 
 /**
- * A pod as a process: one container, whose `saturnmq` is this repository's. There is no file system of its own, so paths below a mount are replaced by
- * the folders that stand for it; and no network of its own, so it is told to listen on the pod's address.
+ * A pod of one container. There is no file system of its own, so paths below a mount are replaced by the folders that stand for it; and no network of its
+ * own, so it is told to listen on the pod's address.
  */
 export class PodProcess {
   readonly #machine: Machine;
+  readonly #runContainer: Run;
   readonly ip: string;
   pod: PodObject;
-  #child: ChildProcess | undefined;
+  #child: Running | undefined;
   #ready = false;
   #started = false;
   #restarts = 0;
@@ -33,8 +32,9 @@ export class PodProcess {
   #reported = "";
   #since: Record<string, { readonly status: string; readonly at: string }> = {};
 
-  constructor(machine: Machine, pod: PodObject, ip: string) {
+  constructor(machine: Machine, runContainer: Run, pod: PodObject, ip: string) {
     this.#machine = machine;
+    this.#runContainer = runContainer;
     this.pod = pod;
     this.ip = ip;
   }
@@ -43,6 +43,7 @@ export class PodProcess {
     return this.pod.metadata.name;
   }
 
+  /** Of its process, if it has one of its own and runs. */
   get pid(): number | undefined {
     return this.#child?.pid;
   }
@@ -103,39 +104,25 @@ export class PodProcess {
   }
 
   /** @returns its exit code, when it has ended */
-  #spawn(container: Container, folders: ReadonlyMap<string, string>): Promise<number> {
+  async #spawn(container: Container, folders: ReadonlyMap<string, string>): Promise<number> {
     const place = (text: string): string => {
       const mount = container.volumeMounts?.find(
         ({ mountPath }) => text === mountPath || text.startsWith(`${mountPath}/`),
       );
       return mount === undefined ? text : (folders.get(mount.name) ?? "") + text.slice(mount.mountPath.length);
     };
-    const [program = "", ...rest] = container.command.map(place);
-    const command = program === "saturnmq" ? [process.execPath, saturnmq] : [program];
-    const env: Record<string, string> = { PATH: process.env["PATH"] ?? "", SATURNMQ_HOST: this.ip };
+    const env: Record<string, string> = { SATURNMQ_HOST: this.ip };
     for (const { name, value, valueFrom } of container.env ?? [])
       env[name] = valueFrom === undefined ? place(value ?? "") : this.#field(valueFrom.fieldRef.fieldPath);
     if (place(tokenPath) !== tokenPath)
       Object.assign(env, this.#machine.apiServer, { SATURNMQ_TOKEN_FOLDER: place(tokenPath) });
-    const log = openSync(`${this.#machine.folder}/${this.#name}.log`, "a");
-    const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...command, ...rest], {
-      env,
-      stdio: ["ignore", log, log],
-    });
-    closeSync(log);
+    const log = `${this.#machine.folder}/${this.#name}.log`;
+    const child = this.#runContainer({ command: container.command.map(place), env, log });
     this.#child = child;
-    return new Promise((resolve) => {
-      child.once("exit", (code, signal) => {
-        this.#machine.note(`${this.#name} ended: ${code ?? signal ?? ""}`);
-        this.#child = undefined;
-        resolve(code ?? 137);
-      });
-      child.once("error", (error) => {
-        this.#machine.note(`${this.#name}: ${error.message}`);
-        this.#child = undefined;
-        resolve(128);
-      });
-    });
+    const { exitCode, how } = await child.ended;
+    this.#machine.note(`${this.#name} ended: ${how}`);
+    this.#child = undefined;
+    return exitCode;
   }
 
   #field(path: string): string {
@@ -158,7 +145,7 @@ export class PodProcess {
         if (!this.#started || livenessProbe === undefined || (await this.#ask(livenessProbe)))
           heardMs = performance.now();
         else if (performance.now() - heardMs > livenessProbe.failureThreshold * livenessProbe.periodSeconds * 1_000)
-          this.#child.kill("SIGTERM");
+          this.#child.signal("SIGTERM");
         if (this.#started) {
           if (readinessProbe === undefined || (await this.#ask(readinessProbe))) readyMs = performance.now();
           const { failureThreshold = 1, periodSeconds = 1 } = readinessProbe ?? {};
@@ -254,8 +241,8 @@ export class PodProcess {
       void this.#confirmDeletion();
       return;
     }
-    child.kill("SIGTERM");
-    setTimeout(() => child.kill("SIGKILL"), (this.pod.metadata.deletionGracePeriodSeconds ?? 30) * 1_000).unref();
+    child.signal("SIGTERM");
+    setTimeout(() => child.signal("SIGKILL"), (this.pod.metadata.deletionGracePeriodSeconds ?? 30) * 1_000).unref();
   }
 
   /** Asks until it is gone: the API server may be away just now. */
@@ -277,11 +264,11 @@ export class PodProcess {
   /** At once and without a word, as when its node is gone. */
   kill(): void {
     this.#gone = true;
-    this.#child?.kill("SIGKILL");
+    this.#child?.signal("SIGKILL");
   }
 }
 
-function stateOf(child: ChildProcess | undefined): object {
+function stateOf(child: Running | undefined): object {
   return child === undefined
     ? { waiting: { reason: "ContainerCreating" }, running: null }
     : { running: { startedAt: now() }, waiting: null };

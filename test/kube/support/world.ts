@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { ApiClient, loadCredentials } from "@saturnmq/operator/kube";
 import { operatorNamespace } from "./audited.ts";
 import { ClusterNames } from "./cluster-names.ts";
+import type { Run } from "./container.ts";
 import { type Machine, openMachine } from "./machine.ts";
 import { type NodePlan, Nodes } from "./nodes.ts";
 import { expectDone, type Ran, run } from "./step.ts";
@@ -24,6 +25,8 @@ export type WorldOptions = {
   readonly controllerArgs?: string;
   /** Where pods find the API server, when that is another port than its own. */
   readonly podsApiPort?: number;
+  /** How containers run: as processes, where nothing else is said. */
+  readonly runContainer?: Run;
 };
 
 /** Those of the command line: a folder, the folder of binaries, the hosts file. */
@@ -69,7 +72,7 @@ export class World implements AsyncDisposable {
     await startControlPlane(options);
     const client = opening.use(new ApiClient(loadCredentials({ KUBECONFIG: kubeconfigOf(options) })));
     const machine = openMachine(client, folder, hostsFile, options.podsApiPort);
-    const nodes = new Nodes(machine, options.nodes ?? zones);
+    const nodes = new Nodes(machine, options.nodes ?? zones, options.runContainer);
     const volumes = new Volumes(machine);
     const names = new ClusterNames(machine);
     opening.defer(() => names.close());
@@ -77,6 +80,11 @@ export class World implements AsyncDisposable {
     opening.defer(() => nodes.close());
     await Promise.all([nodes.start(), volumes.start(), names.start()]);
     return new World({ client, machine, nodes }, options, opening.move());
+  }
+
+  /** Names the API server and its administrator. */
+  get kubeconfig(): string {
+    return kubeconfigOf(this.#options);
   }
 
   /** Folder of the control plane's certificates and keys. */
