@@ -70,6 +70,8 @@ export type DataPlaneCounters = {
   readonly shards: readonly {
     readonly shard: number;
     readonly appliedIndex: number;
+    /** The first entry that retention has left. */
+    readonly logStart: number;
     readonly serving: boolean;
     readonly queues: number;
   }[];

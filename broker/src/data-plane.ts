@@ -271,6 +271,7 @@ class BrokerDataPlane implements DataPlane {
       shards: runtimes.map(({ shard, appliedTo, led, state }) => ({
         shard,
         appliedIndex: appliedTo.index,
+        logStart: state.logStart,
         serving: led !== undefined,
         queues: state.queues.count,
       })),

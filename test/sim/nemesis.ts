@@ -97,7 +97,7 @@ export class Nemesis {
         this.#separate(this.#zone());
         return this.#untilHealed(fault);
       case "cutNameServers":
-        network.separate(new Set(this.#cluster.nameServers.map(({ machine: { name } }) => name)));
+        this.#cutNameServers();
         return this.#untilHealed(fault);
       case "cutClients":
         for (const client of clients) {
@@ -138,6 +138,17 @@ export class Nemesis {
   #separate(some: ReadonlySet<string>): void {
     const { network, clients } = this.#cluster;
     network.separate(some, this.#random.below(3) === 0 ? [] : clients);
+  }
+
+  /** Off from everybody, or from one broker alone: it then goes by what it last heard of placements while the others go on. */
+  #cutNameServers(): void {
+    const { network, nameServers, brokers } = this.#cluster;
+    if (this.#random.below(2) === 0) return network.separate(new Set(nameServers.map(({ machine }) => machine.name)));
+    const { name } = this.#pick(brokers).machine;
+    for (const { machine } of nameServers) {
+      network.cut(name, machine.name);
+      network.cut(machine.name, name);
+    }
   }
 
   /** Ends a program and starts it again, soon or late. */
@@ -221,7 +232,7 @@ export class Nemesis {
   }
 
   #cutPowerAtAck(): boolean {
-    this.#atNext(this.#pick(["stored", "acked", "delivered"] as const), () => {
+    this.#atNext(this.#pick(["stored", "acked", "renewed", "delivered"] as const), () => {
       if (this.#calm) return;
       for (const machine of this.#cluster.machines)
         if (this.#random.below(2) === 0) this.#down(machine, () => machine.cutPower());

@@ -112,7 +112,12 @@ class Run {
     });
     const logOf = (name: string): LogStore | undefined =>
       this.#cluster.brokers.find(({ machine }) => machine.name === name)?.broker?.store;
-    this.#raftRules = [...raftRules(), ...(swarm.logBytesMax === 0 ? [votersAreWhole(logOf)] : [])];
+    this.#raftRules = [...raftRules(), votersAreWhole({ logOf, logStartOf: (shard) => this.#logStartOf(shard) })];
+  }
+
+  #logStartOf(shard: number): number {
+    const replicas = this.#cluster.brokers.flatMap(({ broker }) => broker?.dataPlane.counters().shards ?? []);
+    return Math.max(1, ...replicas.filter((one) => one.shard === shard).map(({ logStart }) => logStart));
   }
 
   /** Something that no client, operator or fault explains. */

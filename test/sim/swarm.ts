@@ -105,8 +105,8 @@ export function drawSwarm(random: SeededRandom): Swarm {
     checkpointsOften: random.below(2) === 0,
     // Some faults show only where writes are under way for long: a power cut then finds them.
     disk: random.below(2) === 0 ? fastDisk : { accessMs: 0.2, syncMs: 4 + random.below(40) },
-    // Some of the messages of these runs expire, and log starts move.
-    logBytesMax: random.below(3) === 0 ? 2 ** 20 * (2 + random.below(3)) : 0,
+    // Some of the messages of these runs expire, and log starts move: a minute's work is more than a few of their segments.
+    logBytesMax: random.below(3) === 0 ? 2 ** 17 * (2 + random.below(3)) : 0,
     syncOff: false,
   };
 }

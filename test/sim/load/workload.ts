@@ -31,8 +31,8 @@ const pollMs = 3_000;
 /** What a send is refused with when nothing was stored. */
 const provesNothingStored: ReadonlySet<string> = new Set(["TOO_MANY_REQUESTS", "TOPIC_NOT_FOUND", "MESSAGE_CORRUPTED"]);
 
-/** A client hears that its message is stored, that one is acknowledged, or gets some. */
-export type Heard = "stored" | "acked" | "delivered";
+/** A client hears that its message is stored, that one is acknowledged, that a lease is renewed, or gets messages. */
+export type Heard = "stored" | "acked" | "renewed" | "delivered";
 
 /** Producers and consumers at work. Each awaits its own calls, one after the other, and repeats none. */
 export class Workload {
@@ -202,19 +202,20 @@ export class Workload {
       await this.#ack(lane, noted, receiptHandle, random);
       await this.#ack(lane, noted, receiptHandle, random);
     } else if (kind < 91) {
-      const afterMs = random.below(3) === 0 ? 0 : 500 + random.below(4_000);
-      await this.#settle(lane, noted, "release", random, (plane) =>
-        plane.changeInvisible(topic, group, receiptHandle, afterMs),
+      const renewedMs = random.below(3) === 0 ? 0 : 500 + random.below(random.below(2) === 0 ? 4_000 : 10_000);
+      const about = { kind: "release", ...(renewedMs > 0 && { renewedMs }) } as const;
+      await this.#settle(lane, noted, about, random, (plane) =>
+        plane.changeInvisible(topic, group, receiptHandle, renewedMs),
       );
     } else if (kind < 93)
-      await this.#settle(lane, noted, "deadLetter", random, (plane) =>
+      await this.#settle(lane, noted, { kind: "deadLetter" }, random, (plane) =>
         plane.forwardToDeadLetters(topic, group, receiptHandle),
       );
     // Else it is forgotten: its lease runs out.
   }
 
   async #ack(lane: Lane, noted: Delivery, handle: string, random: SeededRandom): Promise<void> {
-    await this.#settle(lane, noted, "ack", random, async (plane) => {
+    await this.#settle(lane, noted, { kind: "ack" }, random, async (plane) => {
       const [refusal] = await plane.ack(lane.topic, lane.group, [handle]);
       if (refusal !== undefined) throw refusal;
     });
@@ -223,7 +224,7 @@ export class Workload {
   async #settle(
     lane: Lane,
     noted: Delivery,
-    kind: Settlement["kind"],
+    about: Pick<Settlement, "kind" | "renewedMs">,
     random: SeededRandom,
     invoke: Parameters<BrokerCalls["to"]>[2]["invoke"],
   ): Promise<void> {
@@ -233,10 +234,13 @@ export class Workload {
       timeoutMs: callTimeoutMs,
       invoke,
     });
-    if (kind === "ack" && outcome.kind === "reply") this.#runNext("acked");
+    if (outcome.kind === "reply") {
+      if (about.kind === "ack") this.#runNext("acked");
+      if (about.renewedMs !== undefined) this.#runNext("renewed");
+    }
     const { consumerGroup, receive, position } = noted;
     lane.settlements.push({
-      ...{ kind, consumerGroup, receive, position, invokedMs, endedMs: queue.nowMs },
+      ...{ ...about, consumerGroup, receive, position, invokedMs, endedMs: queue.nowMs },
       outcome: this.#settlementOutcome(outcome),
     });
   }

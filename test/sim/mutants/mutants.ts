@@ -129,6 +129,7 @@ export const mutants: readonly Mutant[] = [
     file: `${shard}/shard-walks.ts`,
     from: "return this.#filling.get(broker)?.has(shard) === false;",
     to: "return true;",
+    seed: 8,
   },
   {
     name: "answers a send before it is committed",
@@ -143,6 +144,12 @@ export const mutants: readonly Mutant[] = [
     from: "const settled = runtime.settled();",
     to: "const settled = undefined as Promise<void> | undefined;",
     seed: 6,
+  },
+  {
+    name: "answers a renewed lease before it is committed",
+    file: `${shard}/local-shards.ts`,
+    from: "    } finally {\n      await this.#confirmed(shard.runtime);\n",
+    to: "    } finally {\n",
   },
   {
     name: "delivers ordered messages before their lease is committed",

@@ -19,6 +19,8 @@ const nameServerStore = {
   ...{ checkpointBytes: 256 * kib, reserveBytes: 0 },
 };
 const brokerStore = { ...nameServerStore, segmentBytes: 512 * kib, checkpointBytes: 768 * kib };
+/** Of brokers whose log is bounded: so small that its beginning goes while they run, and newcomers need a snapshot and what it does not hold. */
+const boundedStore = { ...brokerStore, segmentBytes: 128 * kib, maxEntryBytes: 32 * kib, checkpointBytes: 64 * kib };
 
 /** A machine with a name server on it. */
 export type NameServerNode = { readonly machine: Machine; member: OpenMember | undefined };
@@ -129,7 +131,7 @@ export class SimulatedCluster {
         name,
         brokerProgram(
           config,
-          this.#store(brokerStore),
+          this.#store(this.#options.swarm.logBytesMax > 0 ? boundedStore : brokerStore),
           () => true,
           (broker) => {
             node.broker = broker;

@@ -64,6 +64,14 @@ function checkRedelivery(handling: Handling, at: number, later: Delivery, histor
     );
     return;
   }
+  const renewal = settlements.find((one) => isRenewalThatHolds(one, later, settlements));
+  if (renewal !== undefined) {
+    findings.add(
+      "leaseOverlap",
+      `${told}, ${Math.round(later.receivedMs - renewal.endedMs)} ms after its lease was renewed for ${renewal.renewedMs} ms`,
+    );
+    return;
+  }
   const holder = earlier.find((one) => mustOverlap(one, later) && !wasReleased(one, later, settlements));
   const before = earlier.at(-1) ?? later;
   const during = disturbanceWithin(history.disturbances, before.invokedMs, later.receivedMs);
@@ -84,6 +92,15 @@ function checkRedelivery(handling: Handling, at: number, later: Delivery, histor
 function mustOverlap(one: Delivery, other: Delivery): boolean {
   const endsBefore = (a: Delivery, b: Delivery): boolean => b.receivedMs >= a.invokedMs + a.invisibleMs - clockSlackMs;
   return !endsBefore(one, other) && !endsBefore(other, one);
+}
+
+/** Whether a client was told before a delivery was asked for that the lease goes on for longer: that is committed, so whoever leads then must know of it. */
+function isRenewalThatHolds(one: Settlement, later: Delivery, settlements: readonly Settlement[]): boolean {
+  const { renewedMs = 0, invokedMs, endedMs, outcome } = one;
+  if (outcome !== "ok" || endedMs >= later.invokedMs || later.receivedMs >= invokedMs + renewedMs - clockSlackMs)
+    return false;
+  // Whoever did something else with it meanwhile may have ended it.
+  return !settlements.some((other) => other !== one && other.outcome !== "fail" && other.endedMs > invokedMs);
 }
 
 function wasReleased(one: Delivery, later: Delivery, settlements: readonly Settlement[]): boolean {

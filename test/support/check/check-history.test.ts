@@ -62,6 +62,34 @@ describe("a planted anomaly is found", () => {
     }
   });
 
+  test("a delivery within a lease that a client was told is renewed, though a member was lost meanwhile", () => {
+    const content = { kind: "message", producer: 0, sequence: 0 } as const;
+    const place = { consumerGroup: "g", queue: 0, offset: 0, position: 0, content, invisibleMs: 1_000 };
+    const first = { ...place, receive: 1, attempt: 1, invokedMs: 0, receivedMs: 10 };
+    const again = { ...place, receive: 2, attempt: 2, invokedMs: 1_500, receivedMs: 2_000 };
+    const renewal = {
+      kind: "release",
+      consumerGroup: "g",
+      receive: 1,
+      position: 0,
+      invokedMs: 500,
+      endedMs: 510,
+    } as const;
+    const found = (changes: object, later = again): readonly AnomalyKind[] =>
+      checkHistory({
+        deliveries: [first, later],
+        settlements: [{ ...renewal, outcome: "ok", renewedMs: 3_000, ...changes }],
+        disturbances: [{ what: "kill", fromMs: 0, untilMs: 10_000 }],
+      })
+        .anomalies.map(({ kind }) => kind)
+        .filter((kind) => kind === "leaseOverlap");
+    expect(found({})).toEqual(["leaseOverlap"]);
+    // Nobody was told so, the renewed lease was over, or the delivery may have been decided before.
+    expect(found({ outcome: "info" })).toEqual([]);
+    expect(found({}, { ...again, invokedMs: 3_400, receivedMs: 3_600 })).toEqual([]);
+    expect(found({}, { ...again, invokedMs: 505 })).toEqual([]);
+  });
+
   test("a message group in two queues", () => {
     const history = new ModelBroker(1).live(steps);
     const send = defined(

@@ -54,7 +54,7 @@ export type Delivery = Observation & {
 
 /**
  * What a consumer did with a delivery, which its receive and its position name: one receive may bring the same offset of several queues. `release`: gave it
- * back before its time, or moved that time.
+ * back before its time, or moved that time: then `renewedMs` is how long after the call its lease was to end.
  */
 export type Settlement = {
   readonly kind: "ack" | "release" | "deadLetter";
@@ -64,6 +64,7 @@ export type Settlement = {
   readonly invokedMs: number;
   readonly endedMs: number;
   readonly outcome: "ok" | "fail" | "info";
+  readonly renewedMs?: number;
 };
 
 /** Everything that clients did and saw in a run. */

@@ -8,12 +8,16 @@ const name = "whoever comes to vote for a shard holds every message of it (desig
 /** The newest committed configuration of a shard. `joined`: those who vote by it and did not before, as long as they were not looked at. */
 type Newest = { readonly index: number; readonly voters: readonly number[]; readonly joined: Set<number> };
 
-/**
- * Only where nothing expires: else a replica may lack what is gone. A voter that fell behind and got a snapshot may lack something for a while.
- *
- * @param logOf what a machine that is up has on its disk
- */
-export function votersAreWhole(logOf: (machine: string) => LogStore | undefined): RaftRule {
+/** What brokers that are up have. */
+export type Held = {
+  /** What is on the disk of a machine's broker; `undefined` while that is not open. */
+  readonly logOf: (machine: string) => LogStore | undefined;
+  /** The first entry of a shard that retention has left, as far as any broker knows. */
+  readonly logStartOf: (shard: number) => number;
+};
+
+/** A voter that fell behind and got a snapshot may lack something for a while: only those that come to vote are looked at. */
+export function votersAreWhole({ logOf, logStartOf }: Held): RaftRule {
   const shards = new Map<string, Newest>();
   const committed = newlyCommitted();
   return {
@@ -23,13 +27,13 @@ export function votersAreWhole(logOf: (machine: string) => LogStore | undefined)
       if (at === undefined || shard === undefined) return;
       const newest = newestOf(shards, step, at);
       if (at.index === newest.index && newest.joined.delete(step.state.self))
-        look(step, Number(shard), logOf(step.machine));
+        look(step, Number(shard), logStartOf(Number(shard)), logOf(step.machine));
     },
   };
 }
 
-function look({ group, machine, log }: RaftStep, shard: number, store: LogStore | undefined): void {
-  const [lacking] = store?.missing(shard, 1, log.firstIndex - 1) ?? [];
+function look({ group, machine, log }: RaftStep, shard: number, from: number, store: LogStore | undefined): void {
+  const [lacking] = store?.missing(shard, from, log.firstIndex - 1) ?? [];
   if (lacking === undefined) return;
   throw new Violation(`${name}: ${machine} votes for ${group} without entries ${lacking.from} to ${lacking.to}`);
 }
