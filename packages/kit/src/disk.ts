@@ -37,6 +37,11 @@ export type OpenOptions = {
   readonly create?: boolean;
   /** Each write returns only when its bytes are durable (`O_DSYNC`). */
   readonly syncWrites?: boolean;
+  /**
+   * Writes pass the system's cache by, where the file system can do so (`O_DIRECT`): for much that nobody reads soon. Each is of whole blocks of
+   * 4 KiB, at a multiple of that, from memory that begins at one.
+   */
+  readonly uncached?: boolean;
 };
 
 export interface DiskFile {

@@ -1,3 +1,4 @@
+export { alignedBytes } from "./aligned-bytes.ts";
 export { assert, assertNever, defined, InvariantError } from "./assert.ts";
 export { type Cancel, type Clock, pause, type Timers } from "./clock.ts";
 export { type Disk, DiskError, type DiskErrorCode, type DiskFile, type OpenOptions, replaceFile } from "./disk.ts";

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { alignedBytes } from "./aligned-bytes.ts";
 import { nodeDisk } from "./node-disk.ts";
 
 let folder: string;
@@ -38,6 +39,24 @@ describe("nodeDisk", () => {
     await disk.remove(`${folder}/y`);
     await disk.remove(`${folder}/y`);
     expect(await disk.list(folder)).toEqual([]);
+  });
+
+  test("writes past the cache what is then read through it", async () => {
+    const path = `${folder}/x`;
+    const blocks = alignedBytes(65_536);
+    blocks.fill(7, 4_096, 12_288);
+    const file = await disk.open(path, { access: "readWrite", create: true, uncached: true });
+    await file.write(blocks, 4_096, 8_192, 8_192);
+    await file.sync();
+    await file.close();
+    expect(await disk.read(path)).toEqual(Buffer.concat([Buffer.alloc(8_192), Buffer.alloc(8_192, 7)]));
+  });
+
+  test("writes through the cache where there is no way past it", async () => {
+    // Linux refuses O_DIRECT there.
+    const file = await disk.open("/dev/full", { access: "readWrite", uncached: true });
+    await expect(file.write(Buffer.from("x"), 0, 1, 0)).rejects.toMatchObject({ code: "full" });
+    await file.close();
   });
 
   test("names the failure and the file", async () => {

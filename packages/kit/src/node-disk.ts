@@ -100,12 +100,32 @@ function openFile(path: string, options: OpenOptions): Promise<DiskFile> {
   let flags = options.access === "read" ? O_RDONLY : O_RDWR;
   if (options.create === true) flags |= O_CREAT;
   if (options.syncWrites === true) flags |= O_DSYNC;
+  return options.uncached === true ? openUncached(path, flags) : openWith(path, flags);
+}
+
+function openWith(path: string, flags: number): Promise<DiskFile> {
   return new Promise((resolve, reject) => {
     fs.open(path, flags, 0o640, (error, fd) => {
       if (error) reject(toDiskError(error, path, "cannot open"));
       else resolve(new NodeFile(path, fd));
     });
   });
+}
+
+async function openUncached(path: string, flags: number): Promise<DiskFile> {
+  // Only Linux has it.
+  const direct = (fs.constants.O_DIRECT as number | undefined) ?? 0;
+  try {
+    return await openWith(path, flags | direct);
+  } catch (error) {
+    if (isUnsupported(error)) return openWith(path, flags);
+    throw error;
+  }
+}
+
+/** A file system that has no `O_DIRECT` says so when a file is opened (open(2), EINVAL). */
+function isUnsupported(error: unknown): boolean {
+  return error instanceof DiskError && (error.cause as NodeJS.ErrnoException).code === "EINVAL";
 }
 
 class NodeFile implements DiskFile {

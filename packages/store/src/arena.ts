@@ -1,12 +1,6 @@
-import { assert } from "@saturnmq/kit";
+import { alignedBytes, assert } from "@saturnmq/kit";
 import { alignUp, blockBytes } from "./bytes.ts";
 
-/** The part we use; its types come only with those of browsers. */
-declare const WebAssembly: {
-  readonly Memory: new (size: { initial: number; maximum: number }) => { readonly buffer: ArrayBuffer };
-};
-
-const wasmPageBytes = 65_536;
 const segmentSpan = 4_294_967_296;
 
 /**
@@ -29,11 +23,8 @@ export class Arena {
 
   /** @param size rounded up to 64 KiB */
   constructor(size: number) {
-    // Page-aligned, and its pages cost nothing until they are first touched.
-    const pages = Math.ceil(size / wasmPageBytes);
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    this.bytes = new Uint8Array(memory.buffer);
-    this.view = new DataView(memory.buffer);
+    this.bytes = alignedBytes(size);
+    this.view = new DataView(this.bytes.buffer);
     const frames = this.bytes.length / blockBytes;
     this.#places = new Float64Array(frames);
     this.#starts = new Uint32Array(frames);

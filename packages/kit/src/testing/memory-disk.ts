@@ -1,6 +1,10 @@
+import { assert } from "../assert.ts";
 import { type Disk, DiskError, type DiskErrorCode, type DiskFile, type OpenOptions } from "../disk.ts";
 import { SeededRandom } from "../random.ts";
 import { MemoryInode } from "./memory-inode.ts";
+
+/** Of writes past the cache. */
+const blockBytes = 4_096;
 
 /** What a `MemoryDisk` can be told. */
 export type MemoryDiskOptions = {
@@ -243,6 +247,8 @@ export class MemoryDisk implements Disk {
       },
       readSync: read,
       write: async (source, sourceStart, length, position) => {
+        if (options.uncached === true)
+          assert(length % blockBytes === 0 && position % blockBytes === 0, "past the cache go whole blocks only");
         await enter();
         this.#write(path, inode, source.slice(sourceStart, sourceStart + length), position);
         await enter();
