@@ -1,25 +1,46 @@
 import { defined, SaturnError } from "@saturnmq/kit";
 import { CorruptionError, type LogStore, type RecordPosition, type RecordRead } from "@saturnmq/store";
-import { messageParts } from "../domain/record-codec.ts";
+import { messageParts, type StoredMessage } from "../domain/record-codec.ts";
 
 /** Messages read together; an error where one cannot be read. */
 export type MessageReads = readonly (ReadMessage | Error)[];
-
-/** A message read from the log. Nobody else writes to its bytes. */
-export type ReadMessage = {
-  readonly message: Uint8Array;
-  readonly bodyCrc: number;
-  readonly storedAtMs: number;
-  /** Empty when it has none. */
-  readonly tag: string;
-  /** What it is in an order by, 0 for nothing. */
-  readonly lock: number;
-};
 
 /** Damaged neighbours that are passed to find a time. */
 const damagedMax = 1_000;
 
 const utf8 = new TextDecoder();
+
+/** A message read from the log. Nobody else writes to its bytes. */
+export class ReadMessage {
+  readonly message: Uint8Array;
+  readonly #record: Uint8Array;
+  readonly #parts: StoredMessage;
+
+  constructor(record: Uint8Array) {
+    this.#record = record;
+    this.#parts = messageParts(record);
+    this.message = record.subarray(this.#parts.messageStart, this.#parts.messageEnd);
+  }
+
+  get bodyCrc(): number {
+    return this.#parts.bodyCrc;
+  }
+
+  get storedAtMs(): number {
+    return this.#parts.storedAtMs;
+  }
+
+  /** What it is in an order by, 0 for nothing. */
+  get lock(): number {
+    return this.#parts.lock;
+  }
+
+  /** Empty when it has none. Read when it is asked for: most groups want all, whatever their tags. */
+  get tag(): string {
+    const { tagStart, tagLength } = this.#parts;
+    return tagLength === 0 ? "" : utf8.decode(this.#record.subarray(tagStart, tagStart + tagLength));
+  }
+}
 
 /** One shard's messages by their place. Answers in the caller's turn what is in memory. */
 export class StoredMessages {
@@ -92,16 +113,5 @@ export class StoredMessages {
 }
 
 function messagesIn(reads: readonly RecordRead[]): MessageReads {
-  return reads.map((read) => (read instanceof Error ? read : readMessage(read)));
-}
-
-function readMessage(record: Uint8Array): ReadMessage {
-  const { messageStart, messageEnd, tagStart, tagLength, bodyCrc, storedAtMs, lock } = messageParts(record);
-  return {
-    message: record.subarray(messageStart, messageEnd),
-    bodyCrc,
-    storedAtMs,
-    lock,
-    tag: tagLength === 0 ? "" : utf8.decode(record.subarray(tagStart, tagStart + tagLength)),
-  };
+  return reads.map((read) => (read instanceof Error ? read : new ReadMessage(read)));
 }
