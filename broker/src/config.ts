@@ -26,6 +26,14 @@ const tls = z.strictObject({
 
 const connections = z.strictObject({
   max: z.int().min(1).default(20_000).describe("Client connections at once; one more is closed."),
+  addressPercentMax: z
+    .int()
+    .min(1)
+    .max(100)
+    .default(75)
+    .describe(
+      "Share of `max` that may come from one address, percent, so that one machine cannot shut out all others. 100 where all clients come through one proxy. By the transport h2.",
+    ),
   streamsMax: z.int().min(1).max(65_535).default(1_024).describe("Calls at once on one connection."),
   memoryMib: z
     .int()

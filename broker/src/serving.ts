@@ -70,6 +70,7 @@ export class Serving {
       receiveBytesMax: requestBytesMax(config),
       concurrentStreamsMax: connections.streamsMax,
       connectionsMax: connections.max,
+      addressConnectionsMax: Math.ceil((connections.max * connections.addressPercentMax) / 100),
       connectionMemoryMib: connections.memoryMib,
       idleMs: connections.idleMs,
       ageMs: connections.ageMs,

@@ -21,6 +21,7 @@ const configuration = z.strictObject({
   connections: z
     .strictObject({
       max: int(1, 1_000_000).optional().describe("Client connections at once; one more is closed."),
+      addressPercentMax: int(1, 100).optional().describe("Share of max that may come from one address, percent."),
       streamsMax: int(1, 65_535).optional().describe("Calls at once on one connection."),
       memoryMib: int(16, 65_536).optional().describe("Memory that one connection may hold, MiB."),
       idleMs: int(10_000, 2_147_483_647)

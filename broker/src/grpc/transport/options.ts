@@ -11,6 +11,8 @@ export type TransportOptions = {
   readonly receiveBytesMax: number;
   readonly concurrentStreamsMax: number;
   readonly connectionsMax: number;
+  /** Connections of one address at once. By `h2` only. */
+  readonly addressConnectionsMax: number;
   /** Memory of one connection, MiB; calls beyond it are refused. */
   readonly connectionMemoryMib: number;
   /** A connection without a call for so long is told to go away. */

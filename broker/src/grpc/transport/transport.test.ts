@@ -114,6 +114,7 @@ function serveEcho(kind: TransportKind, firstBytesTimeoutMs = 200): Promise<Tran
     receiveBytesMax: 1 << 20,
     concurrentStreamsMax: 1_024,
     connectionsMax: 100,
+    addressConnectionsMax: 100,
     connectionMemoryMib: 64,
     idleMs: 600_000,
     ageMs: 600_000,
@@ -319,7 +320,14 @@ describe.each<TransportKind>(["h2", "grpc-js"])("the %s transport", (kind) => {
   test("a port in use is said with the port and what to do", async () => {
     const second = serve(kind, [echo], {
       ...{ host: "127.0.0.1", port: transport.port, tls: pair, receiveBytesMax: 1, concurrentStreamsMax: 1 },
-      ...{ connectionsMax: 1, connectionMemoryMib: 1, idleMs: 1_000, ageMs: 1_000, firstBytesTimeoutMs: 1 },
+      ...{
+        connectionsMax: 1,
+        addressConnectionsMax: 1,
+        connectionMemoryMib: 1,
+        idleMs: 1_000,
+        ageMs: 1_000,
+        firstBytesTimeoutMs: 1,
+      },
       ...{ clock, timers, random, log: silentLogger },
     });
     await expect(second).rejects.toThrow(new RegExp(`port ${String(transport.port)} .*in use.*choose another`));

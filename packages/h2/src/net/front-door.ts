@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from "node:tls";
-import { type Clock, type Logger, listenError } from "@saturnmq/kit";
+import { type Clock, type LogFields, type Logger, listenError } from "@saturnmq/kit";
+import { AddressShares } from "../core/address-shares.ts";
 import { Offenders } from "../core/offenders.ts";
 import type { CertificatePair } from "../service.ts";
 import { http1Refusal } from "./http1.ts";
@@ -15,6 +16,8 @@ export type FrontDoorOptions = {
   readonly http1Text: string;
   /** Connections at once; one more is closed at once. */
   readonly connectionsMax: number;
+  /** Connections of one address at once; one more is closed at once. */
+  readonly addressConnectionsMax: number;
   /** A connection that has not said by then what it speaks, or not finished its TLS handshake, is closed. */
   readonly handshakeMs: number;
   readonly clock: Clock;
@@ -27,8 +30,12 @@ export type FrontDoorOptions = {
 const lingerMs = 1_000;
 /** TLS handshakes at once; they are what costs most before a peer is known. */
 const handshakesMax = 256;
+/** Of those, of one address. */
+const addressHandshakesMax = 192;
 /** Connections of offenders that wait to be served; more are closed at once. */
 const waitingMax = 1_024;
+/** At most one line about refused connections in so many milliseconds. */
+const refusalLogMs = 1_000;
 
 /** One listening port; decides by the first bytes what each connection speaks. */
 export class FrontDoor {
@@ -42,16 +49,20 @@ export class FrontDoor {
   /** Connections of offenders, of which nothing is read yet, and when they are served. */
   readonly #waiting = new Map<Socket, number>();
   /** Sockets in a TLS handshake by their other end. */
-  readonly #securing = new Map<string, Socket>();
+  readonly #securing = new Map<string, { readonly socket: Socket; readonly address: string }>();
+  readonly #connectionShares: AddressShares;
+  readonly #handshakeShares = new AddressShares(addressHandshakesMax);
+  #refusalLoggedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: FrontDoorOptions) {
     this.#options = options;
+    this.#connectionShares = new AddressShares(options.addressConnectionsMax);
     this.#server = createServer({ noDelay: true }, (socket) => {
       this.#accept(socket);
     });
     this.#server.maxConnections = options.connectionsMax;
     this.#server.on("drop", () => {
-      options.log.warn({ connectionsMax: options.connectionsMax }, "connection refused: too many are open");
+      this.#refused({ connectionsMax: options.connectionsMax }, "too many are open");
     });
     this.#tls = options.tls === undefined ? undefined : this.#createTls(options.tls);
   }
@@ -125,19 +136,35 @@ export class FrontDoor {
   }
 
   #accept(socket: Socket): void {
-    this.#sockets.add(socket);
     // A reset by the peer is its business; `close` follows and is what counts.
     socket.on("error", () => undefined);
+    // Undefined when the peer is gone already.
+    const { remoteAddress: address = "" } = socket;
+    if (!this.#connectionShares.take(address)) {
+      const { addressConnectionsMax } = this.#options;
+      this.#refused({ address, addressConnectionsMax }, "too many of its address are open");
+      socket.destroy();
+      return;
+    }
+    this.#sockets.add(socket);
     socket.once("close", () => {
+      this.#connectionShares.release(address);
       this.#sockets.delete(socket);
       this.#undecided.delete(socket);
       this.#waiting.delete(socket);
     });
     const nowMs = this.#options.clock.monoMs();
-    const waitMs = this.#offenders.waitMs(socket.remoteAddress ?? "", nowMs);
+    const waitMs = this.#offenders.waitMs(address, nowMs);
     if (waitMs === 0) this.#serve(socket, nowMs);
     else if (this.#waiting.size < waitingMax) this.#waiting.set(socket, nowMs + waitMs);
     else socket.destroy();
+  }
+
+  #refused(about: LogFields, why: string): void {
+    const nowMs = this.#options.clock.monoMs();
+    if (nowMs - this.#refusalLoggedMs < refusalLogMs) return;
+    this.#refusalLoggedMs = nowMs;
+    this.#options.log.warn(about, `connection refused: ${why}`);
   }
 
   #serve(socket: Socket, nowMs: number): void {
@@ -175,14 +202,16 @@ export class FrontDoor {
   }
 
   #secure(socket: Socket, head: Buffer): void {
-    if (this.#tls === undefined || this.#securing.size >= handshakesMax) {
+    const { remoteAddress: address = "" } = socket;
+    const isFull = this.#securing.size >= handshakesMax;
+    if (this.#tls === undefined || isFull || !this.#handshakeShares.take(address)) {
       socket.destroy();
       return;
     }
     const end = otherEnd(socket);
-    this.#securing.set(end, socket);
+    this.#securing.set(end, { socket, address });
     socket.once("close", () => {
-      if (this.#securing.get(end) === socket) this.#securing.delete(end);
+      if (this.#securing.get(end)?.socket === socket) this.#endHandshake(end);
     });
     socket.pause();
     socket.unshift(head);
@@ -191,15 +220,21 @@ export class FrontDoor {
 
   #secured(socket: TLSSocket): void {
     socket.on("error", () => undefined);
-    const end = otherEnd(socket);
-    const raw = this.#securing.get(end);
+    const raw = this.#endHandshake(otherEnd(socket));
     if (raw === undefined) {
       socket.destroy();
       return;
     }
-    this.#securing.delete(end);
     this.#undecided.delete(raw);
     this.#options.accept(socket, Buffer.alloc(0));
+  }
+
+  #endHandshake(end: string): Socket | undefined {
+    const securing = this.#securing.get(end);
+    if (securing === undefined) return undefined;
+    this.#securing.delete(end);
+    this.#handshakeShares.release(securing.address);
+    return securing.socket;
   }
 }
 

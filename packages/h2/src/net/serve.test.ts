@@ -429,6 +429,44 @@ describe("the one port", () => {
     await server.close(100);
   });
 
+  test("one address gets no more than its share of connections, and another one its own", async () => {
+    const lines: LogFields[] = [];
+    const log = { ...silentLogger, warn: (fields: LogFields) => lines.push(fields) };
+    const server = await serveTest([service], { connectionsMax: 4, addressConnectionsMax: 2, log });
+    const [first, second] = [await RawClient.open(server.port), await RawClient.open(server.port)];
+    await eventually(() => server.connections === 2);
+    for (let more = 0; more < 3; more += 1) await (await RawClient.open(server.port)).untilClosed();
+    expect(lines).toEqual([{ address: "127.0.0.1", addressConnectionsMax: 2 }]);
+    const neighbour = await RawClient.open(server.port, [], "127.0.0.2");
+    await eventually(() => server.connections === 3);
+    first.close();
+    await eventually(() => server.connections === 2);
+    const next = await RawClient.open(server.port);
+    await eventually(() => server.connections === 3);
+    for (const client of [second, neighbour, next]) {
+      expect(client.closed).toBe(false);
+      client.close();
+    }
+    await server.close(100);
+  });
+
+  test("one address cannot hold up the TLS handshakes of others", async () => {
+    const server = await serveTest([service], { tls: pair });
+    const hello = Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]);
+    const halves = await Promise.all(Array.from({ length: 260 }, () => RawClient.open(server.port, "silent")));
+    for (const half of halves) half.send(hello);
+    await eventually(() => halves.filter((half) => half.closed).length === 260 - 192);
+    const socket = connectTls({
+      ...{ port: server.port, host: "127.0.0.1", localAddress: "127.0.0.2", servername: "localhost" },
+      ...{ ca: pair.certificate, ALPNProtocols: ["h2"] },
+    });
+    await once(socket, "secureConnect");
+    expect(socket.alpnProtocol).toBe("h2");
+    socket.destroy();
+    for (const half of halves) half.close();
+    await server.close(100);
+  });
+
   test("offenders are logged, one line a second whatever their number", async () => {
     const lines: string[] = [];
     const log = { ...silentLogger, info: (fields: LogFields) => lines.push(String(fields["reason"])) };

@@ -14,6 +14,8 @@ export type ServeOptions = {
   /** The port serves TLS beside plaintext with it. */
   readonly tls?: CertificatePair;
   readonly connectionsMax: number;
+  /** Connections of one address at once, of one /64 with IPv6. Default: as many as there may be. */
+  readonly addressConnectionsMax?: number;
   /** Largest request, bytes, also after inflating. */
   readonly receiveBytesMax: number;
   /** Bounds of a connection that differ from `defaultLimits`. */
@@ -109,6 +111,7 @@ class H2Server implements Transport {
       tls: options.tls,
       http1Text: options.http1Text ?? "This port speaks gRPC, over HTTP/2 only.",
       connectionsMax: options.connectionsMax,
+      addressConnectionsMax: options.addressConnectionsMax ?? options.connectionsMax,
       handshakeMs: this.#limits.handshakeMs,
       clock,
       log,
