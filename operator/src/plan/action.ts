@@ -46,6 +46,26 @@ export function isOfGroup(action: NameServerAction): action is GroupAction {
   return action.kind === "addMember" || action.kind === "removeMember";
 }
 
+const beginnings: Readonly<Record<(BrokerAction | NameServerAction)["kind"], string>> = {
+  createClaim: "Making the claim of",
+  createPod: "Making the pod of",
+  deletePod: "Ending the pod of",
+  expandClaim: "Growing the claim of",
+  retireClaim: "Retiring the claim of",
+  deleteClaim: "Deleting the claim of",
+  drain: "Emptying",
+  cancelDrain: "No longer emptying",
+  transferLeaders: "Moving leaders away from",
+  forget: "Removing from the cluster",
+  addMember: "Giving a place to",
+  removeMember: "Taking its place from",
+};
+
+/** What a step is called in a condition's message. */
+export function sentenceOf({ kind, index }: BrokerAction | NameServerAction): string {
+  return `${beginnings[kind]} member ${index}.`;
+}
+
 /** What comes next: a step, waiting for something that is named, or nothing at all. */
 export type Next<Action> =
   | { readonly kind: "act"; readonly action: Action }

@@ -1,4 +1,4 @@
-import type { BrokerAction, Next } from "./action.ts";
+import { type BrokerAction, type Next, sentenceOf } from "./action.ts";
 import { type BrokerWorld, candidatesOf, desiredMembers, isDoomed, isServing, type Member } from "./broker-world.ts";
 import { type AnyVerdict, type Verdict, verdict } from "./conditions.ts";
 
@@ -32,8 +32,7 @@ function namesOf(members: readonly Member[]): string {
 function progressing({ paused }: BrokerWorld, next: Next<BrokerAction>): Verdict<"Progressing"> {
   if (paused) return verdict("Progressing", "False", "Paused");
   if (next.kind === "settled") return verdict("Progressing", "False", "Settled");
-  if (next.kind === "act")
-    return verdict("Progressing", "True", "Moving", `${sentences[next.action.kind]} ${next.action.index}.`);
+  if (next.kind === "act") return verdict("Progressing", "True", "Moving", sentenceOf(next.action));
   if (next.for === "clusterUnknown") return verdict("Progressing", "False", "WaitingForNameServer", next.message);
   const moves =
     next.for === "draining" || next.for === "podEnding" || next.for === "leadersLeaving" || next.for === "stillUp";
@@ -41,19 +40,6 @@ function progressing({ paused }: BrokerWorld, next: Next<BrokerAction>): Verdict
     ? verdict("Progressing", "True", "Moving", next.message)
     : verdict("Progressing", "False", "Blocked", next.message);
 }
-
-const sentences: Readonly<Record<BrokerAction["kind"], string>> = {
-  createClaim: "Making the claim of member",
-  createPod: "Making the pod of member",
-  deletePod: "Ending the pod of member",
-  expandClaim: "Growing the claim of member",
-  retireClaim: "Retiring the claim of member",
-  deleteClaim: "Deleting the claim of member",
-  drain: "Emptying member",
-  cancelDrain: "No longer emptying member",
-  transferLeaders: "Moving leaders away from member",
-  forget: "Removing from the cluster member",
-};
 
 function degraded({ members, replicas }: BrokerWorld): Verdict<"Degraded"> {
   if (replicas === 0) return verdict("Degraded", "False", "AsWanted");

@@ -1,4 +1,4 @@
-import type { NameServerAction, Next } from "./action.ts";
+import { type NameServerAction, type Next, sentenceOf } from "./action.ts";
 import { zoneSpread } from "./broker-verdicts.ts";
 import { type AnyVerdict, type Verdict, verdict } from "./conditions.ts";
 import { belongingTo, isLost, type NameServerMember, type NameServerWorld } from "./name-server-world.ts";
@@ -30,8 +30,7 @@ function notReady(idle: readonly NameServerMember[]): string {
 function progressing({ paused }: NameServerWorld, next: Next<NameServerAction>): Verdict<"Progressing"> {
   if (paused) return verdict("Progressing", "False", "Paused");
   if (next.kind === "settled") return verdict("Progressing", "False", "Settled");
-  if (next.kind === "act")
-    return verdict("Progressing", "True", "Moving", `${next.action.kind} of member ${next.action.index}.`);
+  if (next.kind === "act") return verdict("Progressing", "True", "Moving", sentenceOf(next.action));
   if (next.for === "noBrokerSet") return verdict("Progressing", "False", "WaitingForFirstBroker");
   return verdict("Progressing", "False", "Blocked", next.message);
 }
