@@ -31,14 +31,11 @@ const columns = 10;
 const handleBytes = signedBytes + 8;
 const textLength = Math.ceil((handleBytes * 4) / 3);
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const letters = Uint8Array.from(alphabet, (letter) => letter.charCodeAt(0));
 const values = new Int16Array(128).fill(-1);
-letters.forEach((letter, value) => {
-  values[letter] = value;
-});
+for (let value = 0; value < alphabet.length; value += 1) values[alphabet.charCodeAt(value)] = value;
 
-const bytes = new Uint8Array(handleBytes + 2);
-const view = new DataView(bytes.buffer);
+const bytes = Buffer.alloc(handleBytes);
+const view = new DataView(bytes.buffer, bytes.byteOffset, handleBytes);
 const text = Buffer.alloc(textLength);
 const check = new DataView(new ArrayBuffer(8));
 
@@ -57,7 +54,7 @@ export function encodeReceiptHandle(handle: ReceiptHandle, key: DataView): strin
   view.setFloat64(40, handle.counter, true);
   view.setFloat64(48, handle.deadlineMs, true);
   sipHash(key, view, 0, signedBytes, view, signedBytes);
-  return toText();
+  return bytes.toString("base64url");
 }
 
 /**
@@ -146,17 +143,6 @@ export function refusedHandle(reason: string): SaturnError {
   return new SaturnError("INVALID_RECEIPT_HANDLE", `INVALID_RECEIPT_HANDLE: receipt handle ${reason}`);
 }
 
-function toText(): string {
-  bytes[handleBytes] = 0;
-  bytes[handleBytes + 1] = 0;
-  let to = 0;
-  for (let from = 0; to < textLength; from += 3) {
-    const three = ((bytes[from] ?? 0) << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0);
-    for (let shift = 18; shift >= 0 && to < textLength; shift -= 6) text[to++] = letters[(three >> shift) & 63] ?? 0;
-  }
-  return text.toString("latin1");
-}
-
 /** Whether the code of what is in `bytes` was made with one of these keys. */
 function isGenuine(keys: readonly DataView[]): boolean {
   for (const key of keys) {
@@ -167,7 +153,7 @@ function isGenuine(keys: readonly DataView[]): boolean {
   return false;
 }
 
-/** Fills `bytes` from the text's bytes at `source[start…]`; false if that is not the one form that `toText` gives. */
+/** Fills `bytes` from the text's bytes at `source[start…]`; false if that is not the one form that `encodeReceiptHandle` gives. */
 function fromText(source: Uint8Array, start: number): boolean {
   let collected = 0;
   let bits = 0;

@@ -1,5 +1,4 @@
 import { Cursor } from "../protobuf/cursor.ts";
-import { utf8Length, writeUtf8 } from "../protobuf/utf8.ts";
 import { varintBytes, writeVarint } from "../protobuf/varint.ts";
 import { WireError } from "../wire-error.ts";
 import { checksumBytesMax, digestType, writeChecksum } from "./body-digest.ts";
@@ -142,15 +141,15 @@ function writeMilliseconds(target: Uint8Array, at: number, key: number, ms: numb
   return next;
 }
 
+/** Written before it is measured: mostly it is ASCII, as many bytes as units, and nothing has to move. */
 function writeText(target: Buffer, at: number, key: number, text: string): number {
   target[at] = key;
-  const start = writeVarint(target, at + 1, text.length);
-  for (let n = 0; n < text.length; n += 1) {
-    const unit = text.charCodeAt(n);
-    if (unit >= 0x80) return writeUtf8(target, writeVarint(target, at + 1, utf8Length(text)), text);
-    target[start + n] = unit;
-  }
-  return start + text.length;
+  const start = at + 1 + varintBytes(text.length);
+  const length = target.write(text, start);
+  const movedBy = at + 1 + varintBytes(length) - start;
+  if (movedBy > 0) target.copyWithin(start + movedBy, start, start + length);
+  writeVarint(target, at + 1, length);
+  return start + movedBy + length;
 }
 
 function writeDigest(target: Buffer, at: number, { message, bodyCrc }: Deliverable, language: string): number {
