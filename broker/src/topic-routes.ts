@@ -4,7 +4,14 @@ import { shardOfTopicQueue } from "./topic-shards.ts";
 /** The queues of a topic by the shard they live in. */
 export type QueuesByShard = ReadonlyMap<number, readonly number[]>;
 
-type Route = { readonly queues: number; readonly byShard: QueuesByShard; readonly turns: Map<number, number> };
+/** A topic's queues in one shard, and whose turn it is. */
+type Turns = { readonly queues: readonly number[]; next: number };
+
+type Route = {
+  readonly queues: number;
+  readonly byShard: QueuesByShard;
+  readonly turns: ReadonlyMap<number, Turns>;
+};
 
 /** Where the queues of each topic live, worked out once a topic. */
 export class TopicRoutes {
@@ -25,11 +32,11 @@ export class TopicRoutes {
 
   /** The topic's next queue in a shard, in turn. */
   nextQueue(topic: TopicInfo, shard: number): number {
-    const { byShard, turns } = this.#route(topic);
-    const queues = byShard.get(shard) ?? [];
-    const turn = (turns.get(shard) ?? 0) % queues.length;
-    turns.set(shard, turn + 1);
-    return queues[turn] ?? 0;
+    const turns = this.#route(topic).turns.get(shard);
+    if (turns === undefined) return 0;
+    const { queues, next } = turns;
+    turns.next = next + 1 === queues.length ? 0 : next + 1;
+    return queues[next] ?? 0;
   }
 
   forget(topic: number): void {
@@ -46,7 +53,8 @@ export class TopicRoutes {
       if (queues === undefined) byShard.set(shard, [queue]);
       else queues.push(queue);
     }
-    const route = { queues: topic.queues, byShard, turns: new Map<number, number>() };
+    const turns = new Map(Array.from(byShard, ([shard, queues]) => [shard, { queues, next: 0 }]));
+    const route = { queues: topic.queues, byShard, turns };
     this.#routes.set(topic.id, route);
     return route;
   }

@@ -23,8 +23,7 @@ export class LoneSends implements Waiter {
   readonly #room: Room;
   readonly #message = new ScannedMessage();
   readonly #topicNames = new RecentNames((name) => topicNameProblem(name) === undefined);
-  readonly #reply = new SendReply(ok);
-  readonly #replyBytes = Buffer.alloc(this.#reply.bytesMax(idBytesMax));
+  readonly #reply = new SendReply(ok, idBytesMax);
   readonly #parked = new ParkedSends(idBytesMax);
 
   constructor(room: Room) {
@@ -55,16 +54,9 @@ export class LoneSends implements Waiter {
     const answers = parked.answers(row);
     const ticket = parked.ticket(row);
     if (error === undefined) {
-      const { ids } = parked;
-      const end = this.#reply.write(
-        this.#replyBytes,
-        0,
-        ids,
-        parked.idStart(row),
-        parked.idBytes(row),
-        parked.offset(row),
-      );
-      answers.answer(ticket, this.#replyBytes, 0, end);
+      const reply = this.#reply;
+      const length = reply.write(parked.ids, parked.idStart(row), parked.idBytes(row), parked.offset(row));
+      answers.answer(ticket, reply.bytes, 0, length);
       this.#room.observe(rpc, okCode, tookMs);
     } else this.#refuse(answers, ticket, error, tookMs);
     parked.give(row);
