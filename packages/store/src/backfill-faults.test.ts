@@ -97,6 +97,21 @@ describe("filling in", () => {
     },
   );
 
+  test("the state that a log begins with is called corrupt when it is, though all entries that it stands for are there", async () => {
+    const disk = new MemoryDisk();
+    const store = await begin(await openSmallStore(disk));
+    await fillAll(store);
+    disk.killProcesses();
+    const path = defined(
+      disk.paths().find((one) => one.endsWith(".ckp")),
+      "checkpoint",
+    );
+    disk.flipBit(path, disk.content(path).length - 1, 0);
+    await using again = await openSmallStore(disk);
+    expect(again.missing(0, 1, end)).toEqual([]);
+    await expect(again.readCheckpoint(0)).rejects.toThrow(`${path} is corrupt at byte`);
+  });
+
   test("a frame that went bad is found when it is read, is missing then, and is filled in beside it", async () => {
     const disk = new MemoryDisk();
     const store = await begin(await openSmallStore(disk));

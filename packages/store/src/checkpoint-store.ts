@@ -90,12 +90,13 @@ export class CheckpointStore {
   /**
    * Content of the newest readable checkpoint. One that does not match its CRC is passed over.
    *
-   * @param replayable true when the log still holds the group's entries from the first on
+   * @param log whether all entries from the first on are there, and whether they are the log's own, so that they can be replayed: what was filled in
+   *   below its first is not
    * @throws {CorruptionError} when none is readable and the log alone cannot give the state
    */
   async read(
     group: GroupId,
-    replayable: boolean,
+    log: { readonly held: boolean; readonly replayable: boolean },
   ): Promise<
     { index: number; term: number; bytes: Uint8Array; configuration: ConfigurationAt | undefined } | undefined
   > {
@@ -114,7 +115,7 @@ export class CheckpointStore {
         );
       }
     }
-    if (replayable) return undefined;
+    if (log.replayable || (log.held && damage === undefined)) return undefined;
     throw (
       damage ?? new CorruptionError(this.#folder, 0, `no checkpoint of group ${group} is left and its log is freed`)
     );

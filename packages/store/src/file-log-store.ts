@@ -262,8 +262,9 @@ export class FileLogStore implements LogStore {
   }
 
   readCheckpoint(group: GroupId): Promise<Checkpoint | undefined> {
-    const replayable = this.missing(group, 1, this.#log(group).terms.last).length === 0;
-    return this.#parts.checkpoints.read(group, replayable);
+    const { first, last } = this.#log(group).terms;
+    const held = this.missing(group, 1, last).length === 0;
+    return this.#parts.checkpoints.read(group, { held, replayable: held && first === 1 });
   }
 
   async writeCheckpoint(

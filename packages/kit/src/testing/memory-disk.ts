@@ -162,11 +162,11 @@ export class MemoryDisk implements Disk {
       else entries.set(path, inode);
   }
 
-  /** Turns one bit of a file over. */
+  /** Turns one bit of a file over, under whoever has it open. */
   flipBit(path: string, byte: number, bit: number): void {
-    const bytes = this.content(path);
-    bytes[byte] = (bytes[byte] ?? 0) ^ (1 << bit);
-    this.plant(path, bytes);
+    const inode = this.#live.get(path);
+    if (inode === undefined) throw new DiskError("notFound", path, "cannot turn a bit over");
+    inode.flipBit(byte, bit);
   }
 
   /** Lets an operation to come fail. */

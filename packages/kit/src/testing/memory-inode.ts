@@ -32,6 +32,12 @@ export class MemoryInode {
     this.#pending.push({ kind: "truncate", length });
   }
 
+  /** Turns one bit over where it is, in what is durable too. */
+  flipBit(byte: number, bit: number): void {
+    for (const bytes of [this.#live, this.#durable])
+      if (byte < bytes.length) bytes[byte] = (bytes[byte] ?? 0) ^ (1 << bit);
+  }
+
   /** Makes all changes durable. */
   sync(): void {
     for (const change of this.#pending) this.#apply(change);
