@@ -8,6 +8,10 @@ import type { Machine } from "./world/machine.ts";
 /** What a fault does to clients may show for so long after its end, milliseconds. */
 const aftermathMs = 5_000;
 
+/** A log that was in use for so long has on the disk that what was there before is durable, milliseconds and writes: from then on damage can be told from a torn tail. */
+const provenMs = 3_000;
+const provenWrites = 8;
+
 /** Does one fault after the other, all chance drawn from the seed, until it is told to stop. */
 export class Nemesis {
   readonly disturbances: Disturbance[] = [];
@@ -16,8 +20,10 @@ export class Nemesis {
   readonly #swarm: Swarm;
   readonly #random: SeededRandom;
   readonly #atNext: (what: Heard, act: () => void) => void;
-  /** Ids of brokers whose disks are gone. */
+  /** Ids of brokers whose disks are gone, or cannot be trusted. */
   readonly #lost = new Set<number>();
+  /** What is on these is not what was written. They are to be replaced. */
+  readonly #damaged = new Set<Machine["disk"]>();
   #calm = false;
   #requests = 0;
   #shrinking = false;
@@ -47,6 +53,11 @@ export class Nemesis {
       if (one.untilMs === Infinity) this.disturbances[at] = { ...one, untilMs: nowMs + aftermathMs };
   }
 
+  /** Whether what was written to a machine's disk may read differently. */
+  isDamaged(name: string): boolean {
+    return this.#cluster.machines.some((machine) => machine.name === name && this.#damaged.has(machine.disk));
+  }
+
   /** Networks, disks and clocks are well again. */
   heal(): void {
     this.#cluster.network.heal();
@@ -54,13 +65,18 @@ export class Nemesis {
     for (const machine of this.#cluster.machines) {
       machine.healDisk();
       machine.process?.resume();
+      if (this.#replaceDamaged(machine)) machine.boot();
     }
   }
 
   #strike(): void {
     const fault = this.#pick(this.#swarm.faults);
-    if (this.#do(fault)) this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);
+    if (this.#do(fault)) this.#count(fault);
     this.#later(100 + this.#random.below(this.#swarm.faultEveryMs), () => this.#strike());
+  }
+
+  #count(fault: Fault): void {
+    this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);
   }
 
   /** False when it cannot be done at the moment. */
@@ -122,6 +138,8 @@ export class Nemesis {
         return this.#fillDisk(machine);
       case "powerCutAtAck":
         return this.#cutPowerAtAck();
+      case "bitFlip":
+        return this.#flipBit();
       case "wipe":
         return this.#wipe();
       case "grow":
@@ -240,23 +258,64 @@ export class Nemesis {
     return true;
   }
 
-  /** Only where every shard's replicas are settled and none of them was lost before: what two disks of three held may be gone with them. */
   #wipe(): boolean {
+    const { machine } = this.#pick(this.#cluster.brokers);
+    if (this.#mayLose(machine) === undefined) return false;
+    return this.#down(machine, () => machine.wipe(), 500 + this.#random.below(3_000));
+  }
+
+  /** The bit turns over later, when it is known to be part of what is durable; its broker mostly reads it in its next life. */
+  #flipBit(): boolean {
+    const { machine } = this.#pick(this.#cluster.brokers);
+    const { process, disk } = machine;
+    const byte = machine.drawByte(this.#random);
+    const id = byte && process && this.#mayLose(machine);
+    if (byte === undefined || process === undefined || id === undefined) return false;
+    const writes = disk.operations;
+    this.#later(provenMs, () => {
+      const isProven = machine.process === process && !process.suspended && disk.operations >= writes + provenWrites;
+      if (!isProven || !machine.flipBit(byte, this.#random.below(8))) {
+        this.#lost.delete(id);
+        return;
+      }
+      this.#count("bitFlip");
+      this.#damaged.add(disk);
+      if (this.#random.below(3) > 0) this.#down(machine, () => machine.kill());
+      this.#later(1_000 + this.#random.below(8_000), () => {
+        if (this.#replaceDamaged(machine)) this.#later(this.#random.below(1_000), () => machine.boot());
+      });
+    });
+    // Counted when it has happened.
+    return false;
+  }
+
+  /** What an operator does with a disk that damages what is on it: its broker comes back as a new one. False when that was done already. */
+  #replaceDamaged(machine: Machine): boolean {
+    if (!this.#damaged.has(machine.disk)) return false;
+    machine.wipe();
+    return this.#noted("wipe", 3_000);
+  }
+
+  /**
+   * Only where every shard's replicas are settled and none of them was lost before: what two disks of three held may be gone with them.
+   *
+   * @returns the id of the broker, whose disk counts as lost from now on
+   */
+  #mayLose(machine: Machine): number | undefined {
     const { view } = this.#cluster.admin;
-    const node = this.#pick(this.#cluster.brokers);
-    const id = node.broker?.store.identity.replicaId;
-    if (view === undefined || view.shards.length === 0 || id === undefined) return false;
+    const id = this.#cluster.brokers.find((node) => node.machine === machine)?.broker?.store.identity.replicaId;
+    if (view === undefined || view.shards.length === 0 || id === undefined) return undefined;
     const brokers = [...view.brokers.values()].filter(({ state }) => state === "up");
-    if (this.#swarm.replicationFactor < 3 || brokers.length <= this.#swarm.replicationFactor) return false;
+    if (this.#swarm.replicationFactor < 3 || brokers.length <= this.#swarm.replicationFactor) return undefined;
     const known = this.#newestState();
-    if (known === undefined) return false;
+    if (known === undefined) return undefined;
     for (const shard of known) {
       const { voters, outgoing, learners, target } = shard;
       const settled = outgoing.length === 0 && learners.length === 0 && shard.revision >= target.revision;
-      if (!settled || [...voters, ...target.voters].some((one) => this.#lost.has(one))) return false;
+      if (!settled || [...voters, ...target.voters].some((one) => this.#lost.has(one))) return undefined;
     }
     this.#lost.add(id);
-    return this.#down(node.machine, () => node.machine.wipe(), 500 + this.#random.below(3_000));
+    return id;
   }
 
   #newestState() {

@@ -1,6 +1,6 @@
 import type { DataPlane, PeekedMessage } from "@saturnmq/broker/testing";
 import { DiskError, SaturnError, SeededRandom } from "@saturnmq/kit";
-import type { LogStore } from "@saturnmq/store";
+import { CorruptionError, type LogStore } from "@saturnmq/store";
 import type { GroupInfo, TopicInfo } from "@saturnmq/wire";
 import { checkHistory } from "../support/check/check-history.ts";
 import type { History, Read } from "../support/check/history.ts";
@@ -103,7 +103,8 @@ class Run {
         for (const rule of this.#raftRules) rule.stepped(step);
       },
       broke: (what, error) => {
-        if (!isExpectedEnd(error, this.#faulty)) this.bug(error, what);
+        const isDamage = this.#nemesis.isDamaged(what) && tellsOfDamage(error);
+        if (!isDamage && !isExpectedEnd(error, this.#faulty)) this.bug(error, what);
       },
     });
     this.#workload = new Workload({ seed, swarm, cluster: this.#cluster, bug: (error) => this.bug(error) });
@@ -381,6 +382,12 @@ function isExpectedEnd(error: unknown, faulty: boolean): boolean {
   if (error instanceof SaturnError) return isPassing(error);
   if (!(error instanceof Error) || !faulty) return false;
   return error instanceof DiskError || isExpectedEnd(error.cause, faulty);
+}
+
+/** Whether a program that ended says itself that what it read is not what was written, or not its own. */
+function tellsOfDamage(error: unknown): boolean {
+  if (error instanceof SaturnError) return error.code === "FORBIDDEN";
+  return error instanceof CorruptionError || (error instanceof Error && tellsOfDamage(error.cause));
 }
 
 function isPassing({ code }: SaturnError): boolean {

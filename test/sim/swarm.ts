@@ -29,6 +29,8 @@ export type Fault =
   | "badWrite"
   /** A disk has no room for a while. */
   | "fullDisk"
+  /** A bit of what a broker has written turns over: whatever it says until its disk is replaced must be right. */
+  | "bitFlip"
   /** SIGTERM and a new start. */
   | "stop"
   /** A broker loses its disk and comes back as a new one. */
@@ -75,7 +77,7 @@ const common: readonly Fault[] = [
   ...(["cutOneWay", "isolate", "split", "cutZone", "cutNameServers", "cutClients", "reset", "slowNetwork"] as const),
   ...(["slowDisk", "wallJump", "badWrite", "stop", "fullDisk", "powerCutAtAck", "powerCutAtAck"] as const),
 ];
-const moving: readonly Fault[] = ["wipe", "grow", "shrink", "grow", "shrink"];
+const moving: readonly Fault[] = ["wipe", "bitFlip", "grow", "shrink", "grow", "shrink"];
 
 export function drawSwarm(random: SeededRandom): Swarm {
   const single = random.below(12) === 0;

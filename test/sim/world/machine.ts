@@ -15,6 +15,14 @@ export type ProgramWorld = {
   readonly fatal: (error: unknown) => void;
 };
 
+/** A byte of a disk to which something was written. */
+export type WrittenByte = {
+  readonly disk: MemoryDisk;
+  readonly path: string;
+  readonly at: number;
+  readonly value: number;
+};
+
 /** Starts a program; resolves when it serves, and closes what it opened when `stack` is disposed of. */
 export type Program = (world: ProgramWorld, stack: AsyncDisposableStack) => Promise<void>;
 
@@ -105,6 +113,25 @@ export class Machine {
   /** Others write to the disk until so many bytes are free. */
   fillDisk(freeBytes: number): void {
     this.#disk.ballastBytes = Math.max(0, diskBytes - this.#disk.usedBytes - freeBytes);
+  }
+
+  /** Any byte of any file but those that nobody wrote; `undefined` when there is none. */
+  drawByte(random: Random): WrittenByte | undefined {
+    const disk = this.#disk;
+    const path = disk.paths()[random.below(Math.max(1, disk.paths().length))];
+    if (path === undefined) return undefined;
+    const bytes = disk.content(path);
+    const from = random.below(Math.max(1, bytes.length));
+    const behind = bytes.subarray(from).findIndex((value) => value !== 0);
+    const at = behind < 0 ? bytes.findIndex((value) => value !== 0) : from + behind;
+    return at < 0 ? undefined : { disk, path, at, value: bytes[at] ?? 0 };
+  }
+
+  /** Turns a bit of a byte over. False when it was written since, or is gone. */
+  flipBit({ disk, path, at, value }: WrittenByte, bit: number): boolean {
+    if (disk !== this.#disk || !disk.paths().includes(path) || disk.content(path)[at] !== value) return false;
+    disk.flipBit(path, at, bit);
+    return true;
   }
 
   /** SIGKILL: the machine goes on, so what was written stays, synced or not. */
