@@ -4,11 +4,13 @@ import type { LedGroup, PairHeartbeat } from "./messages.ts";
 /** What a heartbeat says of the groups that its sender leads: all of them, or what changed since the one before. */
 export type LedChange = Pick<PairHeartbeat, "base" | "version" | "hash" | "led" | "ended">;
 
-type Table = ReadonlyMap<GroupId, LedGroup>;
+const noRows: readonly LedGroup[] = [];
+const noGroups: readonly GroupId[] = [];
 
 /** What one peer was told is led here, and so what the next heartbeat must say. */
 export class ToldGroups {
-  #table: Table = new Map();
+  #rows = noRows;
+  #hash = hashOf(noRows);
   #version: number;
   /** Nothing was told yet, or the peer has lost track. */
   #anew = true;
@@ -25,15 +27,17 @@ export class ToldGroups {
 
   /** What to tell now, so that the peer knows of exactly these groups. */
   tell(led: readonly LedGroup[]): LedChange {
-    const before = this.#table;
-    const now: Table = new Map(led.map((row) => [row.group, row]));
+    const before = this.#rows;
     const base = this.#anew ? 0 : this.#version;
-    this.#table = now;
     this.#version += 1;
+    const version = this.#version;
+    // As it is ten times a second while nothing happens.
+    if (base !== 0 && led.length === before.length && led.every((row, at) => isSame(before[at], row)))
+      return { base, version, hash: this.#hash, led: noRows, ended: noGroups };
+    this.#rows = led;
+    this.#hash = hashOf(led);
     this.#anew = false;
-    const changed = base === 0 ? led : led.filter((row) => !isSame(before.get(row.group), row));
-    const ended = base === 0 ? [] : [...before.keys()].filter((group) => !now.has(group));
-    return { base, version: this.#version, hash: hashOf(led), led: changed, ended };
+    return { base, version, hash: this.#hash, ...(base === 0 ? { led, ended: noGroups } : changes(before, led)) };
   }
 }
 
@@ -41,6 +45,7 @@ export class ToldGroups {
 export class HeardGroups {
   readonly #table = new Map<GroupId, LedGroup>();
   #version = 0;
+  #hash = 0;
 
   get groups(): Iterable<LedGroup> {
     return this.#table.values();
@@ -50,9 +55,11 @@ export class HeardGroups {
   take({ base, version, hash, led, ended }: LedChange): boolean {
     if (base === 0) this.#table.clear();
     else if (base !== this.#version) return false;
+    const isNews = base === 0 || led.length + ended.length > 0;
     for (const group of ended) this.#table.delete(group);
     for (const row of led) this.#table.set(row.group, row);
-    const adds = hashOf(this.#table.values()) === hash;
+    if (isNews) this.#hash = hashOf(this.#table.values());
+    const adds = this.#hash === hash;
     this.#version = adds ? version : 0;
     return adds;
   }
@@ -70,6 +77,13 @@ export function hashOf(rows: Iterable<LedGroup>): number {
   return sum;
 }
 
+function changes(before: readonly LedGroup[], now: readonly LedGroup[]): Pick<LedChange, "led" | "ended"> {
+  const known = new Map(before.map((row) => [row.group, row]));
+  const led = now.filter((row) => !isSame(known.get(row.group), row));
+  const still = new Set(now.map(({ group }) => group));
+  return { led, ended: [...known.keys()].filter((group) => !still.has(group)) };
+}
+
 function isSame(before: LedGroup | undefined, now: LedGroup): boolean {
-  return before?.term === now.term && before.commit === now.commit;
+  return before?.group === now.group && before.term === now.term && before.commit === now.commit;
 }
