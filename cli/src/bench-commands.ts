@@ -11,8 +11,8 @@ import type {
   SteadyBenchOptions,
 } from "./commands/bench.ts";
 import type { Io } from "./io.ts";
-import { span } from "./output.ts";
 import { parseDuration, parseEndpoint, parseWhole } from "./parse.ts";
+import { spanOption } from "./span-option.ts";
 
 const inFlightMax = 65_536;
 const connectionsMax = 60_000;
@@ -212,10 +212,6 @@ function inFlightMost(value = 4_096): Option {
   return new Option("--in-flight <n>", "the most requests open at once")
     .argParser(parseWhole(1, inFlightMax))
     .default(value);
-}
-
-function spanOption(flags: string, description: string, valueMs: number): Option {
-  return new Option(flags, description).argParser(parseDuration).default(valueMs, span(valueMs));
 }
 
 /** A parser of whole numbers in [min, max], separated by commas. */

@@ -19,6 +19,7 @@ import { CliError, exitCodes } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { type GlobalOptions, outputs } from "./output.ts";
 import { collect, parseDuration, parseEndpoint, parseNames, parsePlace, parseProperty, parseWhole } from "./parse.ts";
+import { spanOption } from "./span-option.ts";
 
 const logLevels = ["debug", "info", "warn", "error", "silent"] as const satisfies readonly LogLevel[];
 const attemptsMax = 1_000;
@@ -101,12 +102,7 @@ function addDev(program: Command, io: Io): void {
       "of a cluster: its members have the addresses 127.0.<n>.y (default: a free one)",
       parseWhole(1, 254),
     )
-    .option(
-      "--restart-after <span>",
-      "of a cluster: when a member that ended is started again, like 5s",
-      parseDuration,
-      5_000,
-    )
+    .addOption(spanOption("--restart-after <span>", "of a cluster: when a member that ended is started again", 5_000))
     .option("--no-restart", "of a cluster: leave a member that ended as it is")
     .addHelpText(
       "after",
@@ -357,7 +353,7 @@ function addCluster(program: Command, io: Io): void {
   const cluster = add(program, "cluster", "look at the cluster, upgrade it");
   add(cluster, "status", "show name servers, zones, brokers and shards: leaders, moves in progress, lag")
     .option("--watch", "show it again and again, until Ctrl-C")
-    .option("--every <span>", "with --watch: how often", parseDuration, 1_000)
+    .addOption(spanOption("--every <span>", "with --watch: how often", 1_000))
     .action(async (_options: object, command: Command) => {
       const { clusterStatus } = await import("./commands/cluster-status.ts");
       await clusterStatus(io, command.optsWithGlobals<StatusOptions>());
