@@ -14,5 +14,7 @@ export default {
   testMatch: ["**/src/**/*.test.ts", "<rootDir>/test/**/*.test.ts"],
   modulePathIgnorePatterns: ["<rootDir>/saturnmq-data"],
   maxWorkers: 2,
+  // No test is about time: this ends one that waits for what never comes, on a machine ten times slower than usual too.
+  testTimeout: 30_000,
   reporters: ["<rootDir>/scripts/jest-reporter.js"],
 };

@@ -1,7 +1,6 @@
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { jest } from "@jest/globals";
 import { defined, SeededRandom, silentLogger } from "@saturnmq/kit";
 import { nodeDisk, systemClock, systemTimers } from "@saturnmq/kit/node";
 import { MemoryDisk } from "@saturnmq/kit/testing";
@@ -14,7 +13,6 @@ import { describeBackfill } from "./testing/contract-backfill.ts";
 import { describeGroupState } from "./testing/contract-groups.ts";
 
 // On a machine that does much else.
-jest.setTimeout(30_000);
 
 const shared = {
   clusterId: "contract",
