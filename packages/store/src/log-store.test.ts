@@ -12,8 +12,6 @@ import { contractSizes, describeLogStore, type StoreHarness } from "./testing/co
 import { describeBackfill } from "./testing/contract-backfill.ts";
 import { describeGroupState } from "./testing/contract-groups.ts";
 
-// On a machine that does much else.
-
 const shared = {
   clusterId: "contract",
   replicaId: 7,
