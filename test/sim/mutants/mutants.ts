@@ -156,7 +156,7 @@ export const mutants: readonly Mutant[] = [
     file: `${shard}/ordered-reader.ts`,
     from: "await this.#shard.settled();",
     to: "",
-    seed: 36,
+    seed: 63,
   },
   {
     name: "measures leases by the wall clock",
