@@ -41,7 +41,7 @@ export class PreviousBuild implements AsyncDisposable {
   }
 }
 
-/** Third-party packages are those of this checkout; its own are the frozen ones. */
+/** Third-party packages are those of this checkout (fastify is one for its sake alone); its own are the frozen ones. */
 async function linkDependencies(folder: string): Promise<void> {
   const modules = join(folder, "node_modules");
   await mkdir(join(modules, "@saturnmq"), { recursive: true });
