@@ -7,6 +7,9 @@ INSTALLED := node_modules/.installed
 SEED := 1
 COUNT := 1
 
+# The tests of a folder, or those of ARGS when these name some: Jest runs whatever one of several patterns means.
+tests = $(if $(filter-out -%,$(firstword $(ARGS))),,$(1)) $(ARGS)
+
 .PHONY: help install run test verify fix generate bench bench-peers bench-abuse nightly chaos clients sim mutants kube-test kube-long kube-real deploy image
 
 help: ## Show this list
@@ -50,17 +53,17 @@ nightly: $(INSTALLED) ## Run all tests with the rounds and sizes that prove more
 	@SATURNMQ_NIGHTLY=1 $(JEST) $(ARGS)
 
 chaos: $(INSTALLED) ## Run test/chaos: kill -9, SIGSTOP, cut networks, full disks, power cuts (test/README.md)
-	@$(JEST) test/chaos $(ARGS)
+	@$(JEST) $(call tests,test/chaos)
 
 clients: $(INSTALLED) ## Run test/clients: the official clients, unmodified
-	@$(JEST) test/clients $(ARGS)
+	@$(JEST) $(call tests,test/clients)
 
 sim: $(INSTALLED) ## Run simulated clusters: SEED=first COUNT=how many (ARGS=--log tells all that one of them logs)
 	@$(NODE) test/sim/seeds.program.ts --seed $(SEED) --count $(COUNT) $(ARGS)
 
 kube-test: $(INSTALLED) ## Run test/kube: the operator on a real API server, built from its Go modules the first time (about 12 minutes)
 	@test/kube/control-plane/build.sh "$${XDG_CACHE_HOME:-$$HOME/.cache}/saturnmq/kube-v1.37.1" etcd kube helm
-	@$(JEST) test/kube $(ARGS)
+	@$(JEST) $(call tests,test/kube)
 
 kube-long: $(INSTALLED) ## Run test/kube with all writes after which an operator is killed, and what else takes long
 	@SATURNMQ_NIGHTLY=1 $(MAKE) kube-test
