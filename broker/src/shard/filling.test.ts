@@ -2,15 +2,11 @@ import { describe, expect, test } from "@jest/globals";
 import { silentLogger } from "@saturnmq/kit";
 import { type BackfillEntry, type EntryRange, MemoryLogStore, RecordBatch } from "@saturnmq/store";
 import { ManualTime } from "../testing/manual-time.ts";
+import { newcomer } from "../testing/newcomer.ts";
 import { Filling } from "./filling.ts";
 
 const shard = 3;
 const last = 120;
-const configuration = {
-  index: 0,
-  configuration: { incoming: [1, 2], outgoing: [], learners: [], learnersNext: [], autoLeave: false, revision: 1 },
-};
-
 /** A replica that holds entries 1 to 120. */
 async function full(): Promise<MemoryLogStore> {
   const store = new MemoryLogStore();
@@ -21,15 +17,6 @@ async function full(): Promise<MemoryLogStore> {
     store.append(shard, index, 1, batch.payload());
     await store.commit();
   }
-  return store;
-}
-
-/** One that began with a checkpoint at entry 120 and has nothing before it. */
-async function newcomer(): Promise<MemoryLogStore> {
-  const store = new MemoryLogStore();
-  await store.writeCheckpoint(shard, last, 1, [new Uint8Array(8)], configuration);
-  store.restartAt(shard, last, 1, configuration);
-  await store.commit();
   return store;
 }
 
@@ -61,7 +48,7 @@ function fill(store: MemoryLogStore, ask: (range: EntryRange) => Promise<readonl
 
 describe("filling in what a new replica lacks", () => {
   test("ends when it holds every entry, asked for in pieces", async () => {
-    const [source, target] = [await full(), await newcomer()];
+    const [source, target] = [await full(), await newcomer(shard, last)];
     const { time, filling } = fill(target, ({ from, to }) => entriesOf(source, from, Math.min(to, from + 6)));
     const done = filling.run();
     await time.pass(5_000);
@@ -73,7 +60,7 @@ describe("filling in what a new replica lacks", () => {
   });
 
   test("waits while nobody has the next entries, and does not take damaged ones", async () => {
-    const [source, target] = [await full(), await newcomer()];
+    const [source, target] = [await full(), await newcomer(shard, last)];
     let asked = 0;
     const { time, filling } = fill(target, async ({ from, to }) => {
       asked += 1;
@@ -92,7 +79,7 @@ describe("filling in what a new replica lacks", () => {
   });
 
   test("ends when it is told to, and keeps what is durable", async () => {
-    const [source, target] = [await full(), await newcomer()];
+    const [source, target] = [await full(), await newcomer(shard, last)];
     const { time, filling } = fill(target, ({ from, to }) => entriesOf(source, from, Math.min(to, from + 9)));
     const done = filling.run();
     await time.pass(3);

@@ -1,25 +1,12 @@
 import { describe, expect, test } from "@jest/globals";
 import { silentLogger } from "@saturnmq/kit";
-import { MemoryLogStore } from "@saturnmq/store";
 import { ManualTime, settle } from "../testing/manual-time.ts";
+import { newcomer } from "../testing/newcomer.ts";
 import { type AskEntries, Filling } from "./filling.ts";
 import { Fillings } from "./fillings.ts";
 
 const shard = 3;
 const last = 20;
-const configuration = {
-  index: 0,
-  configuration: { incoming: [1, 2], outgoing: [], learners: [], learnersNext: [], autoLeave: false, revision: 1 },
-};
-
-async function newcomer(): Promise<MemoryLogStore> {
-  const store = new MemoryLogStore();
-  await store.writeCheckpoint(shard, last, 1, [new Uint8Array(8)], configuration);
-  store.restartAt(shard, last, 1, configuration);
-  await store.commit();
-  return store;
-}
-
 const everything: AskEntries = async (_, { from, to }) =>
   Array.from({ length: to - from + 1 }, (_entry, at) => ({
     ...{ index: from + at, term: 1, kind: "data" as const, writtenMs: 1 },
@@ -27,7 +14,7 @@ const everything: AskEntries = async (_, { from, to }) =>
   }));
 
 async function shardThatIsFilled() {
-  const store = await newcomer();
+  const store = await newcomer(shard, last);
   const time = new ManualTime();
   const broken: unknown[] = [];
   const told: (readonly number[])[] = [];

@@ -1,13 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { appendFileSync, closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { isApiError } from "@saturnmq/operator/kube";
 import { ApiProxy } from "./api-proxy.ts";
 import { operatorNamespace } from "./audited.ts";
+import { type Running, runProcess } from "./container.ts";
 import type { World } from "./world.ts";
 
-const saturnmq = fileURLToPath(new URL("../../../cli/bin/saturnmq.js", import.meta.url));
 const apiServerPort = 16_443;
 const proxyPort = 16_444;
 /** The chart names them by the release. */
@@ -23,7 +20,9 @@ export class DoomedOperator {
   readonly #namespace: string;
   readonly #kubeconfig: string;
   #proxy: ApiProxy | undefined;
-  #child: ChildProcess | undefined;
+  #running: Running | undefined;
+  /** How the one that runs now ended although nobody killed it. */
+  #ended: string | undefined;
   /** After how many writes it dies; never when that many do not come. */
   #killAt = 0;
   #writes = 0;
@@ -82,16 +81,14 @@ export class DoomedOperator {
     return this.#writes;
   }
 
-  /** What ended it although nobody killed it. @throws {Error} */
+  /** @throws {Error} with what it said, when it ended although nobody killed it */
   check(): void {
-    const { exitCode } = this.#child ?? {};
-    if (typeof exitCode === "number") {
-      throw new Error(`the operator ended with ${exitCode}: ${readFileSync(this.#log, "utf8").slice(-2_000)}`);
-    }
+    if (this.#ended === undefined) return;
+    throw new Error(`the operator ended with ${this.#ended}: ${readFileSync(this.#log, "utf8").slice(-2_000)}`);
   }
 
   close(): void {
-    this.#child?.kill("SIGKILL");
+    this.#running?.signal("SIGKILL");
     this.#proxy?.close();
   }
 
@@ -100,19 +97,18 @@ export class DoomedOperator {
   }
 
   #spawn(): void {
-    const output = openSync(this.#log, "a");
-    const env = { PATH: process.env["PATH"] ?? "", KUBECONFIG: this.#kubeconfig };
-    const told = {
+    const env = {
+      KUBECONFIG: this.#kubeconfig,
       SATURNMQ_NAMESPACES: JSON.stringify([this.#namespace]),
       SATURNMQ_LEASE_NAMESPACE: operatorNamespace,
       SATURNMQ_LEASE_NAME: leaseName,
       ...{ SATURNMQ_HOST: "127.0.0.1", SATURNMQ_HTTP_PORT: "0" },
     };
-    this.#child = spawn("setpriv", ["--pdeathsig", "KILL", "--", process.execPath, saturnmq, "operator"], {
-      env: { ...env, ...told },
-      stdio: ["ignore", output, output],
+    const running = runProcess({ command: ["saturnmq", "operator"], env, log: this.#log });
+    this.#running = running;
+    void running.ended.then(({ how }) => {
+      if (this.#running === running) this.#ended = how;
     });
-    closeSync(output);
   }
 
   #written(write: string): boolean {
@@ -125,10 +121,11 @@ export class DoomedOperator {
   }
 
   async #dieAndRise(): Promise<void> {
-    const child = this.#child;
-    if (child === undefined) return;
-    child.kill("SIGKILL");
-    await once(child, "exit");
+    const running = this.#running;
+    if (running === undefined) return;
+    this.#running = undefined;
+    running.signal("SIGKILL");
+    await running.ended;
     appendFileSync(this.#log, `killed after ${this.#killedAfter ?? ""}\n`);
     await this.#endLease();
     this.#spawn();
